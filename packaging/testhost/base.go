@@ -1,0 +1,155 @@
+package testhost
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// packages is what a minimal rented server brings and our package and its tests
+// use. polkit is the one whose name differs between releases.
+var packages = []string{
+	"bash-completion", "ca-certificates", "curl", "dbus", "iproute2", "jq", "less",
+	"nftables", "procps", "systemd", "systemd-sysv", "util-linux",
+}
+
+// releases maps each supported suite to its polkit package and further options
+// of mmdebstrap.
+var releases = map[string]struct {
+	polkit  string
+	options []string
+}{
+	// Without the hook bullseye would come up with a separate /bin and /lib, which
+	// the installer of that release never did.
+	"bullseye": {"policykit-1", []string{"--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"}},
+	"bookworm": {"polkitd", nil},
+	"trixie":   {"polkitd", nil},
+}
+
+// hooks turn the bootstrapped tree into one that can be started many times: no
+// identity (an empty machine-id is filled in at boot, a missing one would make
+// it a first boot with presets), no name server of the machine that built it, a
+// persistent journal, and nothing left to be done by the first boot.
+var hooks = []string{
+	`: >"$1/etc/machine-id"; rm -f "$1/etc/hostname" "$1/var/lib/dbus/machine-id"`,
+	`rm -f "$1/etc/resolv.conf"; echo nameserver 127.0.0.1 >"$1/etc/resolv.conf"`,
+	`printf '127.0.0.1 localhost\n::1 localhost ip6-localhost\n' >"$1/etc/hosts"`,
+	`mkdir -p "$1/var/log/journal"`,
+	`chroot "$1" journalctl --update-catalog`,
+	`touch -r "$1/usr" "$1/etc/.updated" "$1/var/.updated"`,
+}
+
+// recipe returns the arguments of mmdebstrap for a suite without the target.
+func recipe(suite string) ([]string, error) {
+	r, ok := releases[suite]
+	if !ok {
+		return nil, fmt.Errorf("booting a test host: unknown suite %q, want bullseye, bookworm or trixie", suite)
+	}
+	args := []string{
+		"--mode=root", "--variant=minbase", "--format=directory",
+		"--include=" + strings.Join(append([]string{r.polkit}, packages...), ","),
+	}
+	args = append(args, r.options...)
+	for _, hook := range hooks {
+		args = append(args, "--customize-hook="+hook)
+	}
+	return args, nil
+}
+
+// cacheDir returns the directory of bases and running hosts, and makes it.
+func cacheDir() (string, error) {
+	user, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("locating the cache of test hosts: %w", err)
+	}
+	dir := filepath.Join(user, "aztec-spartan", "testhost")
+	// Only root may look in: the trees hold setuid programs that no longer get
+	// security updates.
+	return dir, os.MkdirAll(dir, 0o700)
+}
+
+// base returns the tree of a suite and builds it if this recipe has not been
+// built yet. Trees of other recipes stay: they may be in use.
+func base(ctx context.Context, cache, suite string, log io.Writer) (string, error) {
+	args, err := recipe(suite)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(suite + "\x00" + strings.Join(args, "\x00")))
+	dir := filepath.Join(cache, suite+"-"+hex.EncodeToString(sum[:6]))
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	lock, err := acquire(ctx, dir+".lock")
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	// Under the lock, a partial tree is one whose builder was killed.
+	partial := dir + ".partial"
+	if err := os.RemoveAll(partial); err != nil {
+		return "", fmt.Errorf("building the %s base: %w", suite, err)
+	}
+	var out bytes.Buffer
+	cmd := exec.CommandContext(ctx, "mmdebstrap", append(args, suite, partial)...)
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, log), io.MultiWriter(&out, log)
+	// It holds the lock too, and so keeps the next builder away for as long as it
+	// lives, should this process be killed.
+	cmd.ExtraFiles = []*os.File{lock}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("building the %s base: mmdebstrap: %w\n%s", suite, err, tail(out.Bytes()))
+	}
+	if err := os.Rename(partial, dir); err != nil {
+		return "", fmt.Errorf("building the %s base: %w", suite, err)
+	}
+	return dir, nil
+}
+
+// acquire locks path against other processes and against other files of this
+// one. Closing the file unlocks it.
+func acquire(ctx context.Context, path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("locking %s: %w", path, err)
+	}
+	err = poll(ctx, func() (bool, error) {
+		switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err {
+		case nil:
+			return true, nil
+		case unix.EWOULDBLOCK, unix.EINTR:
+			return false, nil
+		default:
+			return false, err
+		}
+	})
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("locking %s: %w", path, err)
+	}
+	return f, nil
+}
+
+// tail returns the end of a log, which is where the reason is.
+func tail(log []byte) string {
+	const most = 2000
+	if len(log) > most {
+		log = log[len(log)-most:]
+	}
+	return strings.TrimSpace(string(log))
+}
