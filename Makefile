@@ -1,0 +1,66 @@
+# aztec-spartan: plain `make` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null | sed 's/^v//' | grep . || echo 0.1.0~git$$(git show -s --format=%cd.%h --date=format:%Y%m%d HEAD 2>/dev/null || echo 0))
+ARCH    ?= $(shell go env GOARCH)
+export CGO_ENABLED := 0
+export SOURCE_DATE_EPOCH ?= $(shell git show -s --format=%ct HEAD 2>/dev/null || echo 0)
+
+NFPM        := go run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
+GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+TAGS := booted,oracle,real,inhost
+
+.PHONY: help build test test-unit test-booted test-real demo bench lint vuln soak package deps clean golden
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## the static binary, in dist/
+	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o dist/aztec-spartan-$(ARCH) ./cmd/aztec-spartan
+
+deps: # what tests and demo need from the distribution; needs root
+	packaging/scripts/deps.sh
+
+test: deps test-unit test-booted ## unit, golden and CLI tests, and booted hosts with the stub node (root)
+
+test-unit: # no root, no network beyond Go modules
+	CGO_ENABLED=1 go test -race ./...
+	go test -tags oracle ./extract/...
+
+test-booted: package
+	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb go test -tags booted -count=1 -timeout 15m ./...
+
+test-real: deps package ## the real Aztec node on a booted host, with a local L1 (root; first run builds the image)
+	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb go test -tags real -count=1 -timeout 40m -v ./...
+
+demo: deps package ## the main job on a throwaway host, from nothing (root)
+	go run ./packaging/demo -deb dist/aztec-spartan_$(ARCH).deb
+
+bench: deps build ## pull the real image with this and with other tools
+	packaging/scripts/bench.sh dist/aztec-spartan-$(ARCH)
+
+soak: deps package ## long runs: fuzzing
+	packaging/scripts/soak.sh
+
+golden: ## rewrite golden files after an intended change
+	go test ./cmd/... ./units/... ./profiles/... -update
+
+lint: ## gofumpt, vet, staticcheck
+	@out=$$($(GOFUMPT) -l .); [ -z "$$out" ] || { echo "gofumpt: $$out"; exit 1; }
+	go vet -tags $(TAGS) ./...
+	$(STATICCHECK) -tags $(TAGS) ./...
+
+vuln: ## govulncheck; needs the vulnerability database on the web
+	$(GOVULNCHECK) ./...
+
+package: build ## the deb and the rpm, in dist/
+	packaging/scripts/docs.sh dist/aztec-spartan-$(ARCH) dist
+	VERSION=$(VERSION) ARCH=$(ARCH) $(NFPM) package -p deb -t dist/aztec-spartan_$(ARCH).deb
+	VERSION=$(VERSION) ARCH=$(ARCH) $(NFPM) package -p rpm -t dist/aztec-spartan_$(ARCH).rpm
+
+clean: ## remove what was built here; caches stay
+	rm -rf dist

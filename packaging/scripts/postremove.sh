@@ -1,0 +1,14 @@
+#!/bin/sh
+# Data and keys are never removed by a package; running nodes keep running.
+set -e
+case "$1" in
+purge)
+	# Images can be had again; nothing else here can.
+	if ! ls /etc/systemd/system/aztec-*@*.service >/dev/null 2>&1; then
+		rm -rf /var/lib/aztec-spartan/images
+	fi
+	;;
+esac
+if [ -d /run/systemd/system ]; then
+	systemctl daemon-reload || true
+fi

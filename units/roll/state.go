@@ -1,0 +1,169 @@
+package roll
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/units"
+	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
+)
+
+// stateSchema is the version of state.json.
+const stateSchema = 1
+
+// State is what is remembered of one instance between runs. It does not say
+// what is active: the unit file does.
+type State struct {
+	Schema      int          `json:"schema"`
+	Unit        string       `json:"unit"`
+	Generations []Generation `json:"generations"`
+	Previous    int          `json:"previous,omitempty"` // generation that rollback goes to; 0: none
+	Intent      *Intent      `json:"intent,omitempty"`
+	LastRoll    *Outcome     `json:"last_roll,omitempty"`
+	Skipped     []Skip       `json:"skipped,omitempty"`
+}
+
+// Generation is one set of unit, environment and settings.
+type Generation struct {
+	Number    int       `json:"number"`
+	Version   string    `json:"version"`
+	Image     string    `json:"image"`
+	Digest    string    `json:"digest"`
+	Reference string    `json:"reference"`
+	Created   time.Time `json:"created"`
+}
+
+// Kinds of rolls.
+const (
+	Update   = "update"
+	Rollback = "rollback"
+)
+
+// Intent is a roll that was asked for and has no outcome yet.
+type Intent struct {
+	Kind      string    `json:"kind"`
+	From      int       `json:"from"`
+	To        int       `json:"to"`
+	Requested time.Time `json:"requested"`
+	Gate      Gate      `json:"gate"`
+	// Begun is set before anything is changed. An engine that finds it set
+	// was preceded by one that died.
+	Begun bool `json:"begun"`
+	// WasActive records whether the instance ran when the roll began: a
+	// stopped one stays stopped.
+	WasActive bool `json:"was_active"`
+}
+
+// Results of rolls.
+const (
+	Done       = "done"
+	RolledBack = "rolled-back"
+	Failed     = "failed" // neither version came up
+	Cancelled  = "cancelled"
+)
+
+// Outcome is what became of a roll.
+type Outcome struct {
+	Kind            string    `json:"kind"`
+	From            string    `json:"from"` // versions
+	To              string    `json:"to"`
+	Result          string    `json:"result"`
+	Reason          string    `json:"reason,omitempty"`
+	Evidence        []string  `json:"evidence,omitempty"` // what the gate saw, in order
+	Started         time.Time `json:"started"`
+	Finished        time.Time `json:"finished"`
+	DowntimeSeconds float64   `json:"downtime_seconds"` // from the stop until the RPC answered again; 0 if the instance was stopped
+}
+
+// Skip is a version that failed here and is not taken again unless asked for
+// by name.
+type Skip struct {
+	Version string    `json:"version"`
+	Digest  string    `json:"digest"`
+	Reason  string    `json:"reason"`
+	Since   time.Time `json:"since"`
+}
+
+// Files are the directories a host keeps instances in.
+type Files struct {
+	State   string // /var/lib/aztec-spartan/instances
+	Config  string // /etc/aztec-spartan/instances
+	Systemd string // /etc/systemd/system
+}
+
+func (f Files) statePath(instance string) string {
+	return filepath.Join(f.State, instance, "state.json")
+}
+
+// Load reads the state of an instance. An instance that has none yet has an
+// empty one.
+func (f Files) Load(instance string) (State, error) {
+	data, err := os.ReadFile(f.statePath(instance))
+	if errors.Is(err, fs.ErrNotExist) {
+		return State{Schema: stateSchema}, nil
+	}
+	if err != nil {
+		return State{}, fmt.Errorf("reading the state of %s: %w", instance, err)
+	}
+	var s State
+	if err := json.Unmarshal(data, &s); err != nil {
+		return State{}, fmt.Errorf("reading %s: %w", f.statePath(instance), err)
+	}
+	if s.Schema > stateSchema {
+		return State{}, &units.NewerSchemaError{What: "state of instance " + instance, Found: s.Schema, Known: stateSchema}
+	}
+	return s, nil
+}
+
+// Save replaces the state of an instance.
+func (f Files) Save(instance string, s State) error {
+	data, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("saving the state of %s: %w", instance, err)
+	}
+	if err := os.MkdirAll(filepath.Join(f.State, instance), 0o700); err != nil {
+		return fmt.Errorf("saving the state of %s: %w", instance, err)
+	}
+	return atomicfile.Write(f.statePath(instance), append(data, '\n'), 0o600)
+}
+
+// Generation returns the generation with that number.
+func (s State) Generation(number int) (Generation, bool) {
+	for _, g := range s.Generations {
+		if g.Number == number {
+			return g, true
+		}
+	}
+	return Generation{}, false
+}
+
+// Skips returns why a digest is skipped.
+func (s State) Skips(digest string) (Skip, bool) {
+	for _, k := range s.Skipped {
+		if k.Digest == digest {
+			return k, true
+		}
+	}
+	return Skip{}, false
+}
+
+// Unskip takes a digest off the skip list.
+func (s *State) Unskip(digest string) {
+	kept := s.Skipped[:0]
+	for _, k := range s.Skipped {
+		if k.Digest != digest {
+			kept = append(kept, k)
+		}
+	}
+	s.Skipped = kept
+}
+
+func (s *State) skip(g Generation, reason string, now time.Time) {
+	s.Unskip(g.Digest)
+	s.Skipped = append(s.Skipped, Skip{Version: g.Version, Digest: g.Digest, Reason: reason, Since: now})
+}

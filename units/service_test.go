@@ -1,0 +1,166 @@
+package units
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func sequencer(systemd int) Service {
+	return Service{
+		Meta: Meta{
+			Schema: MetaSchema, Instance: "val1", Role: "sequencer", Network: "mainnet", Generation: 3,
+			Image:     "sha256-1f2e3d4c5b6a79881f2e3d4c5b6a79881f2e3d4c5b6a79881f2e3d4c5b6a7988",
+			Reference: "docker.io/aztecprotocol/aztec:4.1.2",
+			Digest:    "sha256:1f2e3d4c5b6a79881f2e3d4c5b6a79881f2e3d4c5b6a79881f2e3d4c5b6a7988",
+			Version:   "4.1.2", RPCPort: 8080, Namespace: "node", ChainID: 1, P2P: true,
+		},
+		Unit:        "aztec-sequencer@val1.service",
+		Description: "Aztec sequencer val1, mainnet 4.1.2",
+		User:        "aztec-val1",
+		Slice:       "aztec-sequencer.slice",
+		Rootfs:      "/var/lib/aztec-spartan/images/sha256-1f2e3d4c5b6a79881f2e3d4c5b6a79881f2e3d4c5b6a79881f2e3d4c5b6a7988/rootfs",
+		WorkingDir:  "/usr/src/yarn-project",
+		Exec:        []string{"/usr/local/bin/node", "--no-warnings", "/usr/src/yarn-project/aztec/dest/bin/index.js", "start", "--node", "--archiver", "--sequencer", "--network", "mainnet"},
+		Environment: []Var{{"PATH", "/opt/foundry/bin:/usr/bin"}, {"UV_THREADPOOL_SIZE", "8"}},
+		EnvFiles:    []string{"/var/lib/aztec-spartan/instances/val1/3/env", "-/etc/aztec-spartan/instances/val1/local.env"},
+		Credentials: []Credential{{Name: "keystore.json", Source: "/etc/aztec-spartan/instances/val1/keystore.json", Variable: "KEY_STORE_DIRECTORY"}},
+		StopTimeout: 90 * time.Second,
+		StartWait:   38 * time.Second,
+		Probe:       "/usr/bin/aztec-spartan",
+		Systemd:     systemd,
+	}
+}
+
+func TestRenderGolden(t *testing.T) {
+	for _, version := range []int{247, 249, 252, 255, 257} {
+		t.Run(fmt.Sprint(version), func(t *testing.T) {
+			got, err := sequencer(version).Render()
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden := filepath.Join("testdata", fmt.Sprintf("sequencer-%d.service", version))
+			if *update {
+				if err := os.WriteFile(golden, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(string(want), string(got)); d != "" {
+				t.Errorf("-golden +rendered:\n%s", d)
+			}
+		})
+	}
+}
+
+func TestMetaTravelsInTheUnit(t *testing.T) {
+	s := sequencer(252)
+	unit, err := s.Render()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := ParseMeta(unit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(s.Meta, got); d != "" {
+		t.Errorf("-rendered +parsed:\n%s", d)
+	}
+}
+
+func TestParseMetaRefuses(t *testing.T) {
+	for name, unit := range map[string]string{
+		"foreign unit": "[Service]\nExecStart=/bin/true\n",
+		"bad number":   metaSection + "\nGeneration=three\n",
+		"newer schema": metaSection + "\nSchema=2\n",
+	} {
+		if _, err := ParseMeta([]byte(unit)); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestRenderRefuses(t *testing.T) {
+	for name, change := range map[string]func(*Service){
+		"old systemd":               func(s *Service) { s.Systemd = 246 },
+		"no command":                func(s *Service) { s.Exec = nil },
+		"relative command":          func(s *Service) { s.Exec = []string{"node"} },
+		"colon in the rootfs":       func(s *Service) { s.Rootfs = "/images/sha256:1f/rootfs" },
+		"space in a path":           func(s *Service) { s.EnvFiles = []string{"/a b"} },
+		"newline in an argument":    func(s *Service) { s.Exec = append(s.Exec, "a\nExecStart=/bin/evil") },
+		"newline in a value":        func(s *Service) { s.Environment = []Var{{"A", "b\nUser=root"}} },
+		"newline in a version":      func(s *Service) { s.Version = "1\nUser=root" },
+		"newline in a reference":    func(s *Service) { s.Reference = "1\n[Service]\nUser=root" },
+		"invalid UTF-8 in argument": func(s *Service) { s.Exec = append(s.Exec, "\xff") },
+		"credential from elsewhere": func(s *Service) { s.Credentials[0].Source = "key store" },
+	} {
+		s := sequencer(252)
+		change(&s)
+		if unit, err := s.Render(); err == nil {
+			t.Errorf("%s: rendered\n%s", name, unit)
+		}
+	}
+}
+
+func TestQuoteArg(t *testing.T) {
+	for arg, want := range map[string]string{
+		"--node":      "--node",
+		"":            `""`,
+		";":           `";"`,
+		"a b":         `"a b"`,
+		`say "hi"`:    `"say \"hi\""`,
+		`back\slash`:  `"back\\slash"`,
+		"100%":        "100%%",
+		"$HOME":       "$$HOME",
+		"it's":        `"it's"`,
+		"x=%n,${Y} z": `"x=%%n,$${Y} z"`,
+	} {
+		got, err := quoteArg(arg)
+		if err != nil || got != want {
+			t.Errorf("quoteArg(%q) = %s, %v, want %s", arg, got, err, want)
+		}
+	}
+}
+
+func TestQuoteAssignment(t *testing.T) {
+	got, err := quoteAssignment("A", `$x "y" \z 5%`)
+	if want := `"A=$x \"y\" \\z 5%%"`; err != nil || got != want {
+		t.Errorf("got %s, %v, want %s", got, err, want)
+	}
+}
+
+// Every path that the sandbox binds must have a mount point in the rootfs,
+// or lie below a tmpfs of its own.
+func TestSandboxHasItsMountPoints(t *testing.T) {
+	points := map[string]bool{}
+	for _, m := range MountPoints() {
+		points[m.Path] = true
+	}
+	for _, line := range sandbox(sequencer(252)) {
+		key, value, _ := strings.Cut(line, "=")
+		if key != "BindReadOnlyPaths" && key != "TemporaryFileSystem" {
+			continue
+		}
+		for _, word := range strings.Fields(value) {
+			parts := strings.Split(strings.TrimPrefix(word, "-"), ":")
+			at := parts[0]
+			if key == "BindReadOnlyPaths" {
+				at = parts[len(parts)-1]
+			}
+			if !points[at] {
+				t.Errorf("%s mounts on %s, which no mount point provides", line, at)
+			}
+		}
+	}
+}
