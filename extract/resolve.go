@@ -1,0 +1,147 @@
+package extract
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Resolved says what a reference means right now.
+type Resolved struct {
+	Reference   string // canonical: registry, repository, and the tag or digest asked for
+	Digest      string // "sha256:HEX" of the manifest for the platform; the image's identity
+	IndexDigest string // "sha256:HEX" of the index the reference names, "" if it names a manifest
+	Tag         string // "" if there is none
+}
+
+// Resolve asks the registry what ref is, and downloads nothing but manifests. Errors are as those of Store.Pull.
+func Resolve(ctx context.Context, ref string, o PullOptions) (Resolved, error) {
+	fail := func(err error) (Resolved, error) {
+		return Resolved{}, fmt.Errorf("resolving %s: %w", oneLine(ref), err)
+	}
+	r, err := parseReference(ref, o.Insecure)
+	if err != nil {
+		return fail(err)
+	}
+	want, err := parsePlatform(o.Platform)
+	if err != nil {
+		return fail(err)
+	}
+	found, err := find(ctx, r, want, o)
+	if err != nil {
+		return fail(err)
+	}
+	return Resolved{Reference: r.String(), Digest: found.manifest.digest, IndexDigest: found.index, Tag: r.tag}, nil
+}
+
+// target is the image a reference led to.
+type target struct {
+	repo     *repository
+	manifest *document
+	index    string // digest of the outermost index, "" if there was none
+	matched  bool   // an index vouches for the platform; otherwise the configuration has to
+}
+
+func find(ctx context.Context, r reference, want platform, o PullOptions) (target, error) {
+	repo, err := connect(ctx, r.repo, o)
+	if err != nil {
+		return target{}, err
+	}
+	doc, err := repo.manifest(ctx, r.identifier())
+	if err != nil {
+		return target{}, err
+	}
+	if !doc.index() {
+		return target{repo: repo, manifest: doc}, nil
+	}
+	c := chooser{repo: repo, want: want, requests: 16}
+	manifest, err := c.choose(ctx, doc, 1)
+	if err != nil {
+		return target{}, err
+	}
+	return target{repo: repo, manifest: manifest, index: doc.digest, matched: true}, nil
+}
+
+// chooser picks one platform out of an index. Indexes nest (a tag per architecture is often an index itself, with attestations
+// beside the image), so both the depth and the number of requests are bounded.
+type chooser struct {
+	repo     *repository
+	want     platform
+	requests int
+	have     []string // platforms seen and not wanted
+}
+
+const maxDepth = 4
+
+// choose returns the manifest for the platform: an entry that says so, else one found in a nested index, else one that says
+// nothing and whose configuration fits.
+func (c *chooser) choose(ctx context.Context, index *document, depth int) (*document, error) {
+	var exact, nested, silent []descriptor
+	for _, d := range index.Manifests {
+		isIndex := slices.Contains(indexTypes, d.MediaType)
+		switch {
+		case !knownDocument(d.MediaType), d.Annotations["vnd.docker.reference.type"] == "attestation-manifest":
+		case d.Platform == nil || d.Platform.OS == "" && d.Platform.Architecture == "":
+			silent = append(silent, d)
+		case d.Platform.attestation():
+		case !c.want.runs(*d.Platform):
+			if p := oneLine(d.Platform.String()); !slices.Contains(c.have, p) && len(c.have) < 20 {
+				c.have = append(c.have, p)
+			}
+		case isIndex:
+			nested = append(nested, d)
+		default:
+			exact = append(exact, d)
+		}
+	}
+	for i, d := range slices.Concat(exact, nested, silent) {
+		doc, err := c.try(ctx, d, depth, i >= len(exact)+len(nested))
+		if !errors.Is(err, ErrNoPlatform) {
+			return doc, err
+		}
+	}
+	slices.Sort(c.have)
+	return nil, &NoPlatformError{Want: c.want.String(), Have: c.have}
+}
+
+func (c *chooser) try(ctx context.Context, d descriptor, depth int, silent bool) (*document, error) {
+	if c.requests--; c.requests < 0 || depth >= maxDepth {
+		return nil, fmt.Errorf("%w: its indexes nest too deeply", ErrInvalidImage)
+	}
+	if err := d.check(maxManifest); err != nil {
+		return nil, err
+	}
+	doc, err := c.repo.manifest(ctx, d.Digest)
+	switch {
+	case err != nil:
+		return nil, err
+	case doc.media != d.MediaType:
+		return nil, fmt.Errorf("%w: its index calls %s a %s, and it is a %s", ErrInvalidImage, d.Digest, d.MediaType, doc.media)
+	case doc.index():
+		return c.choose(ctx, doc, depth+1)
+	case !silent:
+		return doc, nil
+	}
+	config, err := c.repo.config(ctx, doc)
+	if err != nil {
+		return nil, err
+	}
+	return doc, config.fits(c.want)
+}
+
+// config fetches and checks the configuration of an image.
+func (r *repository) config(ctx context.Context, manifest *document) (*configFile, error) {
+	raw, err := r.small(ctx, *manifest.Config)
+	if err != nil {
+		return nil, fmt.Errorf("fetching the configuration: %w", err)
+	}
+	return parseConfig(raw, len(manifest.Layers))
+}
+
+func (c *configFile) fits(want platform) error {
+	if !want.runs(c.platform) {
+		return &NoPlatformError{Want: want.String(), Have: []string{oneLine(c.platform.String())}}
+	}
+	return nil
+}

@@ -1,0 +1,228 @@
+package extract
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	recordName   = "image.json"
+	completeName = "complete"
+	rootfsName   = "rootfs"
+	partial      = ".partial-" // prefix of everything in the store that is not an image
+)
+
+// Store is a directory of unpacked images:
+//
+//	sha256-HEX/rootfs      the root file system
+//	sha256-HEX/image.json  the Image
+//	sha256-HEX/complete    written last and removed first; without it there is no image
+//	.partial-*             being unpacked or removed, locked (flock) by whoever does it; anyone's to sweep when not
+//
+// The directory is open to root alone, so that no local user runs what an image holds (CVE-2021-41103). Its file system must
+// support flock. Methods are safe for use by several processes.
+type Store struct {
+	Dir string // made on first use, mode 0700
+}
+
+var validID = regexp.MustCompile(`^sha256-[0-9a-f]{64}$`)
+
+func idOf(digest string) string { return strings.Replace(digest, ":", "-", 1) }
+
+// Get returns the complete image id ("sha256-HEX"). Errors wrap ErrNotFound or ErrSchema.
+func (s *Store) Get(id string) (*Image, error) {
+	im, err := s.load(id)
+	if err != nil {
+		return nil, fmt.Errorf("reading image %s: %w", oneLine(id), err)
+	}
+	return im, nil
+}
+
+func (s *Store) load(id string) (*Image, error) {
+	if !validID.MatchString(id) {
+		return nil, fmt.Errorf("%w: an id is sha256- and 64 hexadecimal digits", ErrNotFound)
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Join(s.Dir, id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Lstat(filepath.Join(dir, completeName)); errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNotFound
+	} else if err != nil {
+		return nil, err
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, recordName))
+	if err != nil {
+		return nil, err
+	}
+	im := &Image{dir: dir}
+	if err := json.Unmarshal(raw, im); err != nil {
+		return nil, fmt.Errorf("%s: %w", recordName, err)
+	}
+	switch {
+	case im.Schema > schema:
+		return nil, fmt.Errorf("%s: %w (schema %d, this one knows %d)", recordName, ErrSchema, im.Schema, schema)
+	case im.ID != id:
+		return nil, fmt.Errorf("%s: it describes %s", recordName, oneLine(im.ID))
+	}
+	return im, nil
+}
+
+// List returns the complete images, newest first. Of images that cannot be read it returns the errors, joined, with the others.
+func (s *Store) List() ([]*Image, error) {
+	entries, err := os.ReadDir(s.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing images: %w", err)
+	}
+	var (
+		images []*Image
+		failed []error
+	)
+	for _, e := range entries {
+		if !validID.MatchString(e.Name()) {
+			continue
+		}
+		im, err := s.Get(e.Name())
+		switch {
+		case errors.Is(err, ErrNotFound):
+		case err != nil:
+			failed = append(failed, err)
+		default:
+			images = append(images, im)
+		}
+	}
+	slices.SortFunc(images, func(a, b *Image) int {
+		if c := b.Pulled.Compare(a.Pulled); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return images, errors.Join(failed...)
+}
+
+// ByReference returns the newest complete image that ref names: by its digest if it has one, else by the tag it was pulled by.
+// It asks no registry, so a tag may have moved since. Errors wrap ErrNotFound or ErrReference.
+func (s *Store) ByReference(ref string) (*Image, error) {
+	r, err := parseReference(ref, false)
+	if err != nil {
+		return nil, fmt.Errorf("looking up %s: %w", oneLine(ref), err)
+	}
+	images, err := s.List()
+	for _, im := range images {
+		if r.digest != "" && (im.Digest == r.digest || im.IndexDigest == r.digest) || r.digest == "" && im.Reference == r.String() {
+			return im, nil
+		}
+	}
+	if err == nil {
+		err = ErrNotFound
+	}
+	return nil, fmt.Errorf("looking up %s: %w", r, err)
+}
+
+// Remove deletes the image id, complete or not. Whether anything uses it is for the caller to know. From the first step on it
+// is not listed any more, and what a crash leaves behind the next Pull or Remove sweeps. Errors wrap ErrNotFound.
+func (s *Store) Remove(id string) error {
+	if err := s.remove(id); err != nil {
+		return fmt.Errorf("removing image %s: %w", oneLine(id), err)
+	}
+	return nil
+}
+
+func (s *Store) remove(id string) error {
+	if !validID.MatchString(id) {
+		return ErrNotFound
+	}
+	dir := filepath.Join(s.Dir, id)
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		return ErrNotFound
+	}
+	if err := os.Remove(filepath.Join(dir, completeName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := syncDir(dir); err != nil {
+		return err
+	}
+	if err := s.sweep(); err != nil {
+		return err
+	}
+	gone := filepath.Join(s.Dir, partial+"removed-"+id)
+	if err := os.Rename(dir, gone); err != nil {
+		return err
+	}
+	return os.RemoveAll(gone)
+}
+
+// sweep deletes what crashed runs left. What is locked belongs to a run that is alive.
+func (s *Store) sweep() error {
+	left, err := filepath.Glob(filepath.Join(s.Dir, partial+"*"))
+	if err != nil {
+		return err
+	}
+	for _, path := range left {
+		lock, err := lockDir(path)
+		if errors.Is(err, ErrBusy) || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = os.RemoveAll(path)
+		lock.Close()
+		if err != nil {
+			return fmt.Errorf("sweeping up: %w", err)
+		}
+	}
+	return nil
+}
+
+// lockDir locks a directory until the file is closed. The error is ErrBusy if another process has it.
+func lockDir(path string) (*os.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, ErrBusy
+		}
+		return nil, &fs.PathError{Op: "flock", Path: path, Err: err}
+	}
+	// A sweeper may have had it between its making and now.
+	was, err := f.Stat()
+	if err == nil {
+		var is fs.FileInfo
+		if is, err = os.Lstat(path); err == nil && !os.SameFile(was, is) {
+			err = ErrBusy
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func syncDir(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
