@@ -61,8 +61,9 @@ func (t *Tree) entry(ctx context.Context, hdr *tar.Header, body io.Reader) error
 	case tar.TypeChar, tar.TypeBlock:
 		// It still hides what lower layers have there.
 		t.stats.Dropped.Devices++
+		err = t.remove(p.fd, name, real)
 		t.devices[real] = true
-		return t.remove(p.fd, name, real)
+		return err
 	default:
 		return fmt.Errorf("%w: entries of type %q are not supported", ErrInvalid, hdr.Typeflag)
 	}
@@ -189,14 +190,16 @@ func (t *Tree) link(p parent, name, real, linkname string) error {
 	dir, base := split(path)
 	dirfd, err := t.root.Openat(dir, unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err != nil {
-		return linkError(linkname, err)
+		return linkError(linkname, bare(err))
 	}
 	defer unix.Close(dirfd)
 	var target, here unix.Stat_t
 	if err := unix.Fstatat(dirfd, base, &target, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		if errors.Is(err, unix.ENOENT) && t.wasDevice(dirfd, base) {
 			t.stats.Dropped.Devices++
-			return t.remove(p.fd, name, real)
+			err := t.remove(p.fd, name, real)
+			t.devices[real] = true
+			return err
 		}
 		return linkError(linkname, err)
 	}

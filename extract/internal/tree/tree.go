@@ -184,10 +184,10 @@ func (t *Tree) parentOf(dir string, create bool) (parent, error) {
 		p.real = ""
 	}
 	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENAMETOOLONG) {
-		return parent{}, fmt.Errorf("%w: its parent is not a directory: %w", ErrInvalid, err)
+		return parent{}, fmt.Errorf("%w: its parent is not a directory: %w", ErrInvalid, bare(err))
 	}
 	if err != nil {
-		return parent{}, err
+		return parent{}, fmt.Errorf("opening its parent: %w", bare(err))
 	}
 	p.fd = fd
 	if p.real == "" || strings.Contains(p.real, "..") {
@@ -261,4 +261,13 @@ func quote(name string) string {
 		name = name[:200] + "..."
 	}
 	return fmt.Sprintf("%q", name)
+}
+
+// bare strips the path from an error: it is the layer's choice, and the entry is named anyway.
+func bare(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
 }

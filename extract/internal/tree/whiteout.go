@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strings"
 
@@ -94,7 +93,7 @@ func (t *Tree) remove(dirfd int, name, real string) error {
 	}
 	fd, operr := unix.Openat(dirfd, name, dirFlags, 0)
 	if operr != nil {
-		return &fs.PathError{Op: "unlink", Path: real, Err: err}
+		return fmt.Errorf("unlinking what is there: %w", err)
 	}
 	delete(t.dirs, real)
 	err = eachName(fd, func(child string) error { return t.remove(fd, child, join(real, child)) })
@@ -102,7 +101,7 @@ func (t *Tree) remove(dirfd int, name, real string) error {
 		return err
 	}
 	if err := unix.Unlinkat(dirfd, name, unix.AT_REMOVEDIR); err != nil {
-		return &fs.PathError{Op: "rmdir", Path: real, Err: err}
+		return fmt.Errorf("removing the directory there: %w", err)
 	}
 	return nil
 }
