@@ -30,9 +30,12 @@ var releases = map[string]struct {
 	polkit  string
 	options []string
 }{
-	// Without the hook bullseye would come up with a separate /bin and /lib, which
-	// the installer of that release never did.
-	"bullseye": {"policykit-1", []string{"--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr"}},
+	// Without the links bullseye would come up with a separate /bin and /lib, which
+	// the installer of that release did not make. (mmdebstrap's own hook for it
+	// fails on a dpkg as old as bullseye's.)
+	"bullseye": {"policykit-1", []string{
+		`--setup-hook=for d in bin lib lib64 sbin; do mkdir -p "$1/usr/$d"; ln -s "usr/$d" "$1/$d"; done`,
+	}},
 	"bookworm": {"polkitd", nil},
 	"trixie":   {"polkitd", nil},
 }

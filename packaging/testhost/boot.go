@@ -52,10 +52,11 @@ type Host struct {
 	lock   *os.File
 	life   *os.File // the end of a pipe whose closing, by us or by our death, ends the host
 	notify *notifications
-	init   *exec.Cmd
-	done   chan struct{} // closed when systemd-nspawn has ended
-	ended  error         // why; valid after done
 	log    *console
+
+	started bool
+	done    chan struct{} // closed when the boot script has ended
+	ended   error         // why; valid after done
 
 	mu       sync.Mutex
 	drop     string // setpriv's capability list: what PID 1 may not have either
@@ -185,6 +186,11 @@ func (h *Host) powerOn(tree string, o Options) error {
 	}
 	defer ending.Close()
 	h.life = life
+	group, err := h.group().create()
+	if err != nil {
+		return err
+	}
+	defer group.Close()
 	cmd := exec.Command("sh", args...)
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"),
@@ -196,11 +202,16 @@ func (h *Host) powerOn(tree string, o Options) error {
 	cmd.Stdout, cmd.Stderr = h.log, h.log
 	// Go also makes every mount private, so that none gets out. The process group
 	// keeps a Ctrl-C at the terminal from nspawn: the owner decides.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Unshareflags: syscall.CLONE_NEWNS,
+		Setpgid:      true,
+		UseCgroupFD:  true,
+		CgroupFD:     int(group.Fd()),
+	}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	h.init = cmd
+	h.started = true
 	go func() {
 		h.ended = cmd.Wait()
 		close(h.done)
@@ -235,13 +246,13 @@ func (h *Host) awaitBoot(ctx context.Context, boot int) error {
 	})
 }
 
-// exit returns why systemd-nspawn has ended. An orderly power off is an error
+// exit returns why the host has ended. An orderly power off is an error
 // to whoever needs the host.
 func (h *Host) exit() error {
 	if h.ended == nil {
 		return errors.New("powered off")
 	}
-	return fmt.Errorf("systemd-nspawn: %w", h.ended)
+	return h.ended
 }
 
 // Leader returns the process ID of the host's PID 1 as this machine sees it. It
@@ -283,14 +294,8 @@ func (h *Host) Close() error {
 	}
 	// Not the caller's context: cleaning up is due when that has been canceled too.
 	err := demolish(context.Background(), h.dir, h.groups)
-	if h.init != nil {
-		// It may not have been in the cgroup yet.
-		h.init.Process.Kill()
+	if h.started && err == nil {
 		<-h.done
-	}
-	if err == nil {
-		// It may have made the cgroup in between.
-		err = demolish(context.Background(), h.dir, h.groups)
 	}
 	if h.notify != nil {
 		h.notify.close()

@@ -6,9 +6,8 @@ set -eu
 base=$1 dir=$2 group=/sys/fs/cgroup/$3 how=$4
 shift 4
 
-# Over whatever is there: the guest shall see version 2 in any case.
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
-mkdir "$group" "$group/owner" "$group/machine"
+# The guest shall see version 2 in any case.
+[ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup
 delegate() {
 	for c in cpu io memory pids; do
 		echo "+$c" >"$1/cgroup.subtree_control" || :
@@ -16,9 +15,6 @@ delegate() {
 }
 # The root's controllers are systemd's to manage where systemd runs.
 [ -d /run/systemd/system ] || delegate /sys/fs/cgroup
-# Processes may only be in leaves once a controller is on (cgroup-v2,
-# "No Internal Process Constraint"), hence the group for this shell.
-echo 0 >"$group/owner/cgroup.procs"
 delegate "$group"
 
 # This also ends the watcher, and the shell below it.

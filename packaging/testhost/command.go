@@ -27,7 +27,10 @@ type Result struct {
 // What it leaves running in the background stays until the host ends, and loses
 // its output when it kept Run's.
 func (h *Host) Run(ctx context.Context, argv ...string) (Result, error) {
-	return h.run(h.Command(ctx, argv...), argv[0])
+	cmd, group := h.command(ctx, nil, argv)
+	// It stays, like other commands', if something runs on in the background.
+	defer group.remove()
+	return h.run(cmd, argv[0])
 }
 
 // Sh runs a script with bash in the way of Run.
@@ -46,7 +49,8 @@ func (h *Host) Journal(ctx context.Context, args ...string) (string, error) {
 // login's environment: append to Env to add to it. The end of ctx kills the
 // command together with its children. Everything ends with the host.
 func (h *Host) Command(ctx context.Context, argv ...string) *exec.Cmd {
-	return h.command(ctx, nil, argv)
+	cmd, _ := h.command(ctx, nil, argv)
+	return cmd
 }
 
 // enterScript joins the cgroup of $1 before it becomes the rest of its
@@ -57,7 +61,8 @@ const enterScript = `mkdir "${1%/*}" 2>/dev/null
 mkdir "$1" && echo 0 >"$1/cgroup.procs" && shift && exec "$@"`
 
 // command puts the words of prefix, run inside the host, before those of argv.
-func (h *Host) command(ctx context.Context, prefix, argv []string) *exec.Cmd {
+// The cgroup comes to be when the command starts.
+func (h *Host) command(ctx context.Context, prefix, argv []string) (*exec.Cmd, cgroup) {
 	h.mu.Lock()
 	h.commands++
 	number, drop := h.commands, h.drop
@@ -77,12 +82,8 @@ func (h *Host) command(ctx context.Context, prefix, argv []string) *exec.Cmd {
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/bash", "LANG=C.UTF-8", "TERM=xterm",
 	}
-	cmd.Cancel = func() error {
-		// nsenter waits outside; killing it alone would leave the command running.
-		os.WriteFile(filepath.Join(group, "cgroup.kill"), []byte("1"), 0)
-		return cmd.Process.Kill()
-	}
-	return cmd
+	cmd.Cancel = func() error { return cgroup(group).end(cmd.Process) }
+	return cmd, cgroup(group)
 }
 
 // group returns the cgroup of everything that belongs to the host.

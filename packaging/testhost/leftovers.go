@@ -17,7 +17,7 @@ const groupPrefix = "aztec-spartan-testhost-"
 // the caller holds for as long as the host is wanted. It first removes hosts
 // that nobody holds. The lock over all of it keeps another process from taking
 // a directory for abandoned that is only not locked yet.
-func claim(ctx context.Context, cache, id string, groups cgroup) (string, *os.File, error) {
+func claim(ctx context.Context, cache, id string, groups cgroup) (_ string, _ *os.File, err error) {
 	hosts := filepath.Join(cache, "hosts")
 	if err := os.MkdirAll(hosts, 0o700); err != nil {
 		return "", nil, err
@@ -31,6 +31,11 @@ func claim(ctx context.Context, cache, id string, groups cgroup) (string, *os.Fi
 		return "", nil, err
 	}
 	dir := filepath.Join(hosts, id)
+	defer func() {
+		if err != nil {
+			os.RemoveAll(dir)
+		}
+	}()
 	for _, d := range []string{dir, filepath.Join(dir, "upper"), filepath.Join(dir, "work"), filepath.Join(dir, "root")} {
 		// The upper directory's mode becomes that of the guest's root.
 		if err := os.Mkdir(d, 0o755); err != nil {

@@ -48,10 +48,11 @@ func (h *Host) TTY(ctx context.Context, argv ...string) (*Terminal, error) {
 	defer slave.Close()
 	// setsid inside the host makes the command its session's leader, which is the
 	// one that a hangup reaches.
-	cmd := h.command(ctx, []string{"setsid", "--ctty", "--wait"}, argv)
+	cmd, _ := h.command(ctx, []string{"setsid", "--ctty", "--wait"}, argv)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	t := &Terminal{cmd: cmd, master: master, done: make(chan struct{}), changed: make(chan struct{})}
-	if err := t.Resize(24, 80); err == nil {
+	err = t.Resize(24, 80)
+	if err == nil {
 		err = cmd.Start()
 	}
 	if err != nil {
