@@ -69,7 +69,11 @@ func (s *Store) pull(ctx context.Context, ref string, o PullOptions, start time.
 	if im, err := s.present(r, want); err != nil || im != nil {
 		return im, reused(im), err
 	}
-	found, err := find(ctx, r, want, o)
+	complete := func(digest string) bool {
+		_, err := s.load(idOf(digest))
+		return !errors.Is(err, ErrNotFound)
+	}
+	found, err := find(ctx, r, want, o, complete)
 	if err != nil {
 		return nil, PullStats{}, err
 	}

@@ -28,7 +28,8 @@ func Resolve(ctx context.Context, ref string, o PullOptions) (Resolved, error) {
 	if err != nil {
 		return fail(err)
 	}
-	found, err := find(ctx, r, want, o)
+	// The index's word for what the manifest is will do: nobody reads it here.
+	found, err := find(ctx, r, want, o, func(string) bool { return true })
 	if err != nil {
 		return fail(err)
 	}
@@ -43,7 +44,9 @@ type target struct {
 	matched  bool   // an index vouches for the platform; otherwise the configuration has to
 }
 
-func find(ctx context.Context, r reference, want platform, o PullOptions) (target, error) {
+// find follows r to the manifest for a platform. One that is known by its digest is not fetched when an index names it: only its
+// digest is set then.
+func find(ctx context.Context, r reference, want platform, o PullOptions, known func(digest string) bool) (target, error) {
 	repo, err := connect(ctx, r.repo, o)
 	if err != nil {
 		return target{}, err
@@ -55,7 +58,7 @@ func find(ctx context.Context, r reference, want platform, o PullOptions) (targe
 	if !doc.index() {
 		return target{repo: repo, manifest: doc}, nil
 	}
-	c := chooser{repo: repo, want: want, requests: 16}
+	c := chooser{repo: repo, want: want, known: known, requests: 16}
 	manifest, err := c.choose(ctx, doc, 1)
 	if err != nil {
 		return target{}, err
@@ -68,6 +71,7 @@ func find(ctx context.Context, r reference, want platform, o PullOptions) (targe
 type chooser struct {
 	repo     *repository
 	want     platform
+	known    func(digest string) bool
 	requests int
 	have     []string // platforms seen and not wanted
 }
@@ -111,6 +115,9 @@ func (c *chooser) try(ctx context.Context, d descriptor, depth int, silent bool)
 	}
 	if err := d.check(maxManifest); err != nil {
 		return nil, err
+	}
+	if !silent && !slices.Contains(indexTypes, d.MediaType) && c.known(d.Digest) {
+		return &document{media: d.MediaType, digest: d.Digest}, nil
 	}
 	doc, err := c.repo.manifest(ctx, d.Digest)
 	switch {
