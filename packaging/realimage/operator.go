@@ -1,0 +1,65 @@
+package realimage
+
+import (
+	"fmt"
+	"maps"
+	"strconv"
+)
+
+const chainID = 31337
+
+// DevKey is the second of anvil's well-known accounts, and DevAddress its
+// address. The fixture gives it ether; it is worth nothing anywhere else.
+const (
+	DevKey     = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
+	DevAddress = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+)
+
+// Keystore is a keystore file (schema version 1 of @aztec/node-keystore) with
+// DevKey as attester and publisher. A sequencer takes it through
+// KEY_STORE_DIRECTORY, which may name a file.
+func Keystore() []byte {
+	return fmt.Appendf(nil, `{"schemaVersion":1,"validators":[{"attester":%[1]q,"publisher":%[1]q,"coinbase":%[2]q,"feeRecipient":"0x%[3]064d"}]}`+"\n", DevKey, DevAddress, 0)
+}
+
+// rollupEnv are the variables that the deployment and every node of it have to
+// agree on. Without a prover the chain is pruned at the end of the proof window,
+// hence fifty epochs (80 minutes); a committee of none lets one sequencer
+// propose alone.
+func rollupEnv() map[string]string {
+	return map[string]string{
+		"L1_CHAIN_ID":                   strconv.Itoa(chainID),
+		"ETHEREUM_SLOT_DURATION":        "4",
+		"AZTEC_SLOT_DURATION":           "24",
+		"AZTEC_EPOCH_DURATION":          "4",
+		"AZTEC_PROOF_SUBMISSION_EPOCHS": "50",
+		"AZTEC_TARGET_COMMITTEE_SIZE":   "0",
+		"AZTEC_SLASHER_FLAVOR":          "none",
+	}
+}
+
+// SequencerEnv returns the variables that an operator of a full node or
+// sequencer has to set for the L1 of the fixture at http://127.0.0.1:8545.
+// Ports, keys and the data directory are not among them. data is the data
+// directory as the node sees it: blobs go below it, for want of a beacon node.
+// They are part of what must survive, since a node that finds no blob for a
+// checkpoint on L1 waits for it, opening no port, forever.
+//
+// Without PROVER_REAL_PROOFS=false the node would download gigabytes of proving
+// keys at its start, and exit 1 where it cannot.
+func SequencerEnv(set *Set, data string) map[string]string {
+	env := rollupEnv()
+	// This one only the deployment reads.
+	delete(env, "AZTEC_SLASHER_FLAVOR")
+	maps.Copy(env, map[string]string{
+		"ETHEREUM_HOSTS":             "http://127.0.0.1:8545",
+		"REGISTRY_CONTRACT_ADDRESS":  set.RegistryAddress,
+		"SEQ_MIN_TX_PER_BLOCK":       "0",
+		"P2P_ENABLED":                "false",
+		"PROVER_REAL_PROOFS":         "false",
+		"BLOB_FILE_STORE_UPLOAD_URL": "file://" + data + "/blobs",
+		"BLOB_FILE_STORE_URLS":       "file://" + data + "/blobs",
+		"BLOB_ALLOW_EMPTY_SOURCES":   "true",
+	})
+	return env
+}
