@@ -1,0 +1,131 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Version asks for the major version of the running systemd: 252 of
+// "252.39-1~deb12u2".
+func (m *Manager) Version(ctx context.Context) (int, error) {
+	var text string
+	err := m.within(ctx, callTimeout, func(ctx context.Context) (err error) {
+		text, err = m.bus.version(ctx)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("asking systemd for its version: %w", err)
+	}
+	return parseVersion(text)
+}
+
+// Distributions append to the number; some builds prefix it with v or the
+// name.
+var versionForm = regexp.MustCompile(`^(?:systemd )?v?([0-9]{1,6})(?:[^0-9]|$)`)
+
+func parseVersion(text string) (int, error) {
+	found := versionForm.FindStringSubmatch(text)
+	if found == nil {
+		return 0, fmt.Errorf("reading the version of systemd: %q has no number", text)
+	}
+	return strconv.Atoi(found[1])
+}
+
+// Reload has systemd read all unit files again (systemctl daemon-reload).
+func (m *Manager) Reload(ctx context.Context) error {
+	if err := m.within(ctx, reloadTimeout, m.bus.ReloadContext); err != nil {
+		return fmt.Errorf("reloading systemd: %w", err)
+	}
+	return nil
+}
+
+// ResetFailed makes systemd forget that a unit failed, and how often it
+// restarted. A unit that is not loaded has nothing to forget.
+func (m *Manager) ResetFailed(ctx context.Context, unit string) error {
+	err := m.within(ctx, callTimeout, func(ctx context.Context) error {
+		return m.bus.ResetFailedUnitContext(ctx, unit)
+	})
+	if err != nil && !errors.Is(err, ErrNoUnit) {
+		return fmt.Errorf("resetting %s: %w", unit, err)
+	}
+	return nil
+}
+
+// Enable has units start at boot, and reloads, as systemctl enable does.
+func (m *Manager) Enable(ctx context.Context, units ...string) error {
+	changed := false
+	err := m.within(ctx, callTimeout, func(ctx context.Context) error {
+		installable, changes, err := m.bus.EnableUnitFilesContext(ctx, units, false, false)
+		changed = len(changes) > 0
+		if err == nil && !installable {
+			err = errors.New("the unit file has no section [Install]")
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("enabling %s: %w", strings.Join(units, " "), err)
+	}
+	if !changed {
+		return nil
+	}
+	return m.Reload(ctx)
+}
+
+// Disable is the opposite of Enable. Units that are not enabled, or do not
+// exist, are no error.
+func (m *Manager) Disable(ctx context.Context, units ...string) error {
+	changed := false
+	err := m.within(ctx, callTimeout, func(ctx context.Context) error {
+		changes, err := m.bus.DisableUnitFilesContext(ctx, units, false)
+		changed = len(changes) > 0
+		return err
+	})
+	if err != nil && !errors.Is(err, ErrNoUnit) {
+		return fmt.Errorf("disabling %s: %w", strings.Join(units, " "), err)
+	}
+	if !changed {
+		return nil
+	}
+	return m.Reload(ctx)
+}
+
+// IsEnabled reports whether a unit starts at boot. Other than
+// UnitState.UnitFileState it looks at the files as they are now. A unit that
+// does not exist is not enabled.
+func (m *Manager) IsEnabled(ctx context.Context, unit string) (bool, error) {
+	var state string
+	err := m.within(ctx, callTimeout, func(ctx context.Context) (err error) {
+		state, err = m.bus.unitFileState(ctx, unit)
+		return err
+	})
+	if errors.Is(err, ErrNoUnit) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("asking whether %s is enabled: %w", unit, err)
+	}
+	return state == "enabled" || state == "enabled-runtime", nil
+}
+
+// within runs one call with a timeout of its own.
+func (m *Manager) within(ctx context.Context, d time.Duration, call func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	return explain(call(ctx), d)
+}
+
+// unitOf is the name of the unit in a file. A template (name@.service) is
+// no unit.
+func unitOf(file string) string {
+	name := path.Base(file)
+	if strings.Contains(name, "@.") {
+		return ""
+	}
+	return name
+}

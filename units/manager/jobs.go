@@ -1,0 +1,145 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// DefaultTimeout bounds the wait for a job: longer than any TimeoutStartSec=
+// and TimeoutStopSec= of a generated unit together, so that systemd's own
+// verdict comes first.
+const DefaultTimeout = 15 * time.Minute
+
+const (
+	// cancelTimeout is how long a job that was given up may take to go.
+	cancelTimeout = 5 * time.Second
+	// waitEvery is how often OnWait is told, and the connection looked at.
+	waitEvery = time.Second
+)
+
+// jobMode lets the new job replace a queued one that conflicts, as systemctl
+// does by default.
+const jobMode = "replace"
+
+// Option changes how a job is waited for.
+type Option func(*wait)
+
+type wait struct {
+	timeout time.Duration
+	onWait  func(elapsed time.Duration)
+	every   time.Duration
+}
+
+// OnWait has f called about every second while the job is not done, with the
+// time since it was asked for. f runs on the caller's goroutine.
+func OnWait(f func(elapsed time.Duration)) Option { return func(w *wait) { w.onWait = f } }
+
+// Timeout bounds the wait instead of DefaultTimeout.
+func Timeout(d time.Duration) Option { return func(w *wait) { w.timeout = d } }
+
+// Start starts a unit and waits for the end of the job. A job that did not
+// end as done is a *JobError. When ctx or the timeout ends first, the job is
+// cancelled and the error is that of the context (context.Canceled or
+// context.DeadlineExceeded); a unit that was already starting is then left as
+// it is, which may be halfway (activating).
+func (m *Manager) Start(ctx context.Context, unit string, opts ...Option) error {
+	return m.job(ctx, "start", unit, m.bus.StartUnitContext, opts)
+}
+
+// Stop stops a unit and waits until it is gone; see Start. Stopping a unit
+// that does not run is done at once.
+func (m *Manager) Stop(ctx context.Context, unit string, opts ...Option) error {
+	return m.job(ctx, "stop", unit, m.bus.StopUnitContext, opts)
+}
+
+// Restart stops a unit if it runs and starts it; see Start.
+func (m *Manager) Restart(ctx context.Context, unit string, opts ...Option) error {
+	return m.job(ctx, "restart", unit, m.bus.RestartUnitContext, opts)
+}
+
+// StartNoWait queues the start of a unit and returns: the job goes on after
+// the caller has ended.
+func (m *Manager) StartNoWait(ctx context.Context, unit string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if _, err := m.bus.StartUnitContext(ctx, unit, jobMode, nil); err != nil {
+		return fmt.Errorf("starting %s: %w", unit, explain(err, callTimeout))
+	}
+	return nil
+}
+
+var errLost = errors.New("the connection to systemd was lost; the job may go on")
+
+type enqueue func(ctx context.Context, name, mode string, ch chan<- string) (int, error)
+
+func (m *Manager) job(ctx context.Context, verb, unit string, call enqueue, opts []Option) error {
+	w := wait{timeout: DefaultTimeout, every: waitEvery}
+	for _, o := range opts {
+		o(&w)
+	}
+	// One place in the channel: go-systemd delivers results one after the
+	// other and would otherwise wait for a reader that has given up.
+	result := make(chan string, 1)
+	callCtx, cancel := context.WithTimeout(ctx, callTimeout)
+	id, err := call(callCtx, unit, jobMode, result)
+	cancel()
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", gerund(verb), unit, explain(err, callTimeout))
+	}
+	r, err := m.await(ctx, w, uint32(id), result)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", gerund(verb), unit, err)
+	}
+	if r != Done {
+		return &JobError{Unit: unit, Verb: verb, Result: r}
+	}
+	return nil
+}
+
+// await waits for the result of a job, and cancels the job when it gives up.
+func (m *Manager) await(ctx context.Context, w wait, id uint32, result <-chan string) (JobResult, error) {
+	began := time.Now()
+	limit := time.NewTimer(w.timeout)
+	defer limit.Stop()
+	tick := time.NewTicker(w.every)
+	defer tick.Stop()
+	for {
+		select {
+		case r := <-result:
+			return JobResult(r), nil
+		case <-ctx.Done():
+			return m.giveUp(ctx, id, result, ctx.Err())
+		case <-limit.C:
+			return m.giveUp(ctx, id, result, fmt.Errorf("no result within %s: %w", w.timeout, context.DeadlineExceeded))
+		case <-tick.C:
+			if !m.bus.Connected() {
+				return "", errLost
+			}
+			if w.onWait != nil {
+				w.onWait(time.Since(began))
+			}
+		}
+	}
+}
+
+// giveUp cancels a job and returns why. If the job was done before it could
+// be cancelled, that is what counts: the unit has changed.
+func (m *Manager) giveUp(ctx context.Context, id uint32, result <-chan string, why error) (JobResult, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
+	defer cancel()
+	// NoSuchJob: it has just ended, and its result is on the way.
+	if err := m.bus.cancelJob(ctx, id); err != nil && errorName(err) != nameNoJob {
+		return "", fmt.Errorf("%w; the job goes on, cancelling it failed: %w", why, explain(err, cancelTimeout))
+	}
+	select {
+	case r := <-result:
+		if JobResult(r) == Canceled {
+			return "", fmt.Errorf("%w; the job was cancelled", why)
+		}
+		return JobResult(r), nil
+	case <-ctx.Done():
+		return "", fmt.Errorf("%w; systemd did not say how the job ended", why)
+	}
+}

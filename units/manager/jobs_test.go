@@ -1,0 +1,221 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const unit = "aztec-sequencer@val1.service"
+
+func TestJobResults(t *testing.T) {
+	for _, c := range []struct {
+		result string
+		want   string
+	}{
+		{"done", ""},
+		{"canceled", "starting aztec-sequencer@val1.service: the start was cancelled by another one for the same unit, or by hand"},
+		{"timeout", "starting aztec-sequencer@val1.service: it did not start in the time that the unit allows"},
+		{"failed", "starting aztec-sequencer@val1.service: it failed to start"},
+		{"dependency", "starting aztec-sequencer@val1.service: a unit that it needs failed to start"},
+		{"skipped", "starting aztec-sequencer@val1.service: the start did not apply to the state the unit was in"},
+		{"frozen", `starting aztec-sequencer@val1.service: systemd ended the job with "frozen"`},
+	} {
+		t.Run(c.result, func(t *testing.T) {
+			f := &fake{enqueue: func(_, _, _ string, ch chan<- string) (int, error) {
+				ch <- c.result // blocks forever if the channel has no room
+				return 7, nil
+			}}
+			err := (&Manager{f}).Start(t.Context(), unit)
+			if c.want == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			var job *JobError
+			if !errors.As(err, &job) || job.Unit != unit || job.Verb != "start" || job.Result != JobResult(c.result) || err.Error() != c.want {
+				t.Errorf("got %#v: %v", job, err)
+			}
+		})
+	}
+}
+
+func TestJobVerbs(t *testing.T) {
+	var calls []string
+	f := &fake{enqueue: func(verb, name, mode string, ch chan<- string) (int, error) {
+		calls = append(calls, verb+" "+name+" "+mode)
+		if ch != nil {
+			ch <- "done"
+		}
+		return 1, nil
+	}}
+	m := &Manager{f}
+	ctx := t.Context()
+	if err := errors.Join(m.Start(ctx, "a"), m.Stop(ctx, "b"), m.Restart(ctx, "c"), m.StartNoWait(ctx, "d")); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"start a replace", "stop b replace", "restart c replace", "start d replace"}; !slices.Equal(calls, want) {
+		t.Errorf("got %q", calls)
+	}
+}
+
+func TestJobRefused(t *testing.T) {
+	for _, c := range []struct {
+		err      error
+		sentinel error
+	}{
+		{refusal(nameNoUnit, "Unit x.service not found."), ErrNoUnit},
+		{refusal(nameDenied, "Access denied"), ErrDenied},
+		{refusal(nameAuthRequired, "Interactive authentication required."), ErrDenied},
+		{context.DeadlineExceeded, context.DeadlineExceeded},
+	} {
+		f := &fake{enqueue: func(string, string, string, chan<- string) (int, error) { return 0, c.err }}
+		m := &Manager{f}
+		for verb, err := range map[string]error{
+			"starting x.service: ": m.Start(t.Context(), "x.service"),
+			"stopping x.service: ": m.Stop(t.Context(), "x.service"),
+		} {
+			if !errors.Is(err, c.sentinel) || !strings.HasPrefix(err.Error(), verb) || !strings.Contains(err.Error(), c.err.Error()) {
+				t.Errorf("got %v", err)
+			}
+		}
+		if err := m.StartNoWait(t.Context(), "x.service"); !errors.Is(err, c.sentinel) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+// slow is a systemd that takes its time with a job, and says "canceled" when
+// the job is cancelled.
+func slow(after time.Duration) (*fake, *[]uint32) {
+	var canceled []uint32
+	var out chan<- string
+	f := &fake{}
+	f.enqueue = func(_, _, _ string, ch chan<- string) (int, error) {
+		out = ch
+		if after > 0 {
+			time.AfterFunc(after, func() { ch <- "done" })
+		}
+		return 42, nil
+	}
+	f.cancel = func(id uint32) error {
+		canceled = append(canceled, id)
+		out <- "canceled"
+		return nil
+	}
+	return f, &canceled
+}
+
+func TestJobWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, canceled := slow(3500 * time.Millisecond)
+		var told []time.Duration
+		err := (&Manager{f}).Stop(t.Context(), unit, OnWait(func(d time.Duration) { told = append(told, d) }))
+		if err != nil || len(*canceled) != 0 {
+			t.Errorf("%v, canceled %v", err, *canceled)
+		}
+		if want := []time.Duration{1e9, 2e9, 3e9}; !slices.Equal(told, want) {
+			t.Errorf("told at %v", told)
+		}
+	})
+}
+
+func TestJobTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, canceled := slow(0)
+		began := time.Now()
+		err := (&Manager{f}).Start(t.Context(), unit, Timeout(30*time.Second))
+		want := "starting aztec-sequencer@val1.service: no result within 30s: context deadline exceeded; the job was cancelled"
+		if !errors.Is(err, context.DeadlineExceeded) || err.Error() != want {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(began); took != 30*time.Second {
+			t.Errorf("took %s", took)
+		}
+		if !slices.Equal(*canceled, []uint32{42}) {
+			t.Errorf("canceled %v", *canceled)
+		}
+	})
+}
+
+func TestJobContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, canceled := slow(0)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(2*time.Second, cancel)
+		err := (&Manager{f}).Start(ctx, unit)
+		if !errors.Is(err, context.Canceled) || !strings.HasSuffix(err.Error(), "the job was cancelled") {
+			t.Errorf("got %v", err)
+		}
+		if !slices.Equal(*canceled, []uint32{42}) {
+			t.Errorf("canceled %v", *canceled)
+		}
+	})
+}
+
+// TestJobEndsWhileCanceling: the job is over before the cancelling arrives, so
+// its own result counts.
+func TestJobEndsWhileCanceling(t *testing.T) {
+	for _, result := range []string{"done", "failed"} {
+		f, _ := slow(0)
+		var out chan<- string
+		f.enqueue = func(_, _, _ string, ch chan<- string) (int, error) {
+			out = ch
+			return 42, nil
+		}
+		f.cancel = func(uint32) error {
+			out <- result
+			return refusal(nameNoJob, "Job 42 does not exist.")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		err := (&Manager{f}).Start(ctx, unit)
+		var job *JobError
+		if result == "done" && err != nil || result == "failed" && !errors.As(err, &job) {
+			t.Errorf("%s: got %v", result, err)
+		}
+	}
+}
+
+func TestJobCancelFails(t *testing.T) {
+	f, _ := slow(0)
+	f.cancel = func(uint32) error { return refusal(nameDenied, "Access denied") }
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := (&Manager{f}).Start(ctx, unit)
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, ErrDenied) || !strings.Contains(err.Error(), "the job goes on") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestJobCancelSilent: systemd accepts the cancelling and never says more.
+func TestJobCancelSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _ := slow(0)
+		f.cancel = func(uint32) error { return nil }
+		began := time.Now()
+		err := (&Manager{f}).Start(t.Context(), unit, Timeout(time.Minute))
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "did not say how the job ended") {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(began); took != time.Minute+cancelTimeout {
+			t.Errorf("took %s", took)
+		}
+	})
+}
+
+func TestJobConnectionLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _ := slow(0)
+		time.AfterFunc(90*time.Second, f.lose)
+		err := (&Manager{f}).Restart(t.Context(), unit)
+		if !errors.Is(err, errLost) {
+			t.Errorf("got %v", err)
+		}
+	})
+}

@@ -1,0 +1,146 @@
+package manager
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	systemd "github.com/coreos/go-systemd/v22/dbus"
+	godbus "github.com/godbus/dbus/v5"
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestState(t *testing.T) {
+	f := &fake{props: map[string]map[string]any{
+		unit: {
+			"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "UnitFileState": "enabled", "Result": "success",
+			"MainPID": uint32(4711), "NRestarts": uint32(3), "InvocationID": []byte{0x0a, 0xff},
+			"ActiveEnterTimestamp": uint64(1_700_000_000_000_001), "StateChangeTimestamp": uint64(1_700_000_001_000_000),
+			"ExecMainStatus": int32(143), "ExecMainCode": int32(1), "MemoryCurrent": uint64(123), "CPUUsageNSec": uint64(math.MaxUint64),
+			"FragmentPath": "/etc/systemd/system/" + unit, "NeedDaemonReload": true,
+			"Job": []any{uint32(9), godbus.ObjectPath("/org/freedesktop/systemd1/job/9")},
+		},
+		// A target has no properties of a service, and one of an unexpected
+		// type must not matter.
+		"aztec.target": {
+			"LoadState": "loaded", "ActiveState": "inactive", "SubState": "dead", "MainPID": "seven",
+			"ActiveEnterTimestamp": uint64(0), "StateChangeTimestamp": uint64(math.MaxUint64), "InvocationID": []byte{},
+			"Job": []any{uint32(0), godbus.ObjectPath("/")},
+		},
+	}}
+	want := map[string]UnitState{
+		unit: {
+			Unit: unit, LoadState: "loaded", ActiveState: "active", SubState: "running", UnitFileState: "enabled", Result: "success",
+			MainPID: 4711, NRestarts: 3, InvocationID: "0aff", ActiveEnter: time.UnixMicro(1_700_000_000_000_001), StateChange: time.Unix(1_700_000_001, 0),
+			ExecMainStatus: 143, ExecMainCode: 1, MemoryCurrent: 123, CPUUsageNSec: Unknown,
+			FragmentPath: "/etc/systemd/system/" + unit, NeedDaemonReload: true, Job: true,
+		},
+		"aztec.target": {
+			Unit: "aztec.target", LoadState: "loaded", ActiveState: "inactive", SubState: "dead",
+			MemoryCurrent: Unknown, CPUUsageNSec: Unknown,
+		},
+	}
+	for name, w := range want {
+		got, err := (&Manager{f}).State(t.Context(), name)
+		if diff := cmp.Diff(w, got); err != nil || diff != "" {
+			t.Errorf("%s: %v\n%s", name, err, diff)
+		}
+	}
+}
+
+func TestStates(t *testing.T) {
+	f := &fake{
+		loaded: []systemd.UnitStatus{{Name: "aztec-sequencer@b.service"}},
+		installed: []systemd.UnitFile{
+			{Path: "/etc/systemd/system/aztec-sequencer@b.service"}, {Path: "/etc/systemd/system/aztec-node@a.service"},
+			{Path: "/usr/lib/systemd/system/aztec-roll@.service"},
+		},
+	}
+	got, err := (&Manager{f}).States(t.Context(), "aztec-*@*.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, s := range got {
+		names = append(names, s.Unit)
+	}
+	if want := []string{"aztec-node@a.service", "aztec-sequencer@b.service"}; !slices.Equal(names, want) {
+		t.Errorf("got %q", names)
+	}
+	f.err = refusal(nameDenied, "Access denied")
+	if _, err := (&Manager{f}).States(t.Context(), "*"); !errors.Is(err, ErrDenied) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := (&Manager{f}).State(t.Context(), unit); !errors.Is(err, ErrDenied) || !strings.Contains(err.Error(), unit) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	for text, want := range map[string]int{
+		"247.3-7+deb11u6": 247, "252.39-1~deb12u2": 252, "257.13-1~deb13u1": 257, "255.4-1ubuntu8.8": 255,
+		"252-46.el9_5.2": 252, "v257.5-1.fc42": 257, "v260~rc1": 260, "systemd 249": 249, "254": 254,
+		"": 0, "unknown": 0, "-252": 0, "25200000000000000000": 0,
+	} {
+		got, err := (&Manager{&fake{text: text}}).Version(t.Context())
+		if got != want || (err == nil) != (want != 0) {
+			t.Errorf("%q: got %d, %v", text, got, err)
+		}
+	}
+	if _, err := (&Manager{&fake{err: refusal(nameDenied, "no")}}).Version(t.Context()); !errors.Is(err, ErrDenied) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestEnable(t *testing.T) {
+	gone := refusal(nameNoUnit, "Unit x.service does not exist.")
+	type call = func(*Manager) error
+	enable := func(m *Manager) error { return m.Enable(t.Context(), unit) }
+	disable := func(m *Manager) error { return m.Disable(t.Context(), unit) }
+	reset := func(m *Manager) error { return m.ResetFailed(t.Context(), unit) }
+	for _, c := range []struct {
+		name    string
+		f       *fake
+		call    call
+		want    string
+		reloads int
+	}{
+		{"enable", &fake{installable: true, changes: 2}, enable, "", 1},
+		{"enabled already", &fake{installable: true}, enable, "", 0},
+		{"nothing to install", &fake{changes: 0}, enable, "enabling " + unit + ": the unit file has no section [Install]", 0},
+		{"enable a missing unit", &fake{err: gone}, enable, "enabling " + unit + ": no such unit: Unit x.service does not exist.", 0},
+		{"disable", &fake{changes: 2}, disable, "", 1},
+		{"disabled already", &fake{}, disable, "", 0},
+		{"disable a missing unit", &fake{err: gone}, disable, "", 0},
+		{"disable as nobody", &fake{err: refusal(nameDenied, "Access denied")}, disable, "disabling " + unit + ": not allowed: Access denied", 0},
+		{"reset", &fake{}, reset, "", 0},
+		{"reset a missing unit", &fake{err: gone}, reset, "", 0},
+		{"reset as nobody", &fake{err: refusal(nameDenied, "Access denied")}, reset, "resetting " + unit + ": not allowed: Access denied", 0},
+		{"reload as nobody", &fake{err: refusal(nameDenied, "Access denied")}, func(m *Manager) error { return m.Reload(t.Context()) }, "reloading systemd: not allowed: Access denied", 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := c.call(&Manager{c.f})
+			got := ""
+			if err != nil {
+				got = err.Error()
+			}
+			if got != c.want || len(c.f.calls) != c.reloads {
+				t.Errorf("got %q, calls %q", got, c.f.calls)
+			}
+		})
+	}
+}
+
+func TestIsEnabled(t *testing.T) {
+	for state, want := range map[string]bool{"enabled": true, "enabled-runtime": true, "disabled": false, "static": false, "masked": false, "linked": false} {
+		if got, err := (&Manager{&fake{text: state}}).IsEnabled(t.Context(), unit); err != nil || got != want {
+			t.Errorf("%s: got %t, %v", state, got, err)
+		}
+	}
+	if got, err := (&Manager{&fake{err: refusal(nameNoFile, "No such file or directory")}}).IsEnabled(t.Context(), unit); err != nil || got {
+		t.Errorf("a missing unit: got %t, %v", got, err)
+	}
+}
