@@ -33,7 +33,7 @@ func (t *Tree) entry(ctx context.Context, hdr *tar.Header, body io.Reader) error
 			return fmt.Errorf("%w: the root must stay a directory", ErrInvalid)
 		}
 		t.dirs["."] = a.mtime
-		return t.withDir(func(fd int) error { return t.set(fd, a) })
+		return t.withRoot(func(fd int) error { return errors.Join(clearXattrs(fd), t.set(fd, a)) })
 	}
 	dir, name := split(path)
 	if err := checkWhiteout(dir, name, hdr.Typeflag); err != nil {

@@ -95,14 +95,14 @@ func Open(dir string) (*Tree, error) {
 		devices: make(map[string]bool),
 		buf:     make([]byte, copyBuffer),
 	}
-	if err := t.withDir(func(fd int) error { return unix.Fchmod(fd, 0o755) }); err != nil {
+	if err := t.withRoot(func(fd int) error { return unix.Fchmod(fd, 0o755) }); err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
 	return t, nil
 }
 
-// withDir opens the root for changing it.
-func (t *Tree) withDir(f func(fd int) error) error {
+// withRoot opens the root for changing it.
+func (t *Tree) withRoot(f func(fd int) error) error {
 	fd, err := t.root.Openat(".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return err

@@ -63,6 +63,7 @@ func TestApply(t *testing.T) {
 		"global header is not a file": {layers{{Entry{Header: tar.Header{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"comment": "x"}}}, File("a", "x")}}, "a f 0644 0:0 \"x\""},
 
 		"directory stays, attributes change":           {layers{{Dir("d", Xattr("user.a", "1")), File("d/f", "x")}, {Dir("d", Mode(0o700), Owner(1, 2), Xattr("user.b", "2"))}}, "d d 0700 1:2 user.b=\"2\"\nd/f f 0644 0:0 \"x\""},
+		"the root's attributes change":                 {layers{{Dir("./", Xattr("user.a", "1"))}, {Dir("./", Mode(0o700), Owner(1, 2))}}, ""},
 		"file replaces directory":                      {layers{{Dir("d"), File("d/f", "x")}, {File("d", "y")}}, "d f 0644 0:0 \"y\""},
 		"directory replaces file":                      {layers{{File("d", "y")}, {Dir("d"), File("d/f", "x")}}, "d d 0755 0:0\nd/f f 0644 0:0 \"x\""},
 		"link replaces directory":                      {layers{{Dir("e"), Dir("d"), File("d/f", "x")}, {Symlink("d", "e"), File("d/g", "y")}}, "d l 0000 0:0 -> e\ne d 0755 0:0\ne/g f 0644 0:0 \"y\""},
@@ -245,4 +246,26 @@ func outside(t *testing.T) (root, victim string) {
 		}
 	}
 	return root, victim
+}
+
+func TestRoot(t *testing.T) {
+	for name, test := range map[string]struct {
+		in   layers
+		want string
+	}{
+		"no entry":         {layers{{}}, "d 0755 0:0"},
+		"an entry":         {layers{{Dir("./", Mode(0o2711), Owner(1, 2), Xattr("user.a", "1"))}}, `d 0711 1:2 user.a="1"`},
+		"a later layer's":  {layers{{Dir("./", Owner(1, 2), Xattr("user.a", "1"))}, {Dir("/", Mode(0o700))}}, "d 0700 0:0"},
+		"not in the later": {layers{{Dir("./", Owner(1, 2), Xattr("user.a", "1"))}, {Dir("d")}}, `d 0755 1:2 user.a="1"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, _, err := apply(t, test.in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := List(t, dir)["."].String(); got != test.want {
+				t.Errorf("the root is %s, want %s", got, test.want)
+			}
+		})
+	}
 }
