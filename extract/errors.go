@@ -49,11 +49,14 @@ func (e *NoPlatformError) Error() string {
 func (e *NoPlatformError) Is(target error) bool { return target == ErrNoPlatform }
 
 // explain classifies an error of a request and reduces it to one clean line: what registries and proxies answer may be pages of HTML.
-func explain(err error) error {
+// A cancelled context goes before all else; its error alone does not show it, as that of a connection that timed out is the same.
+func explain(ctx context.Context, err error) error {
 	var status *transport.Error
 	switch {
-	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return err
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
 	case errors.As(err, &status):
 		kind := ErrRegistry
 		switch status.StatusCode {

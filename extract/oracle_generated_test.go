@@ -7,8 +7,10 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path"
 	"path/filepath"
@@ -231,4 +233,19 @@ func (g *generator) make(kind int, p string) Entry {
 		return Node([]byte{tar.TypeFifo, tar.TypeFifo, tar.TypeChar}[g.rand.IntN(3)], p, o...)
 	}
 	return File(p, strings.Repeat("content ", g.rand.IntN(2000)), g.options(0o7777)...)
+}
+
+// fetch returns the body of path.
+func (f *fakeRegistry) fetch(path string) []byte {
+	f.t.Helper()
+	resp, err := http.Get("http://" + f.host + path)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		f.t.Fatalf("GET %s: %s, %v", path, resp.Status, err)
+	}
+	return raw
 }

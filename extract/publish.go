@@ -21,7 +21,11 @@ type draft struct {
 
 // begin makes room for unpacking id, and sweeps up what crashed runs left.
 func (s *Store) begin(id string) (*draft, error) {
-	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+	// Only the store itself is private, not what leads to it.
+	if err := os.MkdirAll(filepath.Dir(s.Dir), 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(s.Dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
 	if st, err := os.Stat(s.Dir); err != nil {
@@ -46,7 +50,7 @@ func (s *Store) begin(id string) (*draft, error) {
 	}
 	d := &draft{store: s, id: id, path: path, lock: lock}
 	if err := os.Mkdir(filepath.Join(path, rootfsName), 0o755); err != nil {
-		return nil, errors.Join(err, d.abandon())
+		return nil, d.abandon(err)
 	}
 	return d, nil
 }
@@ -98,8 +102,10 @@ func (d *draft) mark() error {
 	return d.lock.Sync()
 }
 
-// abandon deletes the draft. It is never called for one whose publish succeeded.
-func (d *draft) abandon() error {
-	err := os.RemoveAll(d.path)
-	return errors.Join(err, d.lock.Close())
+// abandon deletes the draft because of err, which it returns. It is never called for one whose publish succeeded.
+func (d *draft) abandon(err error) error {
+	if cerr := errors.Join(os.RemoveAll(d.path), d.lock.Close()); cerr != nil {
+		return fmt.Errorf("%w; then cleaning up: %w", err, cerr)
+	}
+	return err
 }

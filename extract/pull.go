@@ -149,7 +149,7 @@ func (s *Store) unpack(ctx context.Context, im *Image, from target, want platfor
 		if err == nil {
 			err = d.lock.Close()
 		} else {
-			err = errors.Join(err, d.abandon())
+			err = d.abandon(err)
 		}
 	}()
 	if err := d.fill(ctx, im, from, config.RootFS.DiffIDs, o); err != nil {

@@ -47,7 +47,7 @@ func connect(ctx context.Context, repo name.Repository, o PullOptions) (*reposit
 	base = transport.NewRetry(base, transport.WithRetryStatusCodes(retried...))
 	rt, err := transport.NewWithContext(ctx, repo.Registry, auth, base, []string{repo.Scope(transport.PullScope)})
 	if err != nil {
-		return nil, explain(err)
+		return nil, explain(ctx, err)
 	}
 	return &repository{repo, &http.Client{Transport: rt, CheckRedirect: checkRedirect}}, nil
 }
@@ -80,11 +80,11 @@ func (r *repository) get(ctx context.Context, kind, id, accept string) (*http.Re
 	}
 	resp, err := r.client.Do(req)
 	if err != nil {
-		return nil, explain(err)
+		return nil, explain(ctx, err)
 	}
 	if err := transport.CheckError(resp, http.StatusOK); err != nil {
 		resp.Body.Close()
-		return nil, explain(err)
+		return nil, explain(ctx, err)
 	}
 	return resp, nil
 }
@@ -165,7 +165,7 @@ func Tags(ctx context.Context, repository string, o PullOptions) ([]string, erro
 	}
 	tags, err := remote.List(repo, remote.WithContext(ctx), remote.WithTransport(r.client.Transport))
 	if err != nil {
-		return fail(explain(err))
+		return fail(explain(ctx, err))
 	}
 	return tags, nil
 }

@@ -221,18 +221,3 @@ func tarOf(t testing.TB, e ...tartest.Entry) []byte { return tartest.Layer(t, e.
 func newStore(t testing.TB) *extract.Store { return &extract.Store{Dir: t.TempDir() + "/images"} }
 
 var amd64 = extract.PullOptions{Platform: "linux/amd64"}
-
-// fetch returns the body of path.
-func (f *fakeRegistry) fetch(path string) []byte {
-	f.t.Helper()
-	resp, err := http.Get("http://" + f.host + path)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		f.t.Fatalf("GET %s: %s, %v", path, resp.Status, err)
-	}
-	return raw
-}

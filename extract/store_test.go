@@ -30,7 +30,13 @@ func TestStore(t *testing.T) {
 	}
 	r.push(image{tag: "v1", layers: small(t)})
 	r.push(image{tag: "v2", layers: []layer{{tar: tarOf(t, File("f", "x"))}}})
+	s.Dir = filepath.Join(s.Dir, "deeper", "images")
 	one, two := pull(t, s, r.ref(":v1")), pull(t, s, r.ref(":v2"))
+	for path, want := range map[string]fs.FileMode{s.Dir: 0o700, filepath.Dir(s.Dir): 0o755} {
+		if st, err := os.Stat(path); err != nil || st.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v; want %v", path, st.Mode(), err, want)
+		}
+	}
 	images, err := s.List()
 	if err != nil || len(images) != 2 || images[0].ID != two.ID || images[1].ID != one.ID {
 		t.Errorf("List = %v, %v", images, err)
