@@ -36,22 +36,33 @@ type Manager struct {
 // the connecting only: a connection that ended with it could not cancel a job
 // when it ends. Without systemd the error is an ErrNoSystemd.
 func Connect(ctx context.Context) (*Manager, error) {
+	openers := []opener{systemBus}
+	if os.Geteuid() == 0 {
+		openers = append(openers, privateBus)
+	}
+	return connect(ctx, booted, openers)
+}
+
+// opener opens one raw connection.
+type opener func(ctx context.Context) (*godbus.Conn, error)
+
+func connect(ctx context.Context, booted string, openers []opener) (*Manager, error) {
 	if fi, err := os.Lstat(booted); err != nil || !fi.IsDir() {
 		return nil, fmt.Errorf("connecting to systemd: %w: there is no %s", ErrNoSystemd, booted)
 	}
-	w, err := dial(ctx, systemBus)
-	if err != nil && ctx.Err() == nil && os.Geteuid() == 0 {
-		var private error
-		if w, private = dial(ctx, privateBus); private != nil {
-			err = errors.Join(err, private)
-		} else {
-			err = nil
+	var failed []error
+	for _, open := range openers {
+		w, err := dial(ctx, open)
+		if err == nil {
+			return &Manager{bus: w}, nil
+		}
+		failed = append(failed, err)
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	switch {
-	case err == nil:
-		return &Manager{bus: w}, nil
-	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED):
+	err := errors.Join(failed...)
+	if ctx.Err() == nil && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)) {
 		return nil, fmt.Errorf("connecting to systemd: %w, or its sockets are missing: %w", ErrNoSystemd, err)
 	}
 	return nil, fmt.Errorf("connecting to systemd: %w", err)
@@ -116,7 +127,7 @@ func authenticated(c *godbus.Conn, err error, hello bool) (*godbus.Conn, error) 
 
 // dial connects. godbus closes a connection when the context it was made with
 // ends, so that one gets a context of its own, which ctx ends only meanwhile.
-func dial(ctx context.Context, open func(context.Context) (*godbus.Conn, error)) (*wire, error) {
+func dial(ctx context.Context, open opener) (*wire, error) {
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
 	timer := time.AfterFunc(callTimeout, cancel)

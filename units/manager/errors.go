@@ -37,9 +37,16 @@ type JobError struct {
 	Unit   string
 	Verb   string // start, stop, restart
 	Result JobResult
+	// UnitResult is the unit's own result (UnitState.Result) when Result is
+	// Failed. A unit that exceeds its TimeoutStartSec= is such a failure, with
+	// "timeout": the job's TimedOut is only for JobTimeoutSec=.
+	UnitResult string
 }
 
 func (e *JobError) Error() string {
+	if e.Result == Failed && e.UnitResult == "timeout" {
+		return fmt.Sprintf("%s %s: %s", gerund(e.Verb), e.Unit, TimedOut.words(e.Verb))
+	}
 	return fmt.Sprintf("%s %s: %s", gerund(e.Verb), e.Unit, e.Result.words(e.Verb))
 }
 

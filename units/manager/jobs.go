@@ -92,10 +92,16 @@ func (m *Manager) job(ctx context.Context, verb, unit string, call enqueue, opts
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", gerund(verb), unit, err)
 	}
-	if r != Done {
-		return &JobError{Unit: unit, Verb: verb, Result: r}
+	if r == Done {
+		return nil
 	}
-	return nil
+	failure := &JobError{Unit: unit, Verb: verb, Result: r}
+	if r == Failed {
+		if s, err := m.State(ctx, unit); err == nil {
+			failure.UnitResult = s.Result
+		}
+	}
+	return failure
 }
 
 // await waits for the result of a job, and cancels the job when it gives up.

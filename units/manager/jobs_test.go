@@ -29,7 +29,7 @@ func TestJobResults(t *testing.T) {
 			f := &fake{enqueue: func(_, _, _ string, ch chan<- string) (int, error) {
 				ch <- c.result // blocks forever if the channel has no room
 				return 7, nil
-			}}
+			}, props: map[string]map[string]any{unit: {"Result": "exit-code"}}}
 			err := (&Manager{f}).Start(t.Context(), unit)
 			if c.want == "" {
 				if err != nil {
@@ -42,6 +42,18 @@ func TestJobResults(t *testing.T) {
 				t.Errorf("got %#v: %v", job, err)
 			}
 		})
+	}
+}
+
+// TestJobUnitTimeout: what a unit's own timeout looks like on 247 to 257.
+func TestJobUnitTimeout(t *testing.T) {
+	f := &fake{enqueue: func(_, _, _ string, ch chan<- string) (int, error) {
+		ch <- "failed"
+		return 7, nil
+	}, props: map[string]map[string]any{unit: {"Result": "timeout"}}}
+	err := (&Manager{f}).Restart(t.Context(), unit)
+	if want := "restarting " + unit + ": it did not restart in the time that the unit allows"; err == nil || err.Error() != want {
+		t.Errorf("got %v", err)
 	}
 }
 

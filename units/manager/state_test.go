@@ -55,7 +55,8 @@ func TestStates(t *testing.T) {
 	f := &fake{
 		loaded: []systemd.UnitStatus{{Name: "aztec-sequencer@b.service"}},
 		installed: []systemd.UnitFile{
-			{Path: "/etc/systemd/system/aztec-sequencer@b.service"}, {Path: "/etc/systemd/system/aztec-node@a.service"},
+			{Path: "/etc/systemd/system/aztec-sequencer@b.service"},
+			{Path: "/etc/systemd/system/aztec-node@a.service"},
 			{Path: "/usr/lib/systemd/system/aztec-roll@.service"},
 		},
 	}

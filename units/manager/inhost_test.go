@@ -1,0 +1,293 @@
+//go:build inhost
+
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// These tests change the host that they run on: TestInHost gives them one of
+// their own.
+
+func connected(t *testing.T) *Manager {
+	t.Helper()
+	m, err := Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	return m
+}
+
+// install writes a service as design has it: a whole file for one instance.
+func install(t *testing.T, m *Manager, name, service string) {
+	t.Helper()
+	text := "[Unit]\nStartLimitIntervalSec=0\n[Service]\n" + service + "\n[Install]\nWantedBy=multi-user.target\n"
+	if err := os.WriteFile(filepath.Join("/etc/systemd/system", name), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func state(t *testing.T, m *Manager, name string) UnitState {
+	t.Helper()
+	s, err := m.State(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// until waits for a condition of a unit.
+func until(t *testing.T, m *Manager, name, what string, ok func(UnitState) bool) UnitState {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		s := state(t, m, name)
+		if ok(s) {
+			return s
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s is not %s: %+v", name, what, s)
+		case <-tick.C:
+		}
+	}
+}
+
+func TestHostVersion(t *testing.T) {
+	got, err := connected(t).Version(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("systemctl", "--version").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("systemd %d ", got); !strings.HasPrefix(string(out), want) {
+		t.Errorf("got %d of %s", got, out)
+	}
+}
+
+func TestHostLife(t *testing.T) {
+	m := connected(t)
+	ctx := t.Context()
+	name := "aztec-sequencer@life.service"
+	if s := state(t, m, name); s.LoadState != "not-found" || s.ActiveState != "inactive" {
+		t.Errorf("before it exists: %+v", s)
+	}
+	install(t, m, name, "Type=exec\nExecStart=/bin/sleep 1000\nMemoryAccounting=yes\nRestart=always\nRestartSec=0")
+	if on, err := m.IsEnabled(ctx, name); err != nil || on {
+		t.Errorf("enabled: %t, %v", on, err)
+	}
+	if err := m.Enable(ctx, name); err != nil {
+		t.Fatal(err)
+	}
+	if on, err := m.IsEnabled(ctx, name); err != nil || !on {
+		t.Errorf("enabled: %t, %v", on, err)
+	}
+	if err := m.Start(ctx, name); err != nil {
+		t.Fatal(err)
+	}
+	up := state(t, m, name)
+	if up.ActiveState != "active" || up.SubState != "running" || up.UnitFileState != "enabled" || up.MainPID == 0 || len(up.InvocationID) != 32 ||
+		time.Since(up.ActiveEnter) > time.Minute || up.FragmentPath != "/etc/systemd/system/"+name || up.NeedDaemonReload || up.Job || up.ExecMainCode != 0 {
+		t.Errorf("started: %+v", up)
+	}
+	comm, err := os.ReadFile("/proc/" + strconv.Itoa(int(up.MainPID)) + "/comm")
+	if err != nil || string(comm) != "sleep\n" {
+		t.Errorf("pid %d is %q, %v", up.MainPID, comm, err)
+	}
+
+	// It dies on its own: another process, another invocation, one restart.
+	if err := syscall.Kill(int(up.MainPID), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	again := until(t, m, name, "restarted", func(s UnitState) bool { return s.NRestarts == 1 && s.ActiveState == "active" })
+	if again.MainPID == up.MainPID || again.InvocationID == up.InvocationID {
+		t.Errorf("restarted: %+v", again)
+	}
+	if err := m.Restart(ctx, name); err != nil {
+		t.Fatal(err)
+	}
+	if s := state(t, m, name); s.NRestarts != 0 || s.InvocationID == again.InvocationID || s.ActiveState != "active" {
+		t.Errorf("restarted by hand: %+v", s)
+	}
+
+	install(t, m, "aztec-prover@other.service", "ExecStart=/bin/true")
+	all, err := m.States(ctx, "aztec-*@*.service")
+	if err != nil || len(all) != 2 || all[0].Unit != "aztec-prover@other.service" || all[1].ActiveState != "active" {
+		t.Errorf("states: %+v, %v", all, err)
+	}
+
+	if err := m.Stop(ctx, name); err != nil {
+		t.Fatal(err)
+	}
+	if s := state(t, m, name); s.ActiveState != "inactive" || s.MainPID != 0 || s.ExecMainCode != 2 || s.ExecMainStatus != 15 || s.MemoryCurrent != Unknown {
+		t.Errorf("stopped: %+v", s)
+	}
+	if err := m.Disable(ctx, name); err != nil {
+		t.Fatal(err)
+	}
+	if on, err := m.IsEnabled(ctx, name); err != nil || on {
+		t.Errorf("enabled: %t, %v", on, err)
+	}
+}
+
+func TestHostResults(t *testing.T) {
+	m := connected(t)
+	for name, c := range map[string]struct {
+		service string
+		result  JobResult
+		why     string // the unit's
+	}{
+		"aztec-a@done.service":    {"Type=exec\nExecStart=/bin/sleep 1000", Done, ""},
+		"aztec-a@crash.service":   {"Type=exec\nExecStart=/no/such/program", Failed, "exit-code"},
+		"aztec-a@gate.service":    {"Type=exec\nExecStart=/bin/sleep 1000\nExecStartPost=/bin/false", Failed, "exit-code"},
+		"aztec-a@hang.service":    {"Type=notify\nExecStart=/bin/sleep 1000\nTimeoutStartSec=1", Failed, "timeout"},
+		"aztec-a@queue.service":   {"Type=notify\nExecStart=/bin/sleep 1000\n[Unit]\nJobTimeoutSec=1", TimedOut, ""},
+		"aztec-a@needs.service":   {"ExecStart=/bin/true\n[Unit]\nRequires=aztec-a@bad.service\nAfter=aztec-a@bad.service", Dependency, ""},
+		"aztec-a@bad.service":     {"Type=oneshot\nExecStart=/bin/false", Failed, "exit-code"},
+		"aztec-a@oneshot.service": {"Type=oneshot\nExecStart=/bin/true", Done, ""},
+	} {
+		install(t, m, name, c.service)
+		if c.result == Dependency { // which must be there
+			install(t, m, "aztec-a@bad.service", "Type=oneshot\nExecStart=/bin/false")
+		}
+		err := m.Start(t.Context(), name)
+		var job *JobError
+		switch {
+		case c.result == Done && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case c.result != Done && (!errors.As(err, &job) || job.Result != c.result || job.UnitResult != c.why):
+			t.Errorf("%s: got %#v (%v), want %s %s", name, job, err, c.result, c.why)
+		}
+	}
+	if err := m.ResetFailed(t.Context(), "aztec-a@bad.service"); err != nil {
+		t.Error(err)
+	}
+	if s := state(t, m, "aztec-a@bad.service"); s.ActiveState != "inactive" {
+		t.Errorf("reset: %+v", s)
+	}
+	for _, name := range []string{"aztec-a@missing.service", "missing.service"} {
+		if err := m.Start(t.Context(), name); !errors.Is(err, ErrNoUnit) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := m.ResetFailed(t.Context(), name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := m.Disable(t.Context(), name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if on, err := m.IsEnabled(t.Context(), name); on || err != nil {
+			t.Errorf("%s: %t, %v", name, on, err)
+		}
+		if err := m.Enable(t.Context(), name); !errors.Is(err, ErrNoUnit) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := m.Start(t.Context(), "no unit's name"); err == nil {
+		t.Error("started what is no unit")
+	}
+}
+
+// TestHostGiveUp gives up on a start that would take forever: nothing of it
+// stays queued.
+func TestHostGiveUp(t *testing.T) {
+	m := connected(t)
+	name := "aztec-a@slow.service"
+	install(t, m, name, "Type=notify\nExecStart=/bin/sleep 1000\nTimeoutStartSec=infinity")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	told := 0
+	err := m.Start(ctx, name, OnWait(func(time.Duration) {
+		if told++; told == 2 {
+			cancel()
+		}
+	}))
+	if !errors.Is(err, context.Canceled) || !strings.HasSuffix(err.Error(), "the job was cancelled") {
+		t.Errorf("got %v", err)
+	}
+	if s := state(t, m, name); s.Job || s.ActiveState != "activating" {
+		t.Errorf("given up: %+v", s)
+	}
+	if err := m.Stop(t.Context(), name); err != nil {
+		t.Error(err)
+	}
+	if err := m.Start(t.Context(), name, Timeout(300*time.Millisecond)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	// A stop from elsewhere takes the place of the start.
+	replaced := make(chan error, 1)
+	go func() { replaced <- m.Restart(t.Context(), name) }()
+	until(t, m, name, "starting", func(s UnitState) bool { return s.Job && s.ActiveState == "activating" })
+	if out, err := exec.Command("systemctl", "stop", name).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var job *JobError
+	if err := <-replaced; !errors.As(err, &job) || job.Result != Canceled {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestHostNoWait(t *testing.T) {
+	m := connected(t)
+	name := "aztec-a@later.service"
+	install(t, m, name, "Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sleep 0.5")
+	if err := m.StartNoWait(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	until(t, m, name, "done", func(s UnitState) bool { return s.ActiveState == "active" })
+}
+
+// TestHostZPrivate does without the bus, and notices that it is away.
+func TestHostZPrivate(t *testing.T) {
+	before := connected(t)
+	name := "aztec-a@private.service"
+	install(t, before, name, "Type=notify\nExecStart=/bin/sleep 1000\nTimeoutStartSec=infinity")
+	lost := make(chan error, 1)
+	go func() { lost <- before.Start(t.Context(), name) }()
+	until(t, before, name, "starting", func(s UnitState) bool { return s.Job })
+	if out, err := exec.Command("systemctl", "stop", "dbus.socket", "dbus.service").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if err := <-lost; !errors.Is(err, errLost) {
+		t.Errorf("got %v", err)
+	}
+	private, err := connect(t.Context(), booted, []opener{systemBus, privateBus})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer private.Close()
+	if err := private.Stop(t.Context(), name); err != nil {
+		t.Error(err)
+	}
+	install(t, private, name, "Type=exec\nExecStart=/bin/sleep 1000")
+	if err := private.Start(t.Context(), name); err != nil {
+		t.Error(err)
+	}
+	if s := state(t, private, name); s.ActiveState != "active" {
+		t.Errorf("over the private socket: %+v", s)
+	}
+	if v, err := private.Version(t.Context()); err != nil || v < 247 {
+		t.Errorf("%d, %v", v, err)
+	}
+	if _, err := connect(t.Context(), booted, []opener{systemBus}); !errors.Is(err, ErrNoSystemd) {
+		t.Errorf("without any socket: %v", err)
+	}
+}
