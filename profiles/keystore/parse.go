@@ -1,0 +1,161 @@
+package keystore
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+)
+
+// maxSize is what systemd takes as credentials of one unit, in bytes
+// (systemd.exec(5), LoadCredential=).
+const maxSize = 1 << 20
+
+// Keystore is what a keystore file says, without its secrets.
+type Keystore struct {
+	SchemaVersion int
+	attesters     []account
+}
+
+// Addresses returns the attesters' accounts, in order. Those in files of their
+// own or behind a mnemonic are not among them: their addresses take a password
+// or a derivation.
+func (k Keystore) Addresses() []Address {
+	var list []Address
+	for _, a := range k.attesters {
+		if a.known {
+			list = append(list, a.address)
+		}
+	}
+	return list
+}
+
+// Keys returns the attesters' private keys that a keystore file holds, in
+// order and at least one. It fails if any attester is not a plain key: a node
+// older than keystores could not use it.
+func Keys(data []byte) ([]Key, error) {
+	k, err := Parse(data)
+	if err != nil {
+		return nil, err
+	}
+	var keys []Key
+	for _, a := range k.attesters {
+		if a.key.IsZero() {
+			return nil, errors.New("parsing a keystore: an attester is not a plain private key")
+		}
+		keys = append(keys, a.key)
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("parsing a keystore: it has no validators")
+	}
+	return keys, nil
+}
+
+// Parse reads a keystore file of schema version 1 or 2 and checks all that
+// makes a node refuse it at its start. It does not look into files that the
+// keystore names. No error contains anything of a value.
+func Parse(data []byte) (Keystore, error) {
+	k, err := parse(data)
+	if err != nil {
+		return Keystore{}, fmt.Errorf("parsing a keystore: %w", err)
+	}
+	return k, nil
+}
+
+func parse(data []byte) (k Keystore, err error) {
+	if len(data) > maxSize {
+		return k, fmt.Errorf("larger than %d bytes", maxSize)
+	}
+	root, err := objectAt(rootPath, data)
+	if err != nil {
+		return k, err
+	}
+	if err := json.Unmarshal(root.get("schemaVersion"), &k.SchemaVersion); err != nil || k.SchemaVersion != 1 && k.SchemaVersion != 2 {
+		return k, errors.New("schemaVersion: must be 1 or 2")
+	}
+	allowed := []string{"schemaVersion", "validators", "slasher", "remoteSigner", "prover", "fundingAccount"}
+	if k.SchemaVersion == 2 {
+		allowed = append(allowed, "publisher", "coinbase", "feeRecipient")
+	}
+	if err := root.only(allowed...); err != nil {
+		return k, err
+	}
+	if !root.has("validators") && !root.has("prover") {
+		return k, errors.New("neither validators nor prover is there")
+	}
+	remote := root.has("remoteSigner")
+	checks := []error{
+		root.check("remoteSigner", remoteSigner),
+		root.check("slasher", accounts(remote, nil)),
+		root.check("fundingAccount", single(remote, nil)),
+		root.check("prover", prover(remote)),
+		root.check("publisher", accounts(remote, nil)),
+		root.check("coinbase", ethAddress),
+		root.check("feeRecipient", aztecAddress),
+	}
+	for _, err := range checks {
+		if err != nil {
+			return k, err
+		}
+	}
+	if !root.has("validators") {
+		return k, nil
+	}
+	list, err := arrayAt("validators", root.get("validators"))
+	if err != nil {
+		return k, err
+	}
+	for i, raw := range list {
+		if err := k.validator(fmt.Sprintf("validators[%d]", i), raw, root); err != nil {
+			return k, err
+		}
+	}
+	return k, k.distinct()
+}
+
+func (k *Keystore) validator(path string, raw json.RawMessage, root object) error {
+	v, err := objectAt(path, raw)
+	if err != nil {
+		return err
+	}
+	if err := v.only("attester", "coinbase", "publisher", "feeRecipient", "remoteSigner", "fundingAccount"); err != nil {
+		return err
+	}
+	if !v.has("attester") {
+		return fmt.Errorf("%s.attester: is missing", path)
+	}
+	if !v.has("feeRecipient") && !root.has("feeRecipient") {
+		return fmt.Errorf("%s.feeRecipient: is missing", path)
+	}
+	remote := v.has("remoteSigner") || root.has("remoteSigner")
+	checks := []error{
+		v.check("attester", attesters(remote, &k.attesters)),
+		v.check("coinbase", ethAddress),
+		v.check("publisher", accounts(remote, nil)),
+		v.check("feeRecipient", aztecAddress),
+		v.check("remoteSigner", remoteSigner),
+		v.check("fundingAccount", single(remote, nil)),
+	}
+	for _, err := range checks {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// distinct refuses an attester that is there twice, as the node does.
+func (k *Keystore) distinct() error {
+	seen := map[Address]bool{}
+	for _, a := range k.attesters {
+		if a.known && seen[a.address] {
+			return fmt.Errorf("attester %s is there twice", a.address)
+		}
+		seen[a.address] = a.known
+	}
+	return nil
+}
+
+// showable are the keys of objects that an error may name: others could be a
+// secret that slipped to the left of its colon.
+var showable = regexp.MustCompile(`^[A-Za-z_]{1,32}$`)
