@@ -14,9 +14,10 @@ import (
 
 // Key is a private key of Ethereum's curve, secp256k1.
 type Key struct {
-	// A pointer, so that fmt does not reach the bytes even inside a struct
-	// whose field is unexported, where it calls no methods.
-	secret *[32]byte
+	// A function, since fmt looks into everything else: inside a struct whose
+	// field is unexported it calls no methods, and for a verb that does not
+	// fit it follows pointers.
+	secret func() [32]byte
 }
 
 // placeholder is what is shown of any key.
@@ -51,7 +52,7 @@ func ParseKey(s string) (Key, error) {
 	if guessable(b) {
 		return Key{}, ErrKeyWeak
 	}
-	return Key{&b}, nil
+	return Key{func() [32]byte { return b }}, nil
 }
 
 // guessable finds what people type in place of a key: a small number, or one
@@ -67,15 +68,17 @@ func (k Key) Reveal() string {
 	if k.secret == nil {
 		return ""
 	}
-	return "0x" + hex.EncodeToString(k.secret[:])
+	b := k.secret()
+	return "0x" + hex.EncodeToString(b[:])
 }
 
 // Equal reports whether two keys are the same.
 func (k Key) Equal(other Key) bool {
-	if k.secret == nil || other.secret == nil {
-		return k.secret == other.secret
+	if k.IsZero() || other.IsZero() {
+		return k.IsZero() == other.IsZero()
 	}
-	return subtle.ConstantTimeCompare(k.secret[:], other.secret[:]) == 1
+	a, b := k.secret(), other.secret()
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
 // IsZero reports whether there is no key.
@@ -86,7 +89,8 @@ func (k Key) Address() Address {
 	if k.secret == nil {
 		return Address{}
 	}
-	private := secp256k1.PrivKeyFromBytes(k.secret[:])
+	b := k.secret()
+	private := secp256k1.PrivKeyFromBytes(b[:])
 	defer private.Zero()
 	// The leading byte says "uncompressed"; Ethereum hashes the rest.
 	return Address(keccak(private.PubKey().SerializeUncompressed()[1:])[12:])

@@ -1,0 +1,209 @@
+package keystore
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestNew(t *testing.T) {
+	key0, key1 := parseKey(t, devKey0), parseKey(t, devKey1)
+	got, err := New([]Key{key1, key0}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{
+  "schemaVersion": 1,
+  "validators": [
+    {
+      "attester": "` + devKey1 + `",
+      "publisher": "` + devKey1 + `",
+      "coinbase": "` + devAddress1 + `",
+      "feeRecipient": "0x0000000000000000000000000000000000000000000000000000000000000000"
+    },
+    {
+      "attester": "` + devKey0 + `",
+      "publisher": "` + devKey0 + `",
+      "coinbase": "` + devAddress1 + `",
+      "feeRecipient": "0x0000000000000000000000000000000000000000000000000000000000000000"
+    }
+  ]
+}
+`
+	if d := cmp.Diff(want, string(got)); d != "" {
+		t.Error(d)
+	}
+	keys, err := Keys(got)
+	if err != nil || len(keys) != 2 || !keys[0].Equal(key1) || !keys[1].Equal(key0) {
+		t.Errorf("the keys read back are %d, %v", len(keys), err)
+	}
+}
+
+func TestNewOptions(t *testing.T) {
+	fees := "0x" + strings.Repeat("0", 62) + "2a"
+	o := Options{Publisher: parseKey(t, devKey0), Coinbase: strings.ToLower(devAddress0), FeeRecipient: fees}
+	got, err := New([]Key{parseKey(t, devKey1)}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"publisher": "` + devKey0, `"coinbase": "` + devAddress0, `"feeRecipient": "` + fees} {
+		if !strings.Contains(string(got), want) {
+			t.Errorf("%s is not in the keystore", want)
+		}
+	}
+	for name, c := range map[string]struct {
+		keys []Key
+		o    Options
+	}{
+		"no key":              {nil, Options{}},
+		"a zero key":          {[]Key{{}}, Options{}},
+		"a key twice":         {[]Key{o.Publisher, o.Publisher}, Options{}},
+		"a wrong coinbase":    {[]Key{o.Publisher}, Options{Coinbase: "0x1"}},
+		"a wrong fee address": {[]Key{o.Publisher}, Options{FeeRecipient: devAddress0}},
+	} {
+		if _, err := New(c.keys, c.o); err == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+}
+
+const fee = `"feeRecipient":"0x0000000000000000000000000000000000000000000000000000000000000000"`
+
+// v1 is a keystore with one validator of the given fields.
+func v1(fields string) string {
+	return `{"schemaVersion":1,"validators":[{` + fields + `}]}`
+}
+
+func TestParse(t *testing.T) {
+	remote := `"remoteSigner":"https://signer.example:9000"`
+	for _, c := range []struct {
+		name, json string
+		want       []string
+	}{
+		{"as measured", v1(`"attester":"` + devKey1 + `","publisher":"` + devKey1 + `","coinbase":"` + devAddress1 + `",` + fee), []string{devAddress1}},
+		{"attester alone", v1(`"attester":"` + devKey1 + `",` + fee), []string{devAddress1}},
+		{"list of attesters", v1(`"attester":["` + devKey1 + `","` + devKey0 + `"],` + fee), []string{devAddress1, devAddress0}},
+		{"eth and bls", v1(`"attester":{"eth":"` + devKey1 + `","bls":"0x` + strings.Repeat("01", 32) + `"},` + fee), []string{devAddress1}},
+		{"bls in a file", v1(`"attester":{"eth":"` + devKey1 + `","bls":{"path":"/a","password":"b"}},` + fee), []string{devAddress1}},
+		{"remote signer of its own", v1(`"attester":{"address":"` + devAddress1 + `","remoteSignerUrl":"https://s","certPath":"/c","certPass":"p"},` + fee), []string{devAddress1}},
+		{"remote signer of the validator", v1(`"attester":"` + devAddress1 + `",` + remote + `,` + fee), []string{devAddress1}},
+		{"remote signer of all", `{"schemaVersion":1,` + remote + `,"validators":[{"attester":"` + devAddress1 + `",` + fee + `}]}`, []string{devAddress1}},
+		{"remote signer as an object", v1(`"attester":"` + devAddress1 + `","remoteSigner":{"remoteSignerUrl":"http://s"},` + fee), []string{devAddress1}},
+		{"file", v1(`"attester":{"path":"/key.json","password":"p"},` + fee), nil},
+		{"mnemonic", v1(`"attester":{"mnemonic":"test test junk","addressCount":4},` + fee), nil},
+		{"null is absent", v1(`"attester":"` + devKey1 + `","publisher":null,"coinbase":null,` + fee), []string{devAddress1}},
+		{"funding account and slasher", `{"schemaVersion":1,"slasher":"` + devKey0 + `","fundingAccount":"` + devKey0 + `","validators":[{"attester":"` + devKey1 + `","fundingAccount":"` + devKey0 + `",` + fee + `}]}`, []string{devAddress1}},
+		{"prover alone", `{"schemaVersion":1,"prover":"` + devKey1 + `"}`, nil},
+		{"prover with publishers", `{"schemaVersion":1,"prover":{"id":"` + devAddress1 + `","publisher":["` + devKey1 + `","` + devKey0 + `"]}}`, nil},
+		{"version 2", `{"schemaVersion":2,"publisher":"` + devKey0 + `","coinbase":"` + devAddress0 + `",` + fee + `,"validators":[{"attester":"` + devKey1 + `"}]}`, []string{devAddress1}},
+	} {
+		k, err := Parse([]byte(c.json))
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		var got []string
+		for _, a := range k.Addresses() {
+			got = append(got, a.String())
+		}
+		if d := cmp.Diff(c.want, got); d != "" {
+			t.Errorf("%s:\n%s", c.name, d)
+		}
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	ok := `"attester":"` + devKey1 + `",`
+	for _, c := range []struct{ name, json, want string }{
+		{"nothing", ``, "the file: is not a JSON object"},
+		{"a key alone", devKey1, "the file: is not a JSON object"},
+		{"a list", `[]`, "the file: is not a JSON object"},
+		{"cut off", v1(ok + fee)[:40], "the file: is not valid JSON"},
+		{"more after it", v1(ok+fee) + `{}`, "something follows"},
+		{"no version", `{"validators":[{` + ok + fee + `}]}`, "schemaVersion"},
+		{"version as text", `{"schemaVersion":"1","validators":[{` + ok + fee + `}]}`, "schemaVersion"},
+		{"version 3", `{"schemaVersion":3,"validators":[{` + ok + fee + `}]}`, "schemaVersion"},
+		{"nobody", `{"schemaVersion":1}`, "neither validators nor prover"},
+		{"null validators", `{"schemaVersion":1,"validators":null}`, "neither validators nor prover"},
+		{"no validator", `{"schemaVersion":1,"validators":[]}`, "validators: is empty"},
+		{"one validator without a list", `{"schemaVersion":1,"validators":{` + ok + fee + `}}`, "validators: is not a list"},
+		{"unknown field", `{"schemaVersion":1,"validator":[]}`, "validator: unknown field"},
+		{"field of version 2", `{"schemaVersion":1,"coinbase":"` + devAddress1 + `","validators":[{` + ok + fee + `}]}`, "coinbase: unknown field"},
+		{"other case", v1(`"Attester":"` + devKey1 + `",` + fee), "validators[0].Attester: unknown field"},
+		{"twice", v1(ok + ok + fee), "validators[0].attester: is there twice"},
+		{"unknown field of a validator", v1(ok + fee + `,"fee":1`), "validators[0].fee: unknown field"},
+		{"no attester", v1(fee), "validators[0].attester: is missing"},
+		{"null attester", v1(`"attester":null,` + fee), "validators[0].attester: is missing"},
+		{"empty attester", v1(`"attester":"",` + fee), "validators[0].attester: neither a private key"},
+		{"no attesters", v1(`"attester":[],` + fee), "validators[0].attester: is empty"},
+		{"no fee recipient", v1(ok[:len(ok)-1]), "validators[0].feeRecipient: is missing"},
+		{"no fee recipient in version 2", `{"schemaVersion":2,"validators":[{` + ok[:len(ok)-1] + `}]}`, "validators[0].feeRecipient: is missing"},
+		{"second attester without eth", v1(`"attester":["` + devKey1 + `",{"bls":"` + devKey1 + `"}],` + fee), "validators[0].attester[1].bls: unknown field"},
+		{"empty eth", v1(`"attester":{"eth":""},` + fee), "validators[0].attester.eth"},
+		{"empty bls", v1(`"attester":{"eth":"` + devKey1 + `","bls":""},` + fee), "validators[0].attester.bls"},
+		{"remote bls", v1(`"attester":{"eth":"` + devKey1 + `","bls":{"address":"` + devAddress1 + `","remoteSignerUrl":"https://s"}},` + fee), "validators[0].attester.bls"},
+		{"key without 0x", v1(`"attester":"` + devKey1[2:] + `",` + fee), "validators[0].attester"},
+		{"key with a blank", v1(`"attester":"` + devKey1 + ` ",` + fee), "blanks"},
+		{"short key", v1(`"attester":"` + devKey1[:60] + `",` + fee), "validators[0].attester"},
+		{"key as a number", v1(`"attester":4066,` + fee), "validators[0].attester: not an account"},
+		{"address without a signer", v1(`"attester":"` + devAddress1 + `",` + fee), "no remoteSigner"},
+		{"remote without URL", v1(`"attester":{"address":"` + devAddress1 + `"},` + fee), "remoteSignerUrl: is missing"},
+		{"signer with another scheme", v1(ok + `"remoteSigner":"ftp://s",` + fee), "validators[0].remoteSigner: not a URL"},
+		{"file with more", v1(`"attester":{"path":"/k","pass":"p"},` + fee), "validators[0].attester.pass: unknown field"},
+		{"negative index", v1(`"attester":{"mnemonic":"a b","addressIndex":-1},` + fee), "addressIndex: must be"},
+		{"no addresses", v1(`"attester":{"mnemonic":"a b","addressCount":0},` + fee), "addressCount: must be"},
+		{"empty mnemonic", v1(`"attester":{"mnemonic":""},` + fee), "mnemonic: must be text"},
+		{"wrong checksum", v1(ok + `"coinbase":"0x70997970C51812dc3A010C7d01b50e0d17dc79c8",` + fee), "validators[0].coinbase"},
+		{"fee recipient of L1", v1(ok + `"feeRecipient":"` + devAddress1 + `"`), "validators[0].feeRecipient"},
+		{"attester twice", v1(`"attester":["` + devKey1 + `","` + devKey1 + `"],` + fee), "attester " + devAddress1 + " is there twice"},
+		{"publisher and id", `{"schemaVersion":1,"prover":{"id":"` + devAddress1 + `"}}`, "prover: wants both"},
+		{"a key as a field", v1(ok + fee + `,"` + devKey1 + `":1`), "(a name not shown): unknown field"},
+		{"too large", strings.Repeat(" ", maxSize+1), "larger than"},
+	} {
+		_, err := Parse([]byte(c.json))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
+		} else if strings.Contains(err.Error(), devKey1[2:12]) {
+			t.Errorf("%s: the error shows a key: %v", c.name, err)
+		}
+	}
+}
+
+func TestKeysRefuses(t *testing.T) {
+	for name, json := range map[string]string{
+		"no keystore":  ``,
+		"prover alone": `{"schemaVersion":1,"prover":"` + devKey1 + `"}`,
+		"file":         v1(`"attester":{"path":"/key.json"},` + fee),
+		"mnemonic":     v1(`"attester":{"mnemonic":"a b"},` + fee),
+		"remote":       v1(`"attester":"` + devAddress1 + `","remoteSigner":"https://s",` + fee),
+	} {
+		if keys, err := Keys([]byte(json)); err == nil {
+			t.Errorf("%s: %d keys", name, len(keys))
+		}
+	}
+}
+
+// No input makes Parse panic or say more than where the mistake is.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{
+		v1(`"attester":"` + devKey1 + `",` + fee), v1(`"attester":{"eth":"` + devKey1 + `","bls":{"path":"/a"}},` + fee),
+		`{"schemaVersion":2,` + fee + `,"prover":{"id":"` + devAddress1 + `","publisher":[]},"validators":[{"attester":[{"mnemonic":"a"}]}]}`,
+		`{"schemaVersion":1,"remoteSigner":{"remoteSignerUrl":"http://s"},"validators":[null,[],{}]}`, `{"a":`, `{"` + devKey1 + `":0}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		k, err := Parse(data)
+		keys, keysErr := Keys(data)
+		if err == nil && keysErr == nil && len(keys) != len(k.Addresses()) {
+			t.Fatalf("%d keys and %d addresses", len(keys), len(k.Addresses()))
+		}
+		for _, text := range []string{fmt.Sprintf("%v %+v", err, k), fmt.Sprint(keys, keysErr)} {
+			if strings.Contains(text, devKey1[2:20]) {
+				t.Fatalf("a key is shown: %s", text)
+			}
+		}
+	})
+}
