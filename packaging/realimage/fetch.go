@@ -77,9 +77,6 @@ func (b *builder) addon(ctx context.Context, dir string) error {
 	if err := t.Copy("", b.path("packages/node_modules/bcrypto"), nil); err != nil {
 		return err
 	}
-	if err := os.Mkdir(sources, 0o755); err != nil {
-		return err
-	}
 	if err := tree.Unpack(sources, t); err != nil {
 		return err
 	}

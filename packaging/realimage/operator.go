@@ -19,7 +19,7 @@ const (
 // DevKey as attester and publisher. A sequencer takes it through
 // KEY_STORE_DIRECTORY, which may name a file.
 func Keystore() []byte {
-	return fmt.Appendf(nil, `{"schemaVersion":1,"validators":[{"attester":%[1]q,"publisher":%[1]q,"coinbase":%[2]q,"feeRecipient":"0x%[3]064d"}]}`+"\n", DevKey, DevAddress, 0)
+	return fmt.Appendf(nil, `{"schemaVersion":1,"validators":[{"attester":%[1]q,"publisher":%[1]q,"coinbase":%[2]q,"feeRecipient":"0x%064[3]d"}]}`+"\n", DevKey, DevAddress, 0)
 }
 
 // rollupEnv are the variables that the deployment and every node of it have to

@@ -51,10 +51,19 @@ func (c *cli) adminKey(opts options, data *store) (*string, error) {
 			return nil, fmt.Errorf("keeping the admin key: %w", err)
 		}
 	}
-	bar := strings.Repeat("=", 70)
-	fmt.Fprintf(c.stdout, "\n%s\n  ADMIN API KEY (save this — it will NOT be shown again)\n\n  %s\n\n  Use via header:  x-api-key: <key>\n  Or via header:   Authorization: Bearer <key>\n%s\n\n", bar, key, bar)
+	c.show(key, data.dir != "")
 	c.log.log("info", "cli", "Admin API key authentication enabled (new key generated and hash persisted to disk)")
 	return &hash, nil
+}
+
+// show prints a new key in the words of 4.1.2.
+func (c *cli) show(key string, kept bool) {
+	bar := strings.Repeat("=", 70)
+	fmt.Fprintf(c.stdout, "\n%s\n  ADMIN API KEY (save this — it will NOT be shown again)\n\n  %s\n\n  Use via header:  x-api-key: <key>\n  Or via header:   Authorization: Bearer <key>\n", bar, key)
+	if kept {
+		fmt.Fprint(c.stdout, "\n  The key hash has been persisted — on next restart, the same key will be used.\n")
+	}
+	fmt.Fprintf(c.stdout, "\n  To disable admin auth: --disable-admin-api-key or AZTEC_DISABLE_ADMIN_API_KEY=true\n%s\n\n", bar)
 }
 
 func hashOf(key string) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -82,6 +83,7 @@ func (c *cli) role(opts options, ch *chain) (role, error) {
 		if opts.has("prover-node") && !broker && c.setting(opts, "", "PROVER_BROKER_HOST") == "" {
 			return r, said("--prover-broker-url or --prover-broker is required to start a Prover Node")
 		}
+		c.genesis()
 		if ch.registry == "" {
 			return r, fatal("L1 registry address is required to start Aztec Node")
 		}
@@ -95,6 +97,7 @@ func (c *cli) role(opts options, ch *chain) (role, error) {
 		if ch.registry == "" {
 			return r, fatal("L1 registry address is required to start Aztec Node without --deploy-aztec-contracts option")
 		}
+		c.genesis()
 		r = role{}
 	case r.sequencer:
 		return r, said("Cannot run a standalone sequencer without a node")
@@ -105,6 +108,11 @@ func (c *cli) role(opts options, ch *chain) (role, error) {
 		return r, fatal("UrlRequiredError: No URL was provided to the Transport. Please provide a valid RPC URL to the Transport.")
 	}
 	return r, nil
+}
+
+// genesis is what the real node prints to stdout once it has computed it.
+func (c *cli) genesis() {
+	fmt.Fprintf(c.stdout, "Initial funded accounts: \nGenesis archive root: %s\n", genesisArchiveRoot)
 }
 
 // methods are what the role answers on its RPC port.

@@ -46,17 +46,19 @@ func failure(id json.RawMessage, code int, message string) answer {
 func (n *node) handler(m methods, keyHash *string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, req *http.Request) { n.call(w, req, m, keyHash) })
-	mux.HandleFunc("/status", func(w http.ResponseWriter, req *http.Request) {
+	status := func(w http.ResponseWriter, req *http.Request) {
 		n.headers(w)
 		if req.Method != http.MethodGet && req.Method != http.MethodHead {
-			text(w, http.StatusMethodNotAllowed, "Method Not Allowed")
+			text(w, req, http.StatusMethodNotAllowed, "Method Not Allowed")
 			return
 		}
-		text(w, http.StatusOK, "OK")
-	})
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		text(w, req, http.StatusOK, "OK")
+	}
+	mux.HandleFunc("/status", status)
+	mux.HandleFunc("/status/{$}", status)
+	mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
 		n.headers(w)
-		text(w, http.StatusNotFound, "Not Found")
+		text(w, req, http.StatusNotFound, "Not Found")
 	})
 	return mux
 }
@@ -73,8 +75,12 @@ func (n *node) headers(w http.ResponseWriter) {
 	h["x-aztec-packageVersion"] = []string{n.version()}
 }
 
-func text(w http.ResponseWriter, status int, body string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+// text answers in plain text; a HEAD is answered without a type.
+func text(w http.ResponseWriter, req *http.Request, status int, body string) {
+	w.Header()["Content-Type"] = nil
+	if req.Method != http.MethodHead {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	}
 	w.WriteHeader(status)
 	io.WriteString(w, body) //nolint:errcheck // nobody left to tell
 }
@@ -87,7 +93,7 @@ func (n *node) call(w http.ResponseWriter, req *http.Request, m methods, keyHash
 	n.headers(w)
 	if req.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		text(w, http.StatusMethodNotAllowed, "Method Not Allowed")
+		text(w, req, http.StatusMethodNotAllowed, "Method Not Allowed")
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, 1<<20))

@@ -30,9 +30,6 @@ func (c *cli) start(opts options) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if role.node {
-		fmt.Fprintf(c.stdout, "Initial funded accounts: \nGenesis archive root: %s\n", genesisArchiveRoot)
-	}
 	c.log.log("info", "telemetry:client", "Using NoopTelemetryClient")
 	if role.sequencer {
 		if err := c.keystore(); err != nil {

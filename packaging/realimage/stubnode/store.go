@@ -31,7 +31,10 @@ func openStore(dir, rollup string, log *logger) (*store, error) {
 			return nil, fatal(fmt.Sprintf("EACCES: permission denied, mkdir '%s'", at))
 		}
 		version := fmt.Sprintf(`{"schemaVersion":%d,"rollupAddress":"%s"}`, schema, rollup)
-		for file, content := range map[string]string{"db_version": version, "lock.mdb": ""} {
+		for file, content := range map[string]string{"db_version": version, "lock.mdb": "", "data.mdb": ""} {
+			if file == "data.mdb" && exists(filepath.Join(at, file)) {
+				continue
+			}
 			if err := os.WriteFile(filepath.Join(at, file), []byte(content), 0o644); err != nil {
 				return nil, fatal(fmt.Sprintf("EACCES: permission denied, open '%s/%s'", at, file))
 			}
@@ -44,6 +47,8 @@ func openStore(dir, rollup string, log *logger) (*store, error) {
 	log.log("info", "kv-store:lmdb-v2:archiver", "Creating archiver data store at directory "+filepath.Join(dir, "archiver")+" with map size 134217728 KB (LMDB v2)")
 	return s, s.save(s.start)
 }
+
+func exists(file string) bool { _, err := os.Stat(file); return err == nil }
 
 func (s *store) file() string { return filepath.Join(s.dir, "archiver", "data.mdb") }
 

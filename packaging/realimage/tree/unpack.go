@@ -9,11 +9,14 @@ import (
 	"strings"
 )
 
-// Unpack lays trees over one another in the directory dir, lowest first, the
-// way their image would be unpacked. Source files become hard links, since a
+// Unpack lays trees over one another in the directory dir, which need not
+// exist, lowest first, the way their image would be unpacked. Source files become hard links, since a
 // copy would cost a gigabyte: whoever runs something in dir must mount it
 // read-only. It is no unpacker of images and trusts its entries.
 func Unpack(dir string, trees ...*Tree) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("unpacking into %s: %w", dir, err)
+	}
 	for _, t := range trees {
 		if err := t.unpack(dir); err != nil {
 			return fmt.Errorf("unpacking into %s: %w", dir, err)
