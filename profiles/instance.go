@@ -20,7 +20,7 @@ type Instance struct {
 	ExtraArgs    []string          `toml:"extra_args,omitempty"`    // after it
 	L1           L1                `toml:"l1"`
 	Ports        Ports             `toml:"ports"`
-	P2P          P2P               `toml:"p2p"`
+	P2P          P2P               `toml:"p2p,omitempty"`
 	Env          map[string]string `toml:"env,omitempty"` // the operator's own variables
 }
 
@@ -28,7 +28,7 @@ type Instance struct {
 type L1 struct {
 	RPC       []string `toml:"rpc"`                 // URLs of execution nodes
 	Consensus []string `toml:"consensus,omitempty"` // URLs of beacon nodes
-	ChainID   uint64   `toml:"chain_id,omitempty"`  // 0: the network's
+	ChainID   uint64   `toml:"chain_id,omitzero"`   // 0: the network's
 }
 
 // Ports are what the instance listens on. The node binds all interfaces.

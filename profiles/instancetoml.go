@@ -53,6 +53,9 @@ func ParseInstance(name string, data []byte) (Instance, error) {
 	if err != nil {
 		return Instance{}, err
 	}
+	if i.L1.ChainID > maxChainID { // the decoder makes one of -1
+		return Instance{}, fmt.Errorf("l1.chain_id: not between 0 and %d", uint64(maxChainID))
+	}
 	known := settings(reflect.TypeFor[Instance](), "")
 	var errs []error
 	for _, k := range meta.Keys() {

@@ -133,8 +133,7 @@ func (i Instance) checkEnv(c *checks) {
 		}
 		if hint := owned[name]; hint != "" {
 			c.failf(field, "is not set here: %s", hint)
-		}
-		if hint := secretHint(name); hint != "" {
+		} else if hint := secretHint(name); hint != "" {
 			c.failf(field, "is a secret and does not belong into instance.toml: %s", hint)
 		}
 		switch {
@@ -148,8 +147,8 @@ func (i Instance) checkEnv(c *checks) {
 	}
 }
 
-// unprintable are control characters that systemd 247 drops a variable for;
-// later ones take them, and nobody needs them.
+// unprintable are control characters that a variable could have. Nobody needs
+// them, and a terminal that shows the file would obey them.
 func unprintable(r rune) bool { return unicode.IsControl(r) && r != '\t' && r != '\n' }
 
 // secretOption are options of the node that take a secret, in argv.

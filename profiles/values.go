@@ -58,11 +58,9 @@ var secretForm = regexp.MustCompile(`(?i)[0-9a-z_-]{28,}`)
 // user info, path or query, and no long words in the host. "..." stands for
 // what is left out. It takes any text, a URL or not.
 func RedactURL(s string) string {
-	scheme, rest, ok := strings.Cut(s, "://")
-	if !ok {
-		scheme, rest = "", s
-	} else {
-		scheme += "://"
+	scheme, rest := "", s
+	if i := strings.Index(s, "://"); i >= 0 {
+		scheme, rest = s[:i+3], s[i+3:]
 	}
 	end := strings.IndexAny(rest, "/?#\\")
 	if end < 0 {
@@ -72,8 +70,8 @@ func RedactURL(s string) string {
 	if at := strings.LastIndexByte(host, '@'); at >= 0 {
 		host = "...@" + host[at+1:]
 	}
-	if at := strings.LastIndexByte(tail, '@'); at >= 0 && !ok {
-		host = "..." // user info with a slash in it: no host can be told
+	if strings.Contains(tail, "@") {
+		host = "..." // it may be user info with a slash in it
 	}
 	if tail != "" && tail != "/" {
 		tail = "/..."
