@@ -1,0 +1,132 @@
+//go:build inhost
+
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// These tests change the host that they run on: TestInHost gives them one of
+// their own.
+
+const hostUnit = "aztec-sequencer@real.service"
+
+func shell(t *testing.T, script string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), "bash", "-ec", script).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", script, err, out)
+	}
+}
+
+// speak has a unit write lines, and waits until they are in the journal.
+func speak(t *testing.T, unit, script string) {
+	t.Helper()
+	shell(t, fmt.Sprintf("systemd-run -q --wait --unit=%s -p SyslogIdentifier=%s bash -c %q; journalctl --sync",
+		unit, strings.TrimSuffix(unit, ".service"), script))
+}
+
+func messages(t *testing.T, q Query) string {
+	t.Helper()
+	var all []string
+	err := Read(t.Context(), q, func(e Entry) error {
+		if e.fromManager() {
+			e.Message = "systemd"
+		}
+		all = append(all, e.Message)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(all, ";")
+}
+
+func TestHostRead(t *testing.T) {
+	began := time.Now().Add(-time.Second)
+	since := fmt.Sprintf("@%d", began.Unix())
+	speak(t, hostUnit, `echo "[10:58:08.516] INFO: node one"; echo "[10:58:08.516] WARN: node two"; printf "\033[31m3\n"; echo "[10:58:08.516] INFO: node four"; printf "%060000d\n" 5`)
+	units := []string{hostUnit}
+	all := messages(t, Query{Units: units, Lines: -1})
+	parts := strings.Split(all, ";")
+	// LineMax= cuts a line at 48 KiB. systemd says Started and Deactivated.
+	if len(parts) < 8 || parts[0] != "systemd" || parts[3] != "\x1b[31m3" || len(parts[5]) != 48<<10 || len(parts[6]) != 60000-48<<10 {
+		t.Errorf("got %.300q", parts)
+	}
+	for _, c := range []struct {
+		q    Query
+		want string
+	}{
+		{Query{Level: Warn, Lines: -1}, "[10:58:08.516] WARN: node two;\x1b[31m3"},
+		{Query{Level: Warn, Lines: 1}, "\x1b[31m3"},
+		{Query{Grep: "node", Lines: 2, Since: since}, "[10:58:08.516] WARN: node two;[10:58:08.516] INFO: node four"},
+		{Query{Grep: "^.{15}INFO: node", Lines: -1}, "[10:58:08.516] INFO: node one;[10:58:08.516] INFO: node four"},
+		{Query{Grep: "nothing has this", Lines: -1}, ""},
+		{Query{Grep: "node", Until: "2001-01-01", Lines: 5}, ""},
+		{Query{Grep: "node", Since: "1h ago", Until: "+1h", Lines: 1}, "[10:58:08.516] INFO: node four"},
+		{Query{}, ""},
+	} {
+		c.q.Units = units
+		if got := messages(t, c.q); got != c.want {
+			t.Errorf("%+v: got %.300q, want %q", c.q, got, c.want)
+		}
+	}
+	if got := messages(t, Query{Units: units, Lines: 2}); got != strings.Join(parts[len(parts)-2:], ";") {
+		t.Errorf("last two: got %.300q", got)
+	}
+
+	var first Entry
+	err := Read(t.Context(), Query{Units: units, Lines: -1, Grep: "node one"}, func(e Entry) error {
+		first = e
+		return nil
+	})
+	if err != nil || first.Unit != hostUnit || first.Identifier != "aztec-sequencer@real" || first.PID < 2 || len(first.Invocation) != 32 || first.Level != Info ||
+		first.Priority != streamPriority || first.Time.Before(began) || time.Since(first.Time) > time.Minute {
+		t.Errorf("got %+v, %v", first, err)
+	}
+	if got := messages(t, Query{Units: units, Lines: 1, Level: Warn, Cursor: first.Cursor}); got != "\x1b[31m3" {
+		t.Errorf("after the first: got %q", got)
+	}
+
+	for _, q := range []Query{{Since: "bogus"}, {Cursor: "bogus", Lines: 0}, {Grep: "("}} {
+		q.Units = units
+		if q.Grep != "" {
+			q.Lines = -1
+		}
+		err := Read(t.Context(), q, func(Entry) error { return nil })
+		if err == nil || !strings.Contains(err.Error(), "running journalctl: exit status 1: ") || strings.Contains(err.Error(), "\x1b") {
+			t.Errorf("%+v: got %v", q, err)
+		}
+	}
+}
+
+func TestHostFollow(t *testing.T) {
+	unit := "aztec-sequencer@follow.service"
+	speak(t, unit, `echo "[10:58:08.516] ERROR: node old"; echo "[10:58:08.516] INFO: node old"`)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var all []string
+	spoken := make(chan struct{})
+	err := Read(ctx, Query{Units: []string{unit}, Lines: 5, Level: Error, Follow: true}, func(e Entry) error {
+		all = append(all, e.Message)
+		switch len(all) {
+		case 1:
+			go func() {
+				defer close(spoken)
+				speak(t, unit, `echo "[10:58:09.516] INFO: node new"; echo "[10:58:09.516] ERROR: node new"; echo "  why"`)
+			}()
+		case 3:
+			cancel()
+		}
+		return nil
+	})
+	if got := strings.Join(all, ";"); !errors.Is(err, context.Canceled) || got != "[10:58:08.516] ERROR: node old;[10:58:09.516] ERROR: node new;  why" {
+		t.Errorf("got %s, %v", got, err)
+	}
+	<-spoken
+}
