@@ -55,9 +55,12 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// unknown is the error for a name that is none of known.
+// unknown is the error for a name, or none, that is not among known.
 func unknown(what, name string, known []string) error {
 	slices.Sort(known)
+	if name == "" {
+		return fmt.Errorf("is missing: one of %s", strings.Join(known, ", "))
+	}
 	if near := nearest(name, known); near != "" {
 		return fmt.Errorf("unknown %s %q: did you mean %s?", what, name, near)
 	}

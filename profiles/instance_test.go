@@ -125,7 +125,7 @@ func TestValidateRefuses(t *testing.T) {
 		want   string
 	}{
 		{"name", func(i *Instance) { i.Name = "../x" }, "name: "},
-		{"role", func(i *Instance) { i.Role = "" }, "role: unknown role"},
+		{"role", func(i *Instance) { i.Role = "" }, "role: is missing: one of sequencer"},
 		{"network", func(i *Instance) { i.Network = "mianet" }, "network: unknown network"},
 		{"image", func(i *Instance) { i.Image = "" }, "image: is missing"},
 		{"no RPC", func(i *Instance) { i.L1.RPC = nil }, "l1.rpc: is missing"},
