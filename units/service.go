@@ -125,7 +125,8 @@ func (s Service) serviceSection() ([]string, error) {
 		"SyslogIdentifier=" + strings.TrimSuffix(s.Unit, ".service"),
 		"RootDirectory=" + s.Rootfs,
 		"RootDirectoryStartOnly=yes",
-		"WorkingDirectory=" + s.WorkingDir,
+		// "-": it is not there for ExecStartPost=, which runs on the host.
+		"WorkingDirectory=-" + s.WorkingDir,
 		"ExecStart=" + strings.Join(exec, " "),
 		// "+": without it the probe runs as the node's user, which may not enter the store (200/CHDIR).
 		"ExecStartPost=+" + s.Probe + " probe " + s.Instance + " --phase=alive",

@@ -1,0 +1,163 @@
+//go:build booted
+
+package main
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/units/roll"
+)
+
+// A broken new version leaves the old one running, exit code 4, and says why
+// in status and in the journal.
+func TestBrokenVersions(t *testing.T) {
+	onEachSuite(t, func(g *guest) {
+		g.config("4.1.2")
+		g.sh("aztec-spartan start val1")
+		for tag, reason := range map[string]string{
+			"4.1.4-exits":  "exited with code 1",
+			"4.1.5-silent": "not healthy within 12s",
+			"4.1.6-liar":   "answers as",
+		} {
+			g.fails(exitRolledBack, "aztec-spartan update val1 --to "+tag+" --gate-timeout 12s --settle 2s", reason, "4.1.2 is back")
+			s := g.status()
+			if s.Version != "4.1.2" || s.Health != "healthy" || s.LastRoll.Result != roll.RolledBack || !strings.Contains(s.LastRoll.Reason, reason) {
+				g.t.Errorf("%s: %+v, last roll %+v", tag, s, s.LastRoll)
+			}
+			if v := g.nodeVersion(); v != "4.1.2" {
+				g.t.Errorf("%s: the node says it is %s", tag, v)
+			}
+			if out := g.sh("aztec-spartan status val1"); !strings.Contains(out, reason) {
+				g.t.Errorf("%s: status does not say %q:\n%s", tag, reason, out)
+			}
+			if out := g.sh("journalctl --no-pager -u aztec-roll@val1.service"); !strings.Contains(out, reason) {
+				g.t.Errorf("%s: the journal does not say %q:\n%s", tag, reason, out)
+			}
+		}
+	})
+}
+
+// The engine is killed while it waits for a new version that never answers:
+// without anyone typing, the old version comes back.
+func TestKilledEngine(t *testing.T) {
+	onEachSuite(t, func(g *guest) {
+		g.config("4.1.2")
+		g.sh("aztec-spartan start val1")
+		ctx, cancel := context.WithTimeout(g.t.Context(), 2*time.Minute)
+		defer cancel()
+		roll := g.Command(ctx, "aztec-spartan", "update", "val1", "--to", "4.1.5-silent", "--gate-timeout", "1m")
+		if err := roll.Start(); err != nil {
+			g.t.Fatal(err)
+		}
+		g.until("grep -q '^Version=4.1.5-silent' /etc/systemd/system/" + val1 + " && systemctl is-active " + val1)
+		g.sh("kill -9 $(systemctl show -P MainPID aztec-roll@val1.service)")
+		err := roll.Wait()
+		if err == nil || roll.ProcessState.ExitCode() != exitRolledBack {
+			g.t.Errorf("update ended with %v, want exit code %d", err, exitRolledBack)
+		}
+		s := g.status()
+		if s.Version != "4.1.2" || s.Health != "healthy" || s.Rolling || len(s.Skipped) != 0 {
+			g.t.Errorf("afterwards: %+v", s)
+		}
+	})
+}
+
+// A dropped terminal changes nothing; stop cancels a roll instead of waiting.
+func TestDetachAndCancel(t *testing.T) {
+	onEachSuite(t, func(g *guest) {
+		g.config("4.1.2")
+		g.sh("aztec-spartan start val1")
+		term, err := g.TTY(g.t.Context(), "aztec-spartan", "update", "val1", "--to", "4.1.5-silent", "--gate-timeout", "5m")
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		if _, err := term.Expect(g.t.Context(), "start job done"); err != nil {
+			g.t.Fatal(err)
+		}
+		if err := term.Close(); err != nil {
+			g.t.Log(err) // hung up: what is tested is the other side
+		}
+		if state := g.sh("systemctl show -P ActiveState aztec-roll@val1.service"); state != "activating" {
+			g.t.Errorf("without its terminal the roll is %s", state)
+		}
+		g.fails(exitLocked, "aztec-spartan restart val1", "roll")
+		g.sh("aztec-spartan stop val1")
+		s := g.status()
+		if s.Version != "4.1.2" || s.Health != "stopped" || s.Rolling || s.LastRoll == nil || s.LastRoll.Result != roll.Cancelled {
+			g.t.Errorf("after stop: %+v, last roll %+v", s, s.LastRoll)
+		}
+	})
+}
+
+// resolv.conf is replaced by rename, as hosts do: a running node sees it.
+func TestResolvConf(t *testing.T) {
+	onEachSuite(t, func(g *guest) {
+		g.sh("echo nameserver 192.0.2.1 >/etc/resolv.conf")
+		g.config("4.1.2")
+		g.sh("aztec-spartan start val1")
+		seen := "/proc/$(systemctl show -P MainPID " + val1 + ")/root/etc/resolv.conf"
+		g.sh("grep -q 192.0.2.1 " + seen)
+		for _, server := range []string{"192.0.2.2", "192.0.2.3"} {
+			g.sh("echo nameserver " + server + " >/etc/resolv.conf.new && mv /etc/resolv.conf.new /etc/resolv.conf")
+			g.until("grep -q " + server + " " + seen)
+		}
+	})
+}
+
+// A package upgrade touches no node; neither does removing the package.
+func TestPackageLeavesNodesAlone(t *testing.T) {
+	onEachSuite(t, func(g *guest) {
+		g.config("4.1.2")
+		g.sh("aztec-spartan start val1")
+		pid := "systemctl show -P MainPID " + val1
+		before := g.sh(pid)
+		g.sh("apt-get install -y --reinstall /root/aztec-spartan.deb")
+		if after := g.sh(pid); after != before {
+			g.t.Errorf("reinstalling the package changed the node's PID from %s to %s", before, after)
+		}
+		g.sh("apt-get remove -y aztec-spartan")
+		if after := g.sh(pid); after != before {
+			g.t.Errorf("removing the package changed the node's PID from %s to %s", before, after)
+		}
+		g.sh("apt-get install -y /root/aztec-spartan.deb && aztec-spartan probe val1")
+	})
+}
+
+// Prompts: what a new instance needs is asked for, and the key is not echoed.
+func TestPrompts(t *testing.T) {
+	onEachSuite(t, func(g *guest) {
+		ctx := g.t.Context()
+		term, err := g.TTY(ctx, "aztec-spartan", "config")
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		defer term.Close()
+		for _, step := range []struct{ expect, answer string }{
+			{"Name of the instance", "\r"},
+			{"Network", "/local\r\r"},
+			{"Version", "127.0.0.1:5000/aztecprotocol/aztec:4.1.2\r"},
+			{"L1 execution node", "http://127.0.0.1:8545\r"},
+			{"Private key", devKey + "\r"},
+			{"is configured", ""},
+		} {
+			if _, err := term.Expect(ctx, step.expect); err != nil {
+				g.t.Fatalf("%v\n%s", err, term.Output())
+			}
+			if err := term.Send(step.answer); err != nil {
+				g.t.Fatal(err)
+			}
+		}
+		if code, err := term.Wait(ctx); err != nil || code != 0 {
+			g.t.Errorf("exit code %d, %v\n%s", code, err, term.Output())
+		}
+		if strings.Contains(term.Output(), devKey[2:]) {
+			g.t.Error("the key was echoed")
+		}
+		if !strings.Contains(g.sh("cat /etc/aztec-spartan/instances/val1/keystore.json"), devKey) {
+			g.t.Error("the key typed is not the one in the keystore")
+		}
+	})
+}

@@ -1,0 +1,164 @@
+//go:build booted
+
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/aztec-spartan/aztec-spartan/units/roll"
+)
+
+const val1 = "aztec-sequencer@val1.service"
+
+// The main job: install, configure, start, look, update, roll back, stop.
+func TestMainJob(t *testing.T) {
+	onEachSuite(t, func(g *guest) {
+		if out := g.sh("systemctl list-units --all --no-legend 'aztec-*@*'"); out != "" {
+			g.t.Errorf("the package started %s", out)
+		}
+		g.config("4.1.2")
+		g.configured()
+		g.sh("aztec-spartan start val1")
+		g.running()
+		g.logs()
+		g.updated()
+		g.rolledBack()
+		g.stopped()
+	})
+}
+
+func (g *guest) configured() {
+	g.t.Helper()
+	if v := g.sh("systemd-analyze verify " + val1 + " 2>&1"); v != "" {
+		g.t.Errorf("systemd-analyze verify: %s", v)
+	}
+	g.sh("systemd-analyze security --threshold=12 " + val1)
+	for path, want := range map[string]string{
+		"/etc/aztec-spartan/instances/val1/keystore.json":  "600 root root",
+		"/etc/aztec-spartan/instances/val1/admin-api-key":  "600 root root",
+		"/var/lib/aztec-spartan/instances/val1/1/env":      "600 root root",
+		"/var/lib/aztec-spartan/images":                    "700 root root",
+		"/etc/systemd/system/aztec-sequencer@val1.service": "644 root root",
+		"/etc/aztec-spartan/instances/val1/instance.toml":  "640 root root",
+		"/var/lib/aztec-spartan/instances/val1/state.json": "600 root root",
+	} {
+		if got := g.sh("stat -c '%a %U %G' " + path); got != want {
+			g.t.Errorf("%s is %s, want %s", path, got, want)
+		}
+	}
+	key := devKey[2:]
+	if r := g.try("grep -rl " + key + " /etc /var/lib/aztec-spartan/instances /run --exclude-dir=credentials --exclude=keystore.json; journalctl --no-pager | grep " + key); r.Stdout != "" {
+		g.t.Errorf("the key is in:\n%s", r.Stdout)
+	}
+	if out := g.sh("aztec-spartan config val1 2>&1"); !strings.Contains(out, "nothing to change") {
+		g.t.Errorf("config again: %s", out)
+	}
+}
+
+func (g *guest) running() {
+	g.t.Helper()
+	g.until("aztec-spartan probe val1")
+	s := g.status()
+	if s.Health != "healthy" || s.ActiveState != "active" || s.Version != "4.1.2" || s.MainPID == 0 || !s.Enabled || s.Unit != val1 || s.LastRoll != nil {
+		g.t.Errorf("status: %+v", s)
+	}
+	if v := g.nodeVersion(); v != "4.1.2" {
+		g.t.Errorf("the node says it is %s", v)
+	}
+	if owner := g.sh("ps -o user:32= -p $(systemctl show -P MainPID " + val1 + ")"); owner != "aztec-val1" {
+		g.t.Errorf("the node runs as %s", owner)
+	}
+	// Nothing of ours runs beside the node.
+	if r := g.try("pgrep -a aztec-spartan"); r.Code == 0 {
+		g.t.Errorf("still running: %s", r.Stdout)
+	}
+	// Nothing was created inside the image.
+	if out := g.sh("find /var/lib/aztec-spartan/images/*/rootfs -newer /var/lib/aztec-spartan/images/*/complete"); out != "" {
+		g.t.Errorf("changed in the rootfs: %s", out)
+	}
+	g.sh("test -e /var/lib/aztec/val1 && aztec-spartan status | grep -q healthy")
+}
+
+func (g *guest) logs() {
+	g.t.Helper()
+	if out := g.sh("aztec-spartan logs val1 -n 200"); !strings.Contains(out, "Aztec Node version: 4.1.2") || !strings.Contains(out, "Started") {
+		g.t.Errorf("logs lack what the node or systemd said:\n%s", out)
+	}
+	for line := range strings.Lines(g.sh("aztec-spartan logs val1 -o json -n 20")) {
+		if !json.Valid([]byte(line)) {
+			g.t.Errorf("not JSON: %s", line)
+		}
+	}
+	if out := g.sh("aztec-spartan logs val1 --level error -n 200"); strings.Contains(out, "INFO") {
+		g.t.Errorf("--level error shows:\n%s", out)
+	}
+	// Following goes on over a restart, and Ctrl-C ends it with code 0.
+	g.sh(`coproc F { exec aztec-spartan logs -f val1 -n 0; }
+		pid=$F_PID
+		systemctl restart ` + val1 + `
+		timeout 30 grep -m1 -q 'Aztec Node version' <&${F[0]} && kill -INT $pid && wait $pid`)
+	g.until("aztec-spartan probe val1")
+}
+
+func (g *guest) updated() {
+	g.t.Helper()
+	before := g.status()
+	if out := g.sh("aztec-spartan update val1 --check"); !strings.Contains(out, "4.1.3") {
+		g.t.Errorf("update --check: %s", out)
+	}
+	g.sh("aztec-spartan update val1")
+	s := g.status()
+	if s.Version != "4.1.3" || s.PreviousVersion != "4.1.2" || s.MainPID == before.MainPID || s.Health != "healthy" || s.LastRoll == nil || s.LastRoll.Result != roll.Done || s.LastRoll.DowntimeSeconds <= 0 {
+		g.t.Errorf("after the update: %+v, last roll %+v", s, s.LastRoll)
+	}
+	if v := g.nodeVersion(); v != "4.1.3" {
+		g.t.Errorf("the node says it is %s", v)
+	}
+	if out := g.sh("aztec-spartan update val1"); !strings.Contains(out, "already") {
+		g.t.Errorf("a second update: %s", out)
+	}
+}
+
+// rolledBack needs no registry.
+func (g *guest) rolledBack() {
+	g.t.Helper()
+	if err := g.StopRegistry(); err != nil {
+		g.t.Fatal(err)
+	}
+	g.sh("aztec-spartan rollback val1")
+	s := g.status()
+	if s.Version != "4.1.2" || s.Health != "healthy" || len(s.Skipped) != 1 || s.Skipped[0].Version != "4.1.3" {
+		g.t.Errorf("after the rollback: %+v", s)
+	}
+	if v := g.nodeVersion(); v != "4.1.2" {
+		g.t.Errorf("the node says it is %s", v)
+	}
+	if err := g.StartRegistry(); err != nil {
+		g.t.Fatal(err)
+	}
+	g.fails(exitFailed, "aztec-spartan update val1", "skipped", "--to 4.1.3")
+}
+
+func (g *guest) stopped() {
+	g.t.Helper()
+	g.sh("aztec-spartan stop val1")
+	s := g.status()
+	if s.Health != "stopped" || s.ActiveState != "inactive" || s.Enabled {
+		g.t.Errorf("after stop: %+v", s)
+	}
+	if r := g.sh("systemctl show -P Result " + val1); r != "success" {
+		g.t.Errorf("systemd takes the stop for a %s", r)
+	}
+	// A stopped instance gets the new version and stays stopped.
+	g.sh("aztec-spartan update val1 --to 4.1.3")
+	if s = g.status(); s.Version != "4.1.3" || s.ActiveState != "inactive" {
+		g.t.Errorf("after the update of a stopped instance: %+v", s)
+	}
+	g.sh("aztec-spartan start val1 && systemctl is-enabled " + val1)
+	g.until("aztec-spartan probe val1")
+	if v := g.nodeVersion(); v != "4.1.3" {
+		g.t.Errorf("the node says it is %s", v)
+	}
+}

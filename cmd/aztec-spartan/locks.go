@@ -1,0 +1,27 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/units/lock"
+)
+
+// lockWait lets a second run wait politely for a short first one.
+const lockWait = 3 * time.Second
+
+// storeLock is the name of the lock of the version store. Instance names have
+// no dot.
+const storeLock = "images.store"
+
+// locked runs do while this run holds the lock called name.
+func (a *app) locked(ctx context.Context, name, verb string, do func() error) error {
+	l, err := lock.Acquire(ctx, a.path(lockDir), name, fmt.Sprintf("%s (pid %d)", verb, os.Getpid()), lockWait)
+	if err != nil {
+		return err
+	}
+	defer l.Release()
+	return do()
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aztec-spartan/aztec-spartan/units/journal"
+)
+
+func (a *app) logsCommand() *cobra.Command {
+	var q journal.Query
+	var level, output string
+	cmd := &cobra.Command{
+		Use:   "logs [NAME...]",
+		Short: "Show the journal of instances",
+		Long: `Show what instances and systemd wrote into the journal about them, with their
+rolls. Without names, of all instances, in the order of time.
+
+--level filters by the node's own log levels: error, warn, info, verbose,
+debug, trace.`,
+		Example: `  aztec-spartan logs -f val1
+  aztec-spartan logs val1 --since '1 hour ago' --level warn
+  aztec-spartan logs val1 -n 1000 -o json`,
+		ValidArgsFunction: a.completeNames,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			list, err := a.selected(args, false, everyInstance)
+			if err != nil {
+				return err
+			}
+			if !a.live() {
+				return withCode(exitUnsupported, errors.New("logs: --root has no journal"))
+			}
+			for _, inst := range list {
+				unit, err := unitOf(inst)
+				if err != nil {
+					return err
+				}
+				q.Units = append(q.Units, unit, rollUnit(inst.Name))
+			}
+			if level != "" {
+				if q.Level, err = journal.ParseLevel(level); err != nil {
+					return usage(err)
+				}
+			}
+			if a.json {
+				output = "json"
+			}
+			w, err := journal.NewWriter(a.out, output, isTerminal(a.out) && os.Getenv("NO_COLOR") == "")
+			if err != nil {
+				return usage(err)
+			}
+			// What was asked for by time is wanted whole.
+			if !cmd.Flags().Changed("lines") && (q.Since != "" || q.Until != "") {
+				q.Lines = -1
+			}
+			err = journal.Read(cmd.Context(), q, w.Write)
+			if q.Follow && cmd.Context().Err() != nil {
+				return nil // Ctrl-C is how following ends
+			}
+			if err != nil {
+				return fmt.Errorf("reading the journal: %w", err)
+			}
+			return nil
+		},
+	}
+	fs := cmd.Flags()
+	fs.BoolVarP(&q.Follow, "follow", "f", false, "keep showing new lines")
+	fs.IntVarP(&q.Lines, "lines", "n", 100, "how many lines from the end; -1 is all")
+	fs.StringVar(&q.Since, "since", "", "`TIME` to begin at, as journalctl takes it")
+	fs.StringVar(&q.Until, "until", "", "`TIME` to end at")
+	fs.StringVarP(&q.Grep, "grep", "g", "", "only messages that match the `pattern`")
+	fs.StringVar(&level, "level", "", "only this level and above")
+	fs.StringVarP(&output, "output", "o", "short", "format: short, cat or json")
+	return cmd
+}

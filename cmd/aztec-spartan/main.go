@@ -1,0 +1,17 @@
+// Command aztec-spartan runs Aztec nodes as systemd services.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	// What is written must not depend on the caller's umask.
+	syscall.Umask(0o022)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/diff"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles"
+)
+
+// shown is an instance as it may appear on a screen: URLs of L1 carry the keys
+// of their providers.
+func shown(inst profiles.Instance) []byte {
+	redact := func(urls []string) []string {
+		var out []string
+		for _, u := range urls {
+			out = append(out, profiles.RedactURL(u))
+		}
+		return out
+	}
+	inst.L1.RPC, inst.L1.Consensus = redact(inst.L1.RPC), redact(inst.L1.Consensus)
+	env := map[string]string{}
+	for name, value := range inst.Env {
+		env[name] = shownValue(value)
+	}
+	inst.Env = env
+	return inst.Encode()
+}
+
+// shownValue redacts the http URLs in the value of a variable.
+func shownValue(value string) string {
+	parts := strings.Split(value, ",")
+	for i, part := range parts {
+		if strings.HasPrefix(part, "http://") || strings.HasPrefix(part, "https://") {
+			parts[i] = profiles.RedactURL(part)
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+// showChange prints how instance.toml will change, as a unified diff.
+func (a *app) showChange(old *profiles.Instance, inst profiles.Instance) {
+	name := instancePath(inst.Name, "instance.toml")
+	from, before := "/dev/null", []byte(nil)
+	if old != nil {
+		from, before = name, shown(*old)
+	}
+	// Its first line repeats the names below it.
+	_, text, _ := bytes.Cut(diff.Diff(from, before, name, shown(inst)), []byte("\n"))
+	fmt.Fprintf(a.err, "%s", text)
+	if old != nil && len(text) == 0 && !bytes.Equal(old.Encode(), inst.Encode()) {
+		a.note("%s changes in a part of a URL that is not shown", name)
+	}
+}
+
+// showPlan prints every file that config would write, and writes none.
+func (a *app) showPlan(inst profiles.Instance, r *rendered) error {
+	if r == nil {
+		a.note("the image is not here yet, so the unit and the environment cannot be shown: aztec-spartan pull %s", inst.Image)
+		a.print("# %s\n%s", instancePath(inst.Name, "instance.toml"), shown(inst))
+		return nil
+	}
+	a.print("# %s\n%s", instancePath(inst.Name, "instance.toml"), shown(inst))
+	a.print("# %s\n%s", filepath.Join(systemdDir, r.unit), r.Unit)
+	a.print("# %s/%s/%d/env", stateDir, inst.Name, r.Number)
+	for line := range strings.Lines(string(r.Env)) {
+		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		if ok && !strings.HasPrefix(line, "#") {
+			line = name + "=" + shownValue(strings.Trim(value, `"`)) + "\n"
+		}
+		fmt.Fprint(a.out, line)
+	}
+	return nil
+}

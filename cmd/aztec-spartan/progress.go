@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/aztec-spartan/aztec-spartan/extract"
+)
+
+// progress shows one bar for each layer, on a terminal only.
+type progress struct{ bars *mpb.Progress }
+
+// barWidth leaves room for the digest and the sizes in 80 columns.
+const barWidth = 72
+
+func (a *app) progress(ctx context.Context) *progress {
+	if !isTerminal(a.err) {
+		return &progress{}
+	}
+	return &progress{bars: mpb.NewWithContext(ctx, mpb.WithOutput(a.err), mpb.WithWidth(barWidth))}
+}
+
+func (p *progress) finish() {
+	if p.bars != nil {
+		p.bars.Shutdown()
+	}
+}
+
+// Layer implements extract.Progress. size is the compressed size in bytes.
+func (p *progress) Layer(digest string, size int64) extract.LayerProgress {
+	if p.bars == nil {
+		return silent{}
+	}
+	return layerBar{p.bars.New(size, mpb.BarStyle().Lbound("[").Rbound("]"),
+		mpb.PrependDecorators(decor.Name(short(digest), decor.WCSyncSpaceR)),
+		mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f")),
+	)}
+}
+
+type layerBar struct{ *mpb.Bar }
+
+func (b layerBar) Add(n int64) { b.IncrInt64(n) }
+func (b layerBar) Done()       { b.SetTotal(-1, true) }
+
+type silent struct{}
+
+func (silent) Add(int64) {}
+func (silent) Done()     {}
+
+// short is what people recognize a digest by.
+func short(digest string) string {
+	const algorithm, shown = len("sha256:"), 12
+	if len(digest) < algorithm+shown {
+		return digest
+	}
+	return digest[algorithm : algorithm+shown]
+}

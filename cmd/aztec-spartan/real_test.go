@@ -1,0 +1,113 @@
+//go:build real
+
+// Tests with the tag real run the real Aztec node on a booted host, beside a
+// real L1. They need root; the first run builds the image. `make test-real`
+// runs them.
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/packaging/realimage"
+	"github.com/aztec-spartan/aztec-spartan/packaging/stage"
+	"github.com/aztec-spartan/aztec-spartan/packaging/testhost"
+)
+
+// The claims of `make demo`, as assertions.
+func TestRealNode(t *testing.T) {
+	set, err := realimage.Build(t.Context(), os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, suite := range []string{"bookworm", "trixie"} {
+		t.Run(suite, func(t *testing.T) {
+			s, err := stage.Set(t.Context(), stage.Options{Suite: suite, Deb: debPath(t), Layouts: []string{set.Layout}, L1: set})
+			if err != nil {
+				t.Fatal(err)
+			}
+			g := &guest{s, t}
+			t.Cleanup(func() {
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			g.realNode(set)
+		})
+	}
+}
+
+func (g *guest) realNode(set *realimage.Set) {
+	old, updated := set.Tags[0], set.Tags[1]
+	g.sh("umask 077; echo " + realimage.DevKey + " >/root/key")
+	g.sh("aztec-spartan config val1 --key-file /root/key " + strings.Join(stage.ConfigFlags(set, "val1"), " "))
+	g.sh("systemd-analyze security --threshold=12 " + val1)
+	began := time.Now()
+	g.sh("aztec-spartan start val1")
+	g.until("curl -sf http://127.0.0.1:8080/status")
+	g.t.Logf("/status answers %.1f s after start", time.Since(began).Seconds())
+	if v := g.nodeVersion(); v != old {
+		g.t.Errorf("the node says it is %s, want %s", v, old)
+	}
+	g.publishes(set)
+	if r := g.try("pgrep -a aztec-spartan"); r.Code == 0 {
+		g.t.Errorf("beside the node runs %s", r.Stdout)
+	}
+	if out := g.sh("aztec-spartan logs val1 -n -1 -g 'Published checkpoint'"); out == "" {
+		g.t.Error("the log does not tell of the checkpoint")
+	}
+	if out := g.sh("journalctl --no-pager -u " + val1); strings.Contains(out, realimage.DevKey[2:]) || strings.Contains(out, "ADMIN API KEY") {
+		g.t.Error("the journal holds a secret")
+	}
+	g.rolls("update val1 --to "+updated, updated)
+	g.publishes(set)
+	if err := g.StopRegistry(); err != nil {
+		g.t.Fatal(err)
+	}
+	g.rolls("rollback val1", old)
+	g.publishes(set)
+	g.sh("aztec-spartan stop val1")
+	if r := g.sh("systemctl show -P Result " + val1); r != "success" {
+		g.t.Errorf("systemd takes the stop for a %s", r)
+	}
+	if out := g.sh("find /var/lib/aztec-spartan/images/*/rootfs -newer $(ls -td /var/lib/aztec-spartan/images/*/complete | head -1) | head"); out != "" {
+		g.t.Errorf("changed in an image: %s", out)
+	}
+}
+
+// maxDowntime bounds a roll: an epoch on mainnet has 38 minutes.
+const maxDowntime = 60
+
+func (g *guest) rolls(args, version string) {
+	g.t.Helper()
+	g.sh("aztec-spartan " + args)
+	s := g.status()
+	if s.Version != version || s.Health == "unhealthy" || s.LastRoll.DowntimeSeconds > maxDowntime {
+		g.t.Errorf("%s: %+v, %+v", args, s, s.LastRoll)
+	}
+	g.t.Logf("%s: down for %.1f s", args, s.LastRoll.DowntimeSeconds)
+	if v := g.nodeVersion(); v != version {
+		g.t.Errorf("the node says it is %s, want %s", v, version)
+	}
+}
+
+// publishes waits until the rollup contract on L1 has one checkpoint more.
+func (g *guest) publishes(set *realimage.Set) {
+	g.t.Helper()
+	before, err := g.Checkpoint(g.t.Context(), set)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	began := time.Now()
+	// One in each slot of 24 s; a minute is two and a half.
+	err = testhost.Wait(g.t.Context(), "a checkpoint on L1", func() (bool, error) {
+		now, err := g.Checkpoint(g.t.Context(), set)
+		return now > before, err
+	})
+	if err != nil {
+		g.t.Fatalf("%v\n%s", err, g.journal())
+	}
+	g.t.Logf("a checkpoint on L1 after %.1f s", time.Since(began).Seconds())
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aztec-spartan/aztec-spartan/units/journal"
+	"github.com/aztec-spartan/aztec-spartan/units/manager"
+	"github.com/aztec-spartan/aztec-spartan/units/roll"
+)
+
+// rollUnit is the service in which the rolls of an instance run.
+func rollUnit(instance string) string { return "aztec-roll@" + instance + ".service" }
+
+// rollWait is longer than any roll.
+const rollWait = 24 * time.Hour
+
+// rollCommand is the engine: what aztec-roll@.service runs.
+func (a *app) rollCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "roll NAME",
+		Short:  "Carry out the roll that update or rollback recorded",
+		Hidden: true, // for aztec-roll@.service only
+		Args:   cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			if err := a.needRoot("roll", false); err != nil {
+				return err
+			}
+			inst, err := a.loadInstance(args[0])
+			if err != nil {
+				return err
+			}
+			m, err := connect(ctx)
+			if err != nil {
+				return err
+			}
+			defer m.Close()
+			out, err := a.runEngine(ctx, inst.Name, rollManager{m}, func(line string) { a.print("%s", line) })
+			if err != nil {
+				return err
+			}
+			return outcomeError(inst.Name, out)
+		},
+	}
+}
+
+// runEngine carries out the recorded roll of an instance in this process.
+func (a *app) runEngine(ctx context.Context, name string, m roll.Manager, say func(string)) (out roll.Outcome, err error) {
+	engine := &roll.Engine{
+		Files: a.files(), Manager: m, Probe: ask, Say: say,
+		Ready: func(image string) error { _, err := a.have(image); return err },
+	}
+	err = a.locked(ctx, name, "roll", func() error {
+		out, err = engine.Run(ctx, name)
+		return err
+	})
+	return out, err
+}
+
+// outcomeError is the exit code of a roll.
+func outcomeError(name string, out roll.Outcome) error {
+	err := fmt.Errorf("%s of %s to %s: %s", out.Kind, name, out.To, out.Reason)
+	switch out.Result {
+	case roll.Done:
+		return nil
+	case roll.RolledBack:
+		return withHint(withCode(exitRolledBack, fmt.Errorf("%w; %s is back", err, out.From)), "aztec-spartan logs %s -n 200 shows what the node said", name)
+	case roll.Cancelled:
+		return withHint(err, "%s is in place and was not started; aztec-spartan start %s", out.From, name)
+	}
+	return err
+}
+
+// carryOut runs a recorded roll in its service and follows it. When ctx ends
+// the roll goes on.
+func (a *app) carryOut(ctx context.Context, name string) error {
+	if !a.live() {
+		out, err := a.runEngine(ctx, name, offline{}, func(line string) { a.note("  %s", line) })
+		if err != nil {
+			return err
+		}
+		return a.reportRoll(name, out)
+	}
+	m, err := connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	unit := rollUnit(name)
+	if err := m.ResetFailed(ctx, unit); err != nil {
+		return err
+	}
+	follow, stop := context.WithCancel(ctx)
+	defer stop()
+	lines := make(chan error, 1)
+	q := journal.Query{Units: []string{unit}, Follow: true, Since: fmt.Sprintf("@%d", time.Now().Unix())}
+	go func() { lines <- journal.Read(follow, q, a.rollLine(unit)) }()
+
+	job := make(chan error, 1)
+	// The gate has deadlines of its own; a wait that ended would cancel the roll.
+	go func() { job <- m.Start(context.WithoutCancel(ctx), unit, manager.Timeout(rollWait)) }()
+	select {
+	case <-job:
+	case <-ctx.Done():
+		return fmt.Errorf("%s: the roll goes on in %s; aztec-spartan logs -f %s follows it", name, unit, name)
+	}
+	out, err := a.outcome(ctx, m, name)
+	stop()
+	<-lines
+	if err != nil {
+		return err
+	}
+	return a.reportRoll(name, out)
+}
+
+func (a *app) reportRoll(name string, out roll.Outcome) error {
+	if err := outcomeError(name, out); err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(out)
+	}
+	took := ""
+	if out.DowntimeSeconds > 0 {
+		took = fmt.Sprintf(", down for %.1f s", out.DowntimeSeconds)
+	}
+	a.print("%s: %s -> %s%s", name, out.From, out.To, took)
+	return nil
+}
+
+// rollLine prints what the engine says, without what systemd says of it.
+func (a *app) rollLine(unit string) func(journal.Entry) error {
+	return func(e journal.Entry) error {
+		if e.Unit == unit && e.Identifier != "systemd" {
+			a.note("  %s", e.Message)
+		}
+		return nil
+	}
+}
+
+// outcome waits until the roll has one: an engine that was killed is started
+// again by systemd and takes the roll back.
+func (a *app) outcome(ctx context.Context, m *manager.Manager, name string) (roll.Outcome, error) {
+	for {
+		s, err := a.files().Load(name)
+		if err != nil {
+			return roll.Outcome{}, err
+		}
+		if s.Intent == nil && s.LastRoll != nil {
+			return *s.LastRoll, nil
+		}
+		u, err := m.State(ctx, rollUnit(name))
+		if err != nil {
+			return roll.Outcome{}, err
+		}
+		if u.ActiveState == "inactive" || u.ActiveState == "failed" {
+			if s, err = a.files().Load(name); err == nil && s.Intent == nil && s.LastRoll != nil {
+				return *s.LastRoll, nil
+			}
+			return roll.Outcome{}, withHint(errors.New("the roll ended without an outcome"), "journalctl -u %s", rollUnit(name))
+		}
+		select {
+		case <-ctx.Done():
+			return roll.Outcome{}, ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}

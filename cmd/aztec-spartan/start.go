@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/units/manager"
+)
+
+func (a *app) startCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "start [NAME...]",
+		Short: "Start instances, and enable them at boot",
+		Long: `Start instances and wait until their nodes run. Without names, all of them.
+
+The image is fetched first if it is missing. The instance is enabled: it comes
+back after a reboot. Plain systemctl start keeps its meaning.`,
+		ValidArgsFunction: a.completeNames,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.each(cmd.Context(), "start", args, false, everyInstance, a.start)
+		},
+	}
+}
+
+// each runs do for the selected instances, one at a time.
+func (a *app) each(ctx context.Context, verb string, args []string, all bool, none selection,
+	do func(context.Context, *manager.Manager, profiles.Instance) error,
+) error {
+	if err := a.needRoot(verb, false); err != nil {
+		return err
+	}
+	list, err := a.selected(args, all, none)
+	if err != nil {
+		return err
+	}
+	if !a.live() {
+		return withCode(exitUnsupported, fmt.Errorf("%s: --root never talks to systemd", verb))
+	}
+	m, err := connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	for _, inst := range list {
+		if err := do(ctx, m, inst); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func connect(ctx context.Context) (*manager.Manager, error) {
+	m, err := manager.Connect(ctx)
+	if err != nil {
+		return nil, withHint(err, "nodes run as systemd services; --root DIR prepares a tree without one")
+	}
+	return m, nil
+}
+
+func (a *app) start(ctx context.Context, m *manager.Manager, inst profiles.Instance) error {
+	return a.locked(ctx, inst.Name, "start", func() error {
+		unit, err := a.prepare(ctx, inst)
+		if err != nil {
+			return err
+		}
+		now, err := m.State(ctx, unit)
+		if err != nil {
+			return err
+		}
+		if now.ActiveState != "active" {
+			if err := a.checkPorts(inst, false); err != nil {
+				return err
+			}
+		}
+		if err := m.Enable(ctx, unit); err != nil {
+			return err
+		}
+		began := time.Now()
+		if err := m.Start(ctx, unit, a.waiting(unit, "start")); err != nil {
+			return a.explain(ctx, m, inst, unit, err)
+		}
+		a.print("started %s in %.1f s, and enabled it at boot", inst.Name, time.Since(began).Seconds())
+		return nil
+	})
+}
+
+// prepare makes sure that the instance has a unit and the unit its image.
+func (a *app) prepare(ctx context.Context, inst profiles.Instance) (string, error) {
+	state, meta, err := a.generations(inst)
+	if err != nil {
+		return "", err
+	}
+	if meta.Image != "" {
+		if _, err := a.have(meta.Image); err == nil {
+			return state.Unit, nil
+		}
+		// The very image that the unit names, whatever its tag means today.
+		_, _, err := a.pull(ctx, repositoryOf(meta.Reference)+"@"+meta.Digest, "")
+		return state.Unit, err
+	}
+	img, _, err := a.pull(ctx, inst.Image, "")
+	if err != nil {
+		return "", err
+	}
+	sec, err := a.loadSecrets(inst.Name)
+	if err != nil {
+		return "", err
+	}
+	r, err := a.render(ctx, inst, img, sec, state.Next())
+	if err != nil {
+		return "", err
+	}
+	return r.unit, a.apply(ctx, inst, sec, state, 0, r, false)
+}
+
+// waiting says what a job waits for, so that a slow one is not taken for a
+// hanging one.
+func (a *app) waiting(unit, verb string) manager.Option {
+	return manager.OnWait(func(elapsed time.Duration) {
+		a.note("waiting for %s to %s (%d s)", unit, verb, int(elapsed.Seconds()))
+	})
+}
+
+// explain adds what the node's own end says to a failed job.
+func (a *app) explain(ctx context.Context, m *manager.Manager, inst profiles.Instance, unit string, err error) error {
+	if s, serr := m.State(ctx, unit); serr == nil {
+		if words := exitWords(s); words != "" {
+			err = fmt.Errorf("%w: the node %s", err, words)
+		}
+	}
+	return withHint(err, "aztec-spartan logs %s -n 50", inst.Name)
+}

@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/units"
+	"github.com/aztec-spartan/aztec-spartan/units/manager"
+	"github.com/aztec-spartan/aztec-spartan/units/probe"
+	"github.com/aztec-spartan/aztec-spartan/units/roll"
+)
+
+// status is one instance as status --json prints it. Sizes are bytes.
+type status struct {
+	Name            string        `json:"name"`
+	Role            string        `json:"role"`
+	Network         string        `json:"network"`
+	Unit            string        `json:"unit"`
+	Version         string        `json:"version"`
+	Digest          string        `json:"digest"`
+	Reference       string        `json:"reference"`
+	Generation      int           `json:"generation"`
+	ActiveState     string        `json:"active_state"`
+	SubState        string        `json:"sub_state"`
+	Enabled         bool          `json:"enabled"`
+	Health          string        `json:"health"`
+	Reason          string        `json:"reason"`
+	MainPID         uint32        `json:"main_pid"`
+	Since           *time.Time    `json:"since,omitempty"`
+	Restarts        uint32        `json:"restarts"`
+	MemoryBytes     uint64        `json:"memory_bytes"`
+	DiskBytes       int64         `json:"disk_bytes"` // the data directory, as allocated
+	PreviousVersion string        `json:"previous_version"`
+	RestartNeeded   bool          `json:"restart_needed"`
+	LastRoll        *roll.Outcome `json:"last_roll"`
+	Rolling         bool          `json:"rolling"`
+	Skipped         []roll.Skip   `json:"skipped"`
+	Node            *probe.Report `json:"node,omitempty"` // what its RPC says
+}
+
+const (
+	healthStopped = "stopped"
+	healthUnknown = "unknown"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status [NAME...]",
+		Short: "Show version, health and last roll of instances",
+		Long: `Show what instances run and how they are. Without names, all of them in a
+table; with one name, everything about it.
+
+Health is healthy, syncing, standby, unhealthy, stopped or unknown. An HTTP
+answer alone is not health: the node's RPC must answer as the version that was
+installed.`,
+		ValidArgsFunction: a.completeNames,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			if err := a.needRoot("status", false); err != nil {
+				return err
+			}
+			list := []profiles.Instance{}
+			names, err := a.instanceNames()
+			if err != nil {
+				return err
+			}
+			if len(args) > 0 || len(names) > 0 {
+				if list, err = a.selected(args, false, everyInstance); err != nil {
+					return err
+				}
+			}
+			var m *manager.Manager
+			if a.live() {
+				if m, err = connect(ctx); err != nil {
+					return err
+				}
+				defer m.Close()
+			}
+			all := []status{}
+			for _, inst := range list {
+				s, err := a.status(ctx, m, inst)
+				if err != nil {
+					return err
+				}
+				all = append(all, s)
+			}
+			switch {
+			case a.json:
+				return a.printJSON(all)
+			case len(args) == 1:
+				a.statusPage(all[0])
+				return nil
+			}
+			return a.statusTable(all)
+		},
+	}
+}
+
+func (a *app) status(ctx context.Context, m *manager.Manager, inst profiles.Instance) (status, error) {
+	state, meta, err := a.generations(inst)
+	if err != nil {
+		return status{}, err
+	}
+	s := status{
+		Name: inst.Name, Role: inst.Role, Network: inst.Network, Unit: state.Unit,
+		Version: meta.Version, Digest: meta.Digest, Reference: meta.Reference, Generation: meta.Generation,
+		LastRoll: state.LastRoll, Rolling: state.Intent != nil, Skipped: state.Skipped,
+		Health: healthUnknown, Reason: "not asked: --root never talks to systemd",
+	}
+	if g, ok := state.Generation(state.Previous); ok {
+		s.PreviousVersion = g.Version
+	}
+	if meta.Image == "" {
+		s.Health, s.Reason = healthStopped, "its image was not fetched yet: aztec-spartan start "+inst.Name
+		return s, nil
+	}
+	if m == nil {
+		return s, nil
+	}
+	u, err := m.State(ctx, state.Unit)
+	if err != nil {
+		return s, err
+	}
+	s.ActiveState, s.SubState, s.MainPID, s.Restarts = u.ActiveState, u.SubState, u.MainPID, u.NRestarts
+	s.Enabled = u.UnitFileState == "enabled"
+	s.DiskBytes = diskUsage(filepath.Join("/var/lib/aztec", inst.Name))
+	if u.MemoryCurrent != manager.Unknown {
+		s.MemoryBytes = u.MemoryCurrent
+	}
+	if !u.ActiveEnter.IsZero() && u.ActiveState == "active" {
+		s.Since = &u.ActiveEnter
+		if fi, err := os.Stat(filepath.Join(systemdDir, state.Unit)); err == nil {
+			s.RestartNeeded = fi.ModTime().After(u.ActiveEnter)
+		}
+	}
+	s.judge(ctx, u, meta)
+	return s, nil
+}
+
+// judge decides on the health of a unit from what systemd and the node say.
+func (s *status) judge(ctx context.Context, u manager.UnitState, meta units.Meta) {
+	switch {
+	case u.ActiveState == "inactive":
+		s.Health, s.Reason = healthStopped, "it is stopped"
+	case u.ActiveState == "activating" && u.SubState == "auto-restart":
+		s.Health = string(probe.Unhealthy)
+		s.Reason = fmt.Sprintf("the node %s; systemd starts it again (restart %d)", orDefault(exitWords(u), "stopped"), u.NRestarts)
+	case u.ActiveState == "failed":
+		s.Health, s.Reason = string(probe.Unhealthy), "the unit failed: "+u.Result
+	default:
+		r := probe.Check(ctx, probe.Client(), probeTarget(meta))
+		s.Health, s.Reason, s.Node = string(r.Health), r.Reason, &r
+	}
+}
+
+// diskUsage is what a directory takes on disk; sparse LMDB maps count as
+// allocated, not as long. 0 if it cannot be read.
+func diskUsage(dir string) int64 {
+	var total int64
+	_ = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return nil //nolint:nilerr // files come and go under a running node
+		}
+		if fi, err := d.Info(); err == nil {
+			total += allocated(fi)
+		}
+		return nil
+	})
+	return total
+}
+
+func (a *app) statusTable(all []status) error {
+	if len(all) == 0 {
+		a.note("there is no instance on this host; aztec-spartan config NAME creates one")
+		return nil
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tROLE\tVERSION\tSTATE\tHEALTH\tMEMORY\tLAST ROLL")
+	for _, s := range all {
+		last := "-"
+		if s.LastRoll != nil {
+			last = s.LastRoll.Result
+		}
+		memory := "-"
+		if s.MemoryBytes > 0 {
+			memory = humanize.IBytes(s.MemoryBytes)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.Role, orDefault(s.Version, "-"), orDefault(s.ActiveState, "-"), s.Health, memory, last)
+	}
+	return w.Flush()
+}
+
+func (a *app) statusPage(s status) {
+	line := func(label, format string, args ...any) {
+		a.print("%-12s %s", label+":", fmt.Sprintf(format, args...))
+	}
+	line("name", "%s (%s, %s)", s.Name, s.Role, s.Network)
+	line("version", "%s, generation %d", orDefault(s.Version, "none yet"), s.Generation)
+	line("image", "%s", s.Reference)
+	line("digest", "%s", s.Digest)
+	line("unit", "%s", s.Unit)
+	enabled := "disabled at boot"
+	if s.Enabled {
+		enabled = "enabled at boot"
+	}
+	state := fmt.Sprintf("%s (%s), %s", orDefault(s.ActiveState, healthUnknown), orDefault(s.SubState, healthUnknown), enabled)
+	if s.Since != nil {
+		state += fmt.Sprintf(", pid %d, since %s", s.MainPID, s.Since.Local().Format(time.DateTime))
+	}
+	line("state", "%s, %d restarts", state, s.Restarts)
+	line("health", "%s: %s", s.Health, s.Reason)
+	if s.RestartNeeded {
+		line("restart", "needed: the unit was changed after the node started")
+	}
+	line("memory", "%s", humanize.IBytes(s.MemoryBytes))
+	line("data", "%s in /var/lib/aztec/%s", humanize.IBytes(uint64(s.DiskBytes)), s.Name)
+	line("previous", "%s", orDefault(s.PreviousVersion, "none"))
+	if r := s.LastRoll; r != nil {
+		text := fmt.Sprintf("%s %s -> %s: %s at %s", r.Kind, r.From, r.To, r.Result, r.Finished.Local().Format(time.DateTime))
+		if r.DowntimeSeconds > 0 {
+			text += fmt.Sprintf(", down for %.1f s", r.DowntimeSeconds)
+		}
+		line("last roll", "%s", text)
+		if r.Reason != "" {
+			line("", "%s", r.Reason)
+		}
+	}
+	for _, k := range s.Skipped {
+		line("skipped", "%s since %s: %s", k.Version, k.Since.Local().Format(time.DateTime), k.Reason)
+	}
+}
+
+// isRunning reports whether the unit of an instance runs on this host.
+func (a *app) isRunning(ctx context.Context, unit string) (bool, error) {
+	if !a.live() {
+		return false, nil
+	}
+	m, err := connect(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer m.Close()
+	s, err := m.State(ctx, unit)
+	if err != nil {
+		return false, err
+	}
+	return !strings.HasPrefix(s.ActiveState, "inactive") && s.ActiveState != "failed", nil
+}
+
+var errNoSuchVersion = errors.New("no such version here")

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aztec-spartan/aztec-spartan/units"
+	"github.com/aztec-spartan/aztec-spartan/units/manager"
+	"github.com/aztec-spartan/aztec-spartan/units/probe"
+	"github.com/aztec-spartan/aztec-spartan/units/roll"
+)
+
+// rollManager is the service manager as a roll sees it.
+type rollManager struct{ *manager.Manager }
+
+func (m rollManager) Start(ctx context.Context, unit string) error {
+	return m.Manager.Start(ctx, unit)
+}
+
+func (m rollManager) Stop(ctx context.Context, unit string) error {
+	return m.Manager.Stop(ctx, unit)
+}
+
+func (m rollManager) Running(ctx context.Context, unit string) (roll.Running, error) {
+	s, err := m.State(ctx, unit)
+	if err != nil {
+		return roll.Running{}, err
+	}
+	return roll.Running{
+		ActiveState: s.ActiveState, SubState: s.SubState, Invocation: s.InvocationID,
+		PID: s.MainPID, Restarts: s.NRestarts, Exit: exitWords(s),
+	}, nil
+}
+
+// offline is the service manager of a tree under --root: nothing runs there.
+type offline struct{}
+
+func (offline) Start(context.Context, string) error       { return nil }
+func (offline) Stop(context.Context, string) error        { return nil }
+func (offline) Reload(context.Context) error              { return nil }
+func (offline) ResetFailed(context.Context, string) error { return nil }
+
+func (offline) Running(context.Context, string) (roll.Running, error) {
+	return roll.Running{ActiveState: "inactive"}, nil
+}
+
+// Codes of ExecMainCode, as in waitid(2).
+const (
+	cldExited = 1
+	cldKilled = 2
+	cldDumped = 3
+)
+
+// exitWords says how a node ended, if it did.
+func exitWords(s manager.UnitState) string {
+	switch s.ExecMainCode {
+	case cldExited:
+		return fmt.Sprintf("exited with code %d", s.ExecMainStatus)
+	case cldKilled, cldDumped:
+		return fmt.Sprintf("was killed by signal %d", s.ExecMainStatus)
+	}
+	return ""
+}
+
+// probeTarget is where the node of a unit answers.
+func probeTarget(m units.Meta) probe.Target {
+	return probe.Target{
+		Name: m.Instance, URL: fmt.Sprintf("http://127.0.0.1:%d", m.RPCPort),
+		Namespace: m.Namespace, Version: m.Version, ChainID: m.ChainID, P2P: m.P2P,
+	}
+}
+
+// ask is the question that the gate of a roll puts to a node: whether it is
+// the version, on the chain, that was installed. One that has only just
+// started need have no peers yet.
+func ask(ctx context.Context, m units.Meta) roll.Answer {
+	t := probeTarget(m)
+	t.P2P = false
+	r := probe.Check(ctx, probe.Client(), t)
+	healthy := r.NodeVersion != "" && r.Health != probe.Unhealthy
+	return roll.Answer{Version: r.NodeVersion, Reason: r.Reason, Healthy: healthy}
+}
+
+// offlineSystemd is the version that units are rendered for under --root,
+// where there is no systemd to ask.
+const offlineSystemd = 252
+
+// systemdVersion asks the running systemd.
+func (a *app) systemdVersion(ctx context.Context) (int, error) {
+	if !a.live() {
+		return offlineSystemd, nil
+	}
+	m, err := manager.Connect(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer m.Close()
+	return m.Version(ctx)
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/aztec-spartan/aztec-spartan/extract"
+	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/units"
+	"github.com/aztec-spartan/aztec-spartan/units/lock"
+	"github.com/aztec-spartan/aztec-spartan/units/manager"
+)
+
+// How the program speaks:
+//
+//   - results go to stdout, everything else to stderr;
+//   - an error is one line, "aztec-spartan: <doing> <what>: <cause>", followed
+//     by "hint: <what to do>" where there is something to do;
+//   - no capitals at the start, no full stop at the end;
+//   - bars and colours only on a terminal, and no colours with NO_COLOR;
+//   - --json prints one JSON value on stdout and nothing else there.
+
+// Exit codes, as documented in the help text and the man page.
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitUnsupported = 3
+	exitRolledBack  = 4
+	exitLocked      = 5
+	exitUnhealthy   = 6
+)
+
+// failure is an error with what the user sees of it beside its text.
+type failure struct {
+	err  error
+	code int
+	hint string
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+func usage(err error) error { return &failure{err: err, code: exitUsage} }
+
+func withCode(code int, err error) error { return &failure{err: err, code: code} }
+
+func withHint(err error, format string, args ...any) error {
+	hint := fmt.Sprintf(format, args...)
+	if f, ok := errors.AsType[*failure](err); ok && f.hint == "" {
+		return &failure{err: err, code: f.code, hint: hint}
+	}
+	return &failure{err: err, code: codeOf(err), hint: hint}
+}
+
+// codeOf is the exit code of an error that was given none.
+func codeOf(err error) int {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f.code
+	}
+	if _, ok := errors.AsType[*lock.HeldError](err); ok {
+		return exitLocked
+	}
+	if _, ok := errors.AsType[*units.NewerSchemaError](err); ok {
+		return exitUnsupported
+	}
+	switch {
+	case errors.Is(err, manager.ErrNoSystemd), errors.Is(err, extract.ErrKernel),
+		errors.Is(err, extract.ErrSchema), errors.Is(err, profiles.ErrSchema):
+		return exitUnsupported
+	case errors.Is(err, extract.ErrBusy):
+		return exitLocked
+	case errors.Is(err, extract.ErrReference):
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// report prints an error and returns the exit code.
+func (a *app) report(err error) int {
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(a.err, "aztec-spartan: %v\n", err)
+	hint := ""
+	if f, ok := errors.AsType[*failure](err); ok {
+		hint = f.hint
+	}
+	if hint == "" {
+		hint = hintFor(err)
+	}
+	if hint != "" {
+		fmt.Fprintf(a.err, "hint: %s\n", hint)
+	}
+	return codeOf(err)
+}
+
+func (a *app) print(format string, args ...any) { fmt.Fprintf(a.out, format+"\n", args...) }
+
+// note is for what the user should know but did not ask for.
+func (a *app) note(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) }
+
+func (a *app) printJSON(v any) error {
+	enc := json.NewEncoder(a.out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}

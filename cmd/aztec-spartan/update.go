@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aztec-spartan/aztec-spartan/extract"
+	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/units/roll"
+)
+
+// updateFlags are shared by update and rollback.
+type updateFlags struct {
+	to                  string
+	all, check          bool
+	gateTimeout, settle time.Duration
+}
+
+func (a *app) updateCommand() *cobra.Command {
+	var f updateFlags
+	cmd := &cobra.Command{
+		Use:   "update [NAME...]",
+		Short: "Roll instances to a newer version",
+		Long: `Roll instances to the newest version of the same major, or to the one that --to
+names. The image is fetched and checked while the node runs; then the node is
+stopped, the new version takes its place and must pass the gate: its start job
+is done, its RPC answers with the version asked for, its process stays up. If
+not, the old version is put back and the exit code is 4.
+
+The roll runs in aztec-roll@NAME.service: a lost terminal changes nothing.`,
+		Example: `  aztec-spartan update val1 --check
+  aztec-spartan update val1
+  aztec-spartan update val1 --to 4.1.2`,
+		ValidArgsFunction: a.completeNames,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.rollEach(cmd.Context(), "update", args, f, a.update)
+		},
+	}
+	fs := cmd.Flags()
+	fs.StringVar(&f.to, "to", "", "`version`, tag or image reference to roll to, also a skipped one")
+	fs.BoolVar(&f.check, "check", false, "only say what would be done")
+	f.register(cmd)
+	return cmd
+}
+
+func (f *updateFlags) register(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.BoolVar(&f.all, "all", false, "every instance, one at a time")
+	fs.DurationVar(&f.gateTimeout, "gate-timeout", 0, "how long the new version may take to answer (default: config.toml, 5m)")
+	fs.DurationVar(&f.settle, "settle", 0, "how long it must then stay up (default: config.toml, 5s)")
+}
+
+// rollEach rolls the selected instances one at a time; the first that fails
+// stops the rest.
+func (a *app) rollEach(ctx context.Context, verb string, args []string, f updateFlags,
+	do func(context.Context, profiles.Instance, updateFlags) error,
+) error {
+	if err := a.needRoot(verb, false); err != nil {
+		return err
+	}
+	if f.gateTimeout < 0 || f.settle < 0 {
+		return usage(errors.New("--gate-timeout and --settle must not be negative"))
+	}
+	list, err := a.selected(args, f.all, onlyInstance)
+	if err != nil {
+		return err
+	}
+	for _, inst := range list {
+		if err := do(ctx, inst, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) gate(f updateFlags) (roll.Gate, error) {
+	c, err := a.hostConfig()
+	g := roll.Gate{Timeout: c.Update.GateTimeout.Duration, Settle: c.Update.Settle.Duration}
+	if f.gateTimeout > 0 {
+		g.Timeout = f.gateTimeout
+	}
+	if f.settle > 0 {
+		g.Settle = f.settle
+	}
+	return g, err
+}
+
+func (a *app) update(ctx context.Context, inst profiles.Instance, f updateFlags) error {
+	ready := false
+	err := a.locked(ctx, inst.Name, "update", func() (err error) {
+		ready, err = a.prepareUpdate(ctx, inst, f)
+		return err
+	})
+	if err != nil || !ready {
+		return err
+	}
+	return a.carryOut(ctx, inst.Name)
+}
+
+// prepareUpdate does all that can be done while the old version runs, and
+// records the roll. It reports whether there is one.
+func (a *app) prepareUpdate(ctx context.Context, inst profiles.Instance, f updateFlags) (bool, error) {
+	state, meta, err := a.generations(inst)
+	if err != nil {
+		return false, err
+	}
+	if meta.Image == "" {
+		return false, withHint(fmt.Errorf("updating %s: %w", inst.Name, roll.ErrNotInstalled), "aztec-spartan start %s", inst.Name)
+	}
+	ref, err := a.target(ctx, meta.Reference, meta.Version, state, f.to)
+	if err != nil {
+		return false, err
+	}
+	if f.check {
+		if ref == meta.Reference {
+			a.print("%s: %s is the newest version", inst.Name, meta.Version)
+		} else {
+			a.print("%s: %s -> %s", inst.Name, meta.Version, ref)
+		}
+		return false, nil
+	}
+	img, _, err := a.pull(ctx, ref, "")
+	if err != nil {
+		return false, fmt.Errorf("updating %s: %w", inst.Name, err)
+	}
+	if img.ID == meta.Image {
+		a.print("%s runs %s already", inst.Name, meta.Version)
+		return false, nil
+	}
+	if skip, ok := state.Skips(img.Digest); ok {
+		if f.to == "" {
+			err := fmt.Errorf("updating %s: %s is skipped: %s", inst.Name, skip.Version, skip.Reason)
+			return false, withHint(err, "aztec-spartan update %s --to %s tries it again", inst.Name, skip.Version)
+		}
+		state.Unskip(img.Digest)
+	}
+	return true, a.recordUpdate(ctx, inst, img, ref, state, meta.Generation, f)
+}
+
+func (a *app) recordUpdate(ctx context.Context, inst profiles.Instance, img *extract.Image, ref string, state roll.State, from int, f updateFlags) error {
+	sec, err := a.loadSecrets(inst.Name)
+	if err != nil {
+		return err
+	}
+	inst.Image = ref
+	r, err := a.render(ctx, inst, img, sec, state.Next())
+	if err != nil {
+		return err
+	}
+	for _, w := range r.warnings {
+		a.note("warning: %s", w)
+	}
+	if err := a.saveSecrets(inst.Name, sec, r.secretEnv); err != nil {
+		return err
+	}
+	if err := a.files().Add(inst.Name, &state, r.Generation, r.Content); err != nil {
+		return err
+	}
+	return a.record(inst.Name, state, roll.Update, from, r.Number, f)
+}
+
+// record writes the intent of a roll.
+func (a *app) record(name string, state roll.State, kind string, from, to int, f updateFlags) error {
+	gate, err := a.gate(f)
+	if err != nil {
+		return err
+	}
+	state.Intent = &roll.Intent{Kind: kind, From: from, To: to, Requested: time.Now().UTC(), Gate: gate}
+	return a.files().Save(name, state)
+}
+
+// target is the reference to roll to: the one asked for, or the newest stable
+// version of the same major in the repository of the current one.
+func (a *app) target(ctx context.Context, current, version string, state roll.State, to string) (string, error) {
+	if to != "" {
+		if _, err := profiles.ParseVersion(to); err == nil {
+			return repositoryOf(current) + ":" + to, nil
+		}
+		return a.reference(to)
+	}
+	offered, err := a.offered(ctx, repositoryOf(current))
+	if err != nil {
+		return "", err
+	}
+	newest, err := profiles.Newest(version, offered)
+	if err != nil || newest == "" {
+		return current, err
+	}
+	return repositoryOf(current) + ":" + newest, nil
+}

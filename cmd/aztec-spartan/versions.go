@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aztec-spartan/aztec-spartan/extract"
+)
+
+// installed is one image as versions --json prints it.
+type installed struct {
+	pulled
+	ActiveFor []string `json:"active_for"` // instances whose unit runs it
+}
+
+func (a *app) versionsCommand() *cobra.Command {
+	var offline bool
+	cmd := &cobra.Command{
+		Use:   "versions",
+		Short: "List installed versions, and those the registry offers",
+		Long: `List the images in the version store and which instances run them, and the
+versions that the configured repository offers. --json lists the installed ones.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.needRoot("versions", false); err != nil {
+				return err
+			}
+			list, err := a.installed()
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(list)
+			}
+			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "VERSION\tDIGEST\tREFERENCE\tRUN BY")
+			for _, v := range list {
+				fmt.Fprintf(w, "%s\t%.19s\t%s\t%s\n", orDefault(v.Version, "unknown"), v.Digest, v.Reference, orDefault(join(v.ActiveFor), "-"))
+			}
+			if err := w.Flush(); err != nil || offline {
+				return err
+			}
+			return a.printOffered(cmd.Context(), list)
+		},
+	}
+	cmd.Flags().BoolVar(&offline, "offline", false, "do not ask the registry")
+	return cmd
+}
+
+func (a *app) installed() ([]installed, error) {
+	images, err := a.store().List()
+	if err != nil {
+		return nil, err
+	}
+	users := map[string][]string{}
+	names, err := a.instanceNames()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		inst, err := a.loadInstance(name)
+		if err != nil {
+			return nil, err
+		}
+		if _, meta, err := a.generations(inst); err == nil {
+			users[meta.Image] = append(users[meta.Image], name)
+		}
+	}
+	list := []installed{}
+	for _, img := range images {
+		v := installed{ActiveFor: users[img.ID]}
+		if v.ActiveFor == nil {
+			v.ActiveFor = []string{}
+		}
+		v.pulled = pulled{
+			ID: img.ID, Reference: img.Reference, Digest: img.Digest, Version: img.Version, Rootfs: img.Rootfs(),
+			DownloadedBytes: img.DownloadedBytes, WrittenBytes: img.WrittenBytes, ReusedBytes: img.ReusedBytes, Seconds: img.Seconds,
+		}
+		list = append(list, v)
+	}
+	return list, nil
+}
+
+// offered asks a repository for its tags.
+func (a *app) offered(ctx context.Context, repository string) ([]string, error) {
+	o, err := a.pullOptions(repository)
+	if err != nil {
+		return nil, err
+	}
+	return extract.Tags(ctx, repository, o)
+}
+
+// printOffered lists what the repositories of the installed images offer, or
+// the configured one's.
+func (a *app) printOffered(ctx context.Context, list []installed) error {
+	c, err := a.hostConfig()
+	if err != nil {
+		return err
+	}
+	repositories := []string{}
+	seen := map[string]bool{}
+	for _, v := range list {
+		if r := repositoryOf(v.Reference); !seen[r] {
+			seen[r] = true
+			repositories = append(repositories, r)
+		}
+	}
+	if len(repositories) == 0 {
+		repositories = append(repositories, c.Registry.Repository)
+	}
+	for _, r := range repositories {
+		tags, err := a.offered(ctx, r)
+		if err != nil {
+			return err
+		}
+		a.print("\noffered by %s:\n  %s", r, orDefault(join(tags), "nothing"))
+	}
+	return nil
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/packaging/realimage"
+	"github.com/aztec-spartan/aztec-spartan/packaging/stage"
+	"github.com/aztec-spartan/aztec-spartan/packaging/testhost"
+)
+
+const unit = "aztec-sequencer@val1.service"
+
+func (d *demo) install(*realimage.Set) error {
+	if _, err := d.run("aztec-spartan version; . /etc/os-release; echo $PRETTY_NAME; systemctl --version | head -1"); err != nil {
+		return err
+	}
+	_, err := d.run("systemctl list-units --no-legend 'aztec-*@*' | wc -l   # installing started nothing")
+	return err
+}
+
+func (d *demo) config(set *realimage.Set) error {
+	d.scene("A sequencer is configured: its image is pulled, verified and unpacked; its unit is written")
+	if _, err := d.Must(d.ctx, "umask 077; echo "+realimage.DevKey+" >/root/key"); err != nil {
+		return err
+	}
+	began := time.Now()
+	_, err := d.run("aztec-spartan config val1 --key-file /root/key \\\n    " + strings.Join(stage.ConfigFlags(set, "val1"), " \\\n    "))
+	d.fact("config with pull and unpack: %.1f s", time.Since(began).Seconds())
+	return err
+}
+
+func (d *demo) start(*realimage.Set) error {
+	d.scene("It starts")
+	if _, err := d.run("aztec-spartan start val1"); err != nil {
+		return err
+	}
+	if _, err := d.run("aztec-spartan logs val1 -n 8"); err != nil {
+		return err
+	}
+	_, err := d.run("curl -s -o /dev/null -w '/status %{http_code}\\n' http://127.0.0.1:8080/status")
+	return err
+}
+
+func (d *demo) publish(set *realimage.Set) error {
+	d.scene("It publishes checkpoints to L1")
+	before, err := d.Checkpoint(d.ctx, set)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	err = testhost.Wait(d.ctx, "a checkpoint on L1", func() (bool, error) {
+		n, err := d.Checkpoint(d.ctx, set)
+		return n > before, err
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := d.run("aztec-spartan logs val1 -n -1 -g 'Published checkpoint' | tail -3"); err != nil {
+		return err
+	}
+	n, err := d.Checkpoint(d.ctx, set)
+	fmt.Fprintf(d.out, "  L1's rollup contract has checkpoint %d (after %.0f s here)\n", n, time.Since(began).Seconds())
+	d.fact("checkpoints on L1 so far: %d", n)
+	return err
+}
+
+func (d *demo) judge(*realimage.Set) error {
+	d.scene("What it is on this host")
+	if _, err := d.run("aztec-spartan status val1"); err != nil {
+		return err
+	}
+	out, err := d.run("systemd-analyze security --no-pager " + unit + " | tail -1")
+	if err != nil {
+		return err
+	}
+	score := regexp.MustCompile(`\d+\.\d`).FindString(out)
+	d.fact("systemd-analyze security: %s", score)
+	out, err = d.run("ps -o rss=,args= -p $(systemctl show -P MainPID " + unit + ") | awk '{printf \"%d MiB %s\\n\", $1/1024, $2}'")
+	if err != nil {
+		return err
+	}
+	d.fact("the node's memory: %s", out)
+	out, err = d.run("pgrep -c aztec-spartan || echo 'no process of aztec-spartan runs: 0 B beside the node'")
+	d.fact("%s", lastLine(out))
+	return err
+}
+
+func (d *demo) update(set *realimage.Set) error {
+	d.scene("It is updated to %s, which shares three of four layers", set.Tags[1])
+	return d.roll("aztec-spartan update val1 --to "+set.Tags[1], set.Tags[1])
+}
+
+func (d *demo) rollback(set *realimage.Set) error {
+	d.scene("It is rolled back, with the registry away")
+	if err := d.StopRegistry(); err != nil {
+		return err
+	}
+	return d.roll("aztec-spartan rollback val1", set.Tags[0])
+}
+
+// roll runs a roll and asks the node itself what it is afterwards.
+func (d *demo) roll(command, version string) error {
+	if _, err := d.run(command); err != nil {
+		return err
+	}
+	answer, err := d.RPC(d.ctx, 8080, "node_getNodeVersion")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(d.out, "  the node over RPC: %s\n", answer)
+	if !strings.Contains(answer, `"`+version+`"`) {
+		return fmt.Errorf("the node does not say that it is %s", version)
+	}
+	down, err := d.Must(d.ctx, "aztec-spartan status val1 --json | jq -r '.[0].last_roll | \"\\(.kind) \\(.from) -> \\(.to): \\(.result), down for \\(.downtime_seconds * 10 | round / 10) s\"'")
+	d.fact("%s", strings.TrimSpace(down))
+	return err
+}
+
+func (d *demo) stop(*realimage.Set) error {
+	d.scene("It is stopped")
+	if _, err := d.run("aztec-spartan stop val1 && systemctl is-enabled " + unit + " || true"); err != nil {
+		return err
+	}
+	out, err := d.run("systemctl show -P Result " + unit)
+	if err == nil && out != "success" {
+		err = errors.New("systemd takes the stop for a failure")
+	}
+	return err
+}
+
+func lastLine(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return lines[len(lines)-1]
+}

@@ -1,0 +1,21 @@
+#!/bin/sh
+# What tests and demo need from the distribution; installs only what is missing.
+set -eu
+packages="systemd-container mmdebstrap debian-archive-keyring util-linux gcc libc6-dev umoci"
+missing=
+for p in $packages; do
+	dpkg-query -W -f '${db:Status-Status}\n' "$p" 2>/dev/null | grep -qx installed || missing="$missing $p"
+done
+# The real image is assembled by npm, which machines often have from elsewhere.
+command -v npm >/dev/null || missing="$missing npm"
+command -v python3 >/dev/null || missing="$missing python3"
+command -v make >/dev/null && command -v g++ >/dev/null || missing="$missing make g++"
+[ -z "$missing" ] && exit 0
+if [ "$(id -u)" != 0 ]; then
+	echo "missing packages:$missing (run as root to install them)" >&2
+	exit 1
+fi
+echo "installing$missing"
+apt-get update -qq
+# shellcheck disable=SC2086 # a list
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null

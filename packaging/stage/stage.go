@@ -1,0 +1,123 @@
+// Package stage sets a booted host up for the main job: the package is
+// installed, a registry serves images, and, for the real node, an L1 runs.
+// Tests and the demo begin here.
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/packaging/realimage"
+	"github.com/aztec-spartan/aztec-spartan/packaging/realimage/registry"
+	"github.com/aztec-spartan/aztec-spartan/packaging/testhost"
+)
+
+// RegistryAddress is where hosts find the registry.
+const RegistryAddress = "127.0.0.1:5000"
+
+// Repository is the images' repository in it.
+const Repository = RegistryAddress + "/aztecprotocol/aztec"
+
+// Options say what to set up.
+type Options struct {
+	Suite   string
+	Deb     string         // the package, a path on this machine
+	Layouts []string       // OCI layouts that the registry serves
+	L1      *realimage.Set // nil: none
+	Log     io.Writer      // console; may be nil
+}
+
+// Stage is a host that is ready.
+type Stage struct {
+	*testhost.Host
+	registry *http.Server
+	served   chan error
+	handler  http.Handler
+}
+
+// Set boots a host and sets it up. The caller must Close it.
+func Set(ctx context.Context, o Options) (*Stage, error) {
+	handler, err := registry.Handler(o.Layouts...)
+	if err != nil {
+		return nil, fmt.Errorf("setting a host up: %w", err)
+	}
+	boot := testhost.Options{Suite: o.Suite, Log: o.Log}
+	if o.L1 != nil {
+		boot.Binds = l1Binds(o.L1)
+	}
+	host, err := testhost.Boot(ctx, boot)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stage{Host: host, handler: handler}
+	if err := s.install(ctx, o.Deb); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if err := s.StartRegistry(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if o.L1 != nil {
+		if err := s.startL1(ctx); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	return s, nil
+}
+
+// install puts the package on the host, by apt as a user would.
+func (s *Stage) install(ctx context.Context, deb string) error {
+	if err := s.Put(ctx, deb, "/root/aztec-spartan.deb", 0o644); err != nil {
+		return err
+	}
+	_, err := s.Must(ctx, "apt-get install -y --no-install-recommends /root/aztec-spartan.deb")
+	return err
+}
+
+// Must runs a script and fails if the script does.
+func (s *Stage) Must(ctx context.Context, script string) (string, error) {
+	r, err := s.Sh(ctx, script)
+	if err == nil && r.Code != 0 {
+		err = fmt.Errorf("running %q on the host: exit code %d: %s%s", script, r.Code, r.Stdout, r.Stderr)
+	}
+	return r.Stdout, err
+}
+
+// StartRegistry serves the images, and no one outside of the host sees it.
+func (s *Stage) StartRegistry() error {
+	l, err := s.Listen("tcp", RegistryAddress)
+	if err != nil {
+		return fmt.Errorf("starting the registry: %w", err)
+	}
+	s.registry = &http.Server{Handler: s.handler, ReadHeaderTimeout: 10 * time.Second}
+	s.served = make(chan error, 1)
+	go func() { s.served <- s.registry.Serve(l) }()
+	return nil
+}
+
+// StopRegistry takes the registry away, as when it is down.
+func (s *Stage) StopRegistry() error {
+	if s.registry == nil {
+		return nil
+	}
+	err := s.registry.Close()
+	<-s.served
+	s.registry = nil
+	return err
+}
+
+// Close switches everything off.
+func (s *Stage) Close() error {
+	return errors.Join(s.StopRegistry(), s.Host.Close())
+}
+
+// RPC asks the node on the host and returns its answer as JSON text.
+func (s *Stage) RPC(ctx context.Context, port int, method string) (string, error) {
+	call := fmt.Sprintf(`curl -sS -m 5 -H 'content-type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"%s","params":[]}' http://127.0.0.1:%d/`, method, port)
+	out, err := s.Must(ctx, call)
+	return strings.TrimSpace(out), err
+}
