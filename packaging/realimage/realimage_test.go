@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/aztec-spartan/aztec-spartan/packaging/realimage/tree"
 )
@@ -163,5 +164,27 @@ func TestTail(t *testing.T) {
 	}
 	if got := tail.String(); got != "defg" {
 		t.Errorf("tail %q, want defg", got)
+	}
+}
+
+func TestLock(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "key.lock")
+	unlock, err := lock(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := unix.Flock(int(other.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
+		t.Errorf("a second builder got the lock: %v", err)
+	}
+	if err := unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Flock(int(other.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		t.Errorf("the lock was not given back: %v", err)
 	}
 }

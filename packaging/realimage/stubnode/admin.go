@@ -25,7 +25,7 @@ func (c *cli) adminKey(opts options, data *store) (*string, error) {
 	}
 	if hash := strings.TrimSpace(c.setting(opts, "admin-api-key-hash", "AZTEC_ADMIN_API_KEY_HASH")); hash != "" {
 		if !hashForm.MatchString(hash) {
-			return nil, fmt.Errorf("Invalid admin API key hash: expected 64-char hex string, got %q", hash) //nolint:staticcheck // the real node's words
+			return nil, fatal(fmt.Sprintf("Invalid admin API key hash: expected 64-char hex string, got %q", hash))
 		}
 		c.log.log("info", "cli", "Admin API key authentication enabled (using pre-configured key hash)")
 		hash = strings.ToLower(hash)

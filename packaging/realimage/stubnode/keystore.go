@@ -81,10 +81,10 @@ func keyFiles(path string) ([]string, error) {
 func checkKeyFile(file string) error {
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("Unexpected error: %v", err) //nolint:staticcheck // the real node's words
+		return fatal(fmt.Sprintf("Unexpected error: %v", err))
 	}
 	if !json.Valid(b) {
-		return errors.New("Invalid JSON format") //nolint:staticcheck // the real node's words
+		return fatal("Invalid JSON format")
 	}
 	var k keyFile
 	d := json.NewDecoder(bytes.NewReader(b))
@@ -97,16 +97,16 @@ func checkKeyFile(file string) error {
 	case k.SchemaVersion == 1 && (k.Publisher != nil || k.Coinbase != "" || k.FeeRecipient != ""):
 		err = errors.New("unrecognized key(s) in object (root)")
 	case k.Validators == nil && k.Prover == nil:
-		err = errors.New("Keystore must have at least validators or prover configuration (root)") //nolint:staticcheck // the real node's words
+		err = fatal("Keystore must have at least validators or prover configuration (root)")
 	default:
 		for _, v := range k.Validators {
 			if v.Attester == nil || v.FeeRecipient == "" && k.FeeRecipient == "" {
-				err = errors.New("Required (validators)") //nolint:staticcheck // the real node's words
+				err = fatal("Required (validators)")
 			}
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("Schema validation failed: %w", err) //nolint:staticcheck // the real node's words
+		return fatal(fmt.Sprintf("Schema validation failed: %v", err))
 	}
 	return nil
 }

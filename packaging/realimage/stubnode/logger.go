@@ -40,7 +40,7 @@ func newLogger(to io.Writer, level, asJSON string) (*logger, error) {
 	}
 	number, ok := levels[level]
 	if !ok {
-		return nil, fmt.Errorf("Invalid log level: %s", level) //nolint:staticcheck // the real node's words
+		return nil, fatal(fmt.Sprintf("Invalid log level: %s", level))
 	}
 	host, err := os.Hostname()
 	if err != nil {
