@@ -1,0 +1,46 @@
+package probe
+
+import "time"
+
+// Health is the verdict on a node.
+type Health string
+
+// The verdicts.
+const (
+	Healthy   Health = "healthy"
+	Syncing   Health = "syncing"   // answers as it should and is not at the tip yet
+	Standby   Health = "standby"   // waits for a rollup that it can follow: /status answers, nothing else is there
+	Unhealthy Health = "unhealthy" // does not answer, or not as it should
+	Unknown   Health = "unknown"   // could not be examined
+)
+
+// Target is the node to examine.
+type Target struct {
+	Name      string // instance; for the caller
+	URL       string // of the RPC: http://127.0.0.1:8080
+	Namespace string // prefix of methods: node up to version 4, aztec from 5
+	Version   string // what it must answer as; empty: any
+	ChainID   uint64 // of L1; 0: any
+	P2P       bool   // it must have peers
+}
+
+// Report is what a node says about itself, and what follows from it. Fields
+// that it did not answer are zero or absent.
+type Report struct {
+	Health        Health `json:"health"`
+	Reason        string `json:"reason"` // one sentence, printable
+	NodeVersion   string `json:"node_version,omitempty"`
+	ChainID       uint64 `json:"chain_id,omitempty"`       // of L1
+	RollupVersion uint64 `json:"rollup_version,omitempty"` // identifies the rollup
+	RollupAddress string `json:"rollup_address,omitempty"` // of the contract on L1
+	Block         uint64 `json:"block"`                    // newest
+	Proven        uint64 `json:"proven"`                   // newest proven block
+	Checkpoint    uint64 `json:"checkpoint"`               // newest published to L1, as the node sees L1; from version 4
+	// SyncedL1 is the time of the newest L1 block that the node has seen; from
+	// version 5.
+	SyncedL1 *time.Time    `json:"synced_l1,omitempty"`
+	Peers    *int          `json:"peers,omitempty"`
+	Status   int           `json:"status,omitempty"` // HTTP code of /status; 0: no answer
+	StatusOK bool          `json:"status_ok"`        // it was 200
+	Latency  time.Duration `json:"latency_ns"`       // of the first RPC call
+}
