@@ -29,10 +29,11 @@ for a; do
 	--follow) stay=yes ;;
 	esac
 done
+if [ "$stay" ]; then sleep 1000 & echo $! >child; fi
 if [ -e stderr ]; then cat stderr >&2; fi
 if [ -e $from ]; then $order $from; fi
 if [ -e code ]; then exit "$(cat code)"; fi
-if [ "$stay" ]; then sleep 1000 & echo $! >child; wait; fi
+if [ "$stay" ]; then wait; fi
 `
 
 // journalctl makes a fake with the files that it is given.
