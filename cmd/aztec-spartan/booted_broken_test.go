@@ -137,7 +137,7 @@ func TestPrompts(t *testing.T) {
 		defer term.Close()
 		for _, step := range []struct{ expect, answer string }{
 			{"Name of the instance", "\r"},
-			{"Network", "/local\r\r"},
+			{"Network", "k\r"}, // up, from mainnet to local,
 			{"Version", "127.0.0.1:5000/aztecprotocol/aztec:4.1.2\r"},
 			{"L1 execution node", "http://127.0.0.1:8545\r"},
 			{"Private key", devKey + "\r"},

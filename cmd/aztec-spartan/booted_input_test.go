@@ -11,8 +11,8 @@ import (
 
 // everything is a digest of all that the program may change on a host: names,
 // modes, owners, contents, and what systemd runs and has enabled.
-const everything = `(cd / && find etc/aztec-spartan etc/systemd/system etc/sysusers.d etc/passwd var/lib/aztec-spartan/instances var/lib/aztec \
-	-printf '%p %y %m %u %g %s %T@ %l\n' 2>/dev/null; ls -1 /var/lib/aztec-spartan/images; \
+const everything = `(cd / && find etc/aztec-spartan etc/systemd/system etc/sysusers.d etc/passwd var/lib/aztec-spartan/instances \
+	-printf '%p %y %m %u %g %s %T@ %l\n'; ls -1 var/lib/aztec; ls -1 /var/lib/aztec-spartan/images; \
 	cat /etc/aztec-spartan/instances/*/* /var/lib/aztec-spartan/instances/*/state.json /etc/systemd/system/aztec-*@*.service; \
 	systemctl show -P InvocationID 'aztec-*@*.service') | sha256sum`
 
@@ -41,7 +41,7 @@ func badInputs() []badInput {
 		{name: "registry down at an update", run: "aztec-spartan update val1 --to 127.0.0.1:5999/aztecprotocol/aztec:4.1.3", code: exitFailed, words: []string{"127.0.0.1:5999", "hint: "}},
 		{name: "not a reference", run: newInstance("--image 'a b'"), code: exitUsage, words: []string{"a b", "hint: "}},
 		{
-			name: "port in use", before: "systemd-run -q --unit taken perl -MIO::Socket::INET -e '$s=IO::Socket::INET->new(Listen=>1,LocalPort=>8091,ReuseAddr=>1) or die; sleep' && until ss -ltn | grep -q :8091; do :; done", after: "systemctl stop taken",
+			name: "port in use", before: "systemd-run -q --unit taken systemd-socket-activate -l 8091 cat && timeout 20 sh -c 'until ss -ltn | grep -q :8091; do :; done'", after: "systemctl stop taken",
 			run: newInstance("--image "+repository+":4.1.2") + " --port 8091", code: exitUsage, words: []string{"8091", "hint: "},
 		},
 		{name: "port of another instance", run: newInstance("--image "+repository+":4.1.2") + " --port 8080", code: exitUsage, words: []string{"8080", "val1", "hint: "}},
@@ -53,7 +53,7 @@ func badInputs() []badInput {
 		{name: "malformed address", run: "aztec-spartan config val1 --coinbase 0x12", code: exitUsage, words: []string{"coinbase"}},
 		{name: "unknown variable by flag", run: "aztec-spartan config val1 --set P2P_MAX_PEER=50", code: exitUsage, words: []string{"P2P_MAX_PEER", "P2P_MAX_PEERS"}},
 		{
-			name: "unknown variable in instance.toml", before: "cp -a " + toml + " /tmp/t && printf '\\n[env]\\nP2P_MAX_PEER = \"50\"\\n' >>" + toml, after: "mv /tmp/t " + toml,
+			name: "unknown variable in instance.toml", before: "cp -a " + toml + " /tmp/t && printf 'P2P_MAX_PEER = \"50\"\\n' >>" + toml, after: "mv /tmp/t " + toml,
 			run: "aztec-spartan config val1", code: exitUsage, words: []string{"P2P_MAX_PEER", "P2P_MAX_PEERS"},
 		},
 		{

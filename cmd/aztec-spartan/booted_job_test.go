@@ -31,7 +31,8 @@ func TestMainJob(t *testing.T) {
 
 func (g *guest) configured() {
 	g.t.Helper()
-	if v := g.sh("systemd-analyze verify " + val1 + " 2>&1"); v != "" {
+	// verify looks for programs on the host, whatever RootDirectory= says.
+	if v := g.sh("install -D /bin/true /usr/local/bin/node && systemd-analyze verify --man=no " + val1 + " 2>&1; rm /usr/local/bin/node"); v != "" {
 		g.t.Errorf("systemd-analyze verify: %s", v)
 	}
 	g.sh("systemd-analyze security --threshold=12 " + val1)

@@ -13,10 +13,15 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/profiles/keystore"
 )
 
-// form asks questions on the terminal. Answers never reach a log; secrets are
+// form asks questions on the terminal, one at a time: what is typed or pasted
+// ahead cannot land in another field. Answers never reach a log; secrets are
 // not echoed.
 func (a *app) form(ctx context.Context, fields ...huh.Field) error {
-	f := huh.NewForm(huh.NewGroup(fields...)).WithInput(a.in).WithOutput(a.err).
+	var groups []*huh.Group
+	for _, f := range fields {
+		groups = append(groups, huh.NewGroup(f))
+	}
+	f := huh.NewForm(groups...).WithInput(a.in).WithOutput(a.err).
 		WithAccessible(os.Getenv("TERM") == "dumb" || os.Getenv("ACCESSIBLE") != "")
 	err := f.RunWithContext(ctx)
 	if errors.Is(err, huh.ErrUserAborted) {
