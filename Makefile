@@ -27,15 +27,19 @@ deps: # what tests and demo need from the distribution; needs root
 
 test: deps test-unit test-booted ## unit, golden and CLI tests, and booted hosts with the stub node (root)
 
-test-unit: # no root, no network beyond Go modules
+test-unit: # root only for the oracles
 	CGO_ENABLED=1 go test -race ./...
-	go test -tags oracle ./extract/...
+	go test -tags oracle -run Oracle ./extract/...
 
+# Hosts and nodes share two cores in CI: one package at a time.
 test-booted: package
-	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb go test -tags booted -count=1 -timeout 15m ./...
+	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb go test -tags booted -p 1 -count=1 -timeout 15m $(call tagged,booted)
 
 test-real: deps package ## the real Aztec node on a booted host, with a local L1 (root; first run builds the image)
-	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb go test -tags real -count=1 -timeout 40m -v ./...
+	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb go test -tags real -run 'Real|Contract' -p 1 -count=1 -timeout 40m -v $(call tagged,real)
+
+# The packages that have tests with a build tag.
+tagged = $(addprefix ./,$(sort $(dir $(shell git grep -lE '^//go:build .*\b$(1)\b' -- '*_test.go'))))
 
 demo: deps package ## the main job on a throwaway host, from nothing (root)
 	go run ./packaging/demo -deb dist/aztec-spartan_$(ARCH).deb

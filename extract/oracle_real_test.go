@@ -16,16 +16,17 @@ import (
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
 	. "github.com/aztec-spartan/aztec-spartan/extract/internal/tartest"
+	"github.com/aztec-spartan/aztec-spartan/packaging/realimage"
 )
 
-// TestOracleReal compares every image of an OCI layout, served by a registry, with what umoci and GNU tar make of it:
-//
-//	AZTEC_REAL_LAYOUT=DIR go test -tags real -run OracleReal -timeout 20m ./extract
+// TestOracleReal compares every version of the real image, served by a registry, with what umoci and GNU tar make of it.
+// It writes some 8 GB below $TMPDIR.
 func TestOracleReal(t *testing.T) {
-	dir, err := filepath.Abs(os.Getenv("AZTEC_REAL_LAYOUT"))
-	if err != nil || os.Getenv("AZTEC_REAL_LAYOUT") == "" {
-		t.Fatal("AZTEC_REAL_LAYOUT must name an OCI layout")
+	set, err := realimage.Build(t.Context(), os.Stderr)
+	if err != nil {
+		t.Fatal(err)
 	}
+	dir := set.Layout
 	raw, err := os.ReadFile(filepath.Join(dir, "index.json"))
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/aztec-spartan/aztec-spartan/units/journal"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
@@ -95,12 +94,11 @@ func (a *app) carryOut(ctx context.Context, name string) error {
 	if err := m.ResetFailed(ctx, unit); err != nil {
 		return err
 	}
-	follow, stop := context.WithCancel(ctx)
-	defer stop()
-	lines := make(chan error, 1)
-	q := journal.Query{Units: []string{unit}, Follow: true, Since: fmt.Sprintf("@%d", time.Now().Unix())}
-	go func() { lines <- journal.Read(follow, q, a.rollLine(unit)) }()
-
+	tail, err := a.followRoll(ctx, unit)
+	if err != nil {
+		return err
+	}
+	defer tail.stop()
 	job := make(chan error, 1)
 	// The gate has deadlines of its own; a wait that ended would cancel the roll.
 	go func() { job <- m.Start(context.WithoutCancel(ctx), unit, manager.Timeout(rollWait)) }()
@@ -110,11 +108,10 @@ func (a *app) carryOut(ctx context.Context, name string) error {
 		return fmt.Errorf("%s: the roll goes on in %s; aztec-spartan logs -f %s follows it", name, unit, name)
 	}
 	out, err := a.outcome(ctx, m, name)
-	stop()
-	<-lines
 	if err != nil {
 		return err
 	}
+	tail.until(out.String())
 	return a.reportRoll(name, out)
 }
 
@@ -131,16 +128,6 @@ func (a *app) reportRoll(name string, out roll.Outcome) error {
 	}
 	a.print("%s: %s -> %s%s", name, out.From, out.To, took)
 	return nil
-}
-
-// rollLine prints what the engine says, without what systemd says of it.
-func (a *app) rollLine(unit string) func(journal.Entry) error {
-	return func(e journal.Entry) error {
-		if e.Unit == unit && e.Identifier != "systemd" {
-			a.note("  %s", e.Message)
-		}
-		return nil
-	}
 }
 
 // outcome waits until the roll has one: an engine that was killed is started

@@ -118,10 +118,18 @@ func (a *app) prepare(ctx context.Context, inst profiles.Instance) (string, erro
 }
 
 // waiting says what a job waits for, so that a slow one is not taken for a
-// hanging one.
+// hanging one: at once on a terminal, which forgets it again, and every ten
+// seconds elsewhere.
 func (a *app) waiting(unit, verb string) manager.Option {
+	const quiet = 10
 	return manager.OnWait(func(elapsed time.Duration) {
-		a.note("waiting for %s to %s (%d s)", unit, verb, int(elapsed.Seconds()))
+		seconds := int(elapsed.Seconds())
+		switch {
+		case isTerminal(a.err):
+			fmt.Fprintf(a.err, "\rwaiting for %s to %s (%d s)\r", unit, verb, seconds)
+		case seconds > 0 && seconds%quiet == 0:
+			a.note("waiting for %s to %s (%d s)", unit, verb, seconds)
+		}
 	})
 }
 

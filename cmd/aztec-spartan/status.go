@@ -134,8 +134,8 @@ func (a *app) status(ctx context.Context, m *manager.Manager, inst profiles.Inst
 	s.ActiveState, s.SubState, s.MainPID, s.Restarts = u.ActiveState, u.SubState, u.MainPID, u.NRestarts
 	s.Enabled = u.UnitFileState == "enabled"
 	s.DiskBytes = diskUsage(filepath.Join("/var/lib/aztec", inst.Name))
-	if u.MemoryCurrent != manager.Unknown {
-		s.MemoryBytes = u.MemoryCurrent
+	if s.MemoryBytes = u.MemoryCurrent; u.MemoryCurrent == manager.Unknown {
+		s.MemoryBytes = residentBytes(u.MainPID) // no memory accounting on this host
 	}
 	if !u.ActiveEnter.IsZero() && u.ActiveState == "active" {
 		s.Since = &u.ActiveEnter

@@ -59,7 +59,16 @@ func (d *demo) publish(set *realimage.Set) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.run("aztec-spartan logs val1 -n -1 -g 'Published checkpoint' | tail -3"); err != nil {
+	// The node logs it once it has the receipt.
+	logged := "aztec-spartan logs val1 -n 3 -g 'Published checkpoint'"
+	err = testhost.Wait(d.ctx, "the node to log it", func() (bool, error) {
+		out, err := d.Must(d.ctx, logged)
+		return out != "", err
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := d.run(logged); err != nil {
 		return err
 	}
 	n, err := d.Checkpoint(d.ctx, set)
@@ -84,7 +93,7 @@ func (d *demo) judge(*realimage.Set) error {
 		return err
 	}
 	d.fact("the node's memory: %s", out)
-	out, err = d.run("pgrep -c aztec-spartan || echo 'no process of aztec-spartan runs: 0 B beside the node'")
+	out, err = d.run("pgrep -a aztec-spartan || echo 'no process of aztec-spartan runs: 0 B beside the node'")
 	d.fact("%s", lastLine(out))
 	return err
 }

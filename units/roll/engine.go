@@ -205,10 +205,7 @@ func (r *run) finish(result, reason string) (Outcome, error) {
 	if err := r.Files.Save(r.instance, r.state); err != nil {
 		return r.out, err
 	}
-	if reason != "" {
-		reason = ": " + reason
-	}
-	r.Say(fmt.Sprintf("%s %s -> %s: %s%s", r.out.Kind, r.out.From, r.out.To, result, reason))
+	r.Say(r.out.String())
 	return r.out, nil
 }
 

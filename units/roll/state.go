@@ -80,6 +80,15 @@ type Outcome struct {
 	DowntimeSeconds float64   `json:"downtime_seconds"` // from the stop until the RPC answered again; 0 if the instance was stopped
 }
 
+// String is the last line that an engine says.
+func (o Outcome) String() string {
+	text := fmt.Sprintf("%s %s -> %s: %s", o.Kind, o.From, o.To, o.Result)
+	if o.Reason != "" {
+		text += ": " + o.Reason
+	}
+	return text
+}
+
 // Skip is a version that failed here and is not taken again unless asked for
 // by name.
 type Skip struct {
