@@ -69,7 +69,13 @@ func TestOracleReal(t *testing.T) {
 			for _, l := range manifest.Layers {
 				files = append(files, inflated(t, filepath.Join(blobs, strings.Replace(l.Digest, ":", "/", 1))))
 			}
-			agree(t, "GNU tar", ours, List(t, gnuTar(t, files...)))
+			theirs := List(t, gnuTar(t, files...))
+			// No layer of this image has an entry for the root, and tar leaves the
+			// times of the directory that it was given alone.
+			root := theirs["."]
+			root.MTime = ours["."].MTime
+			theirs["."] = root
+			agree(t, "GNU tar", ours, theirs)
 		})
 	}
 }

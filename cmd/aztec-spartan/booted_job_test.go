@@ -10,8 +10,6 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
-const val1 = "aztec-sequencer@val1.service"
-
 // The main job: install, configure, start, look, update, roll back, stop.
 func TestMainJob(t *testing.T) {
 	onEachSuite(t, func(g *guest) {

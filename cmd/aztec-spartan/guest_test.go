@@ -14,6 +14,9 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/packaging/testhost"
 )
 
+// val1 is the unit that tests are about.
+const val1 = "aztec-sequencer@val1.service"
+
 // guest is a booted host with the package on it.
 type guest struct {
 	*stage.Stage
