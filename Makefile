@@ -12,7 +12,7 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-TAGS := booted,oracle,real,inhost
+TAGS := booted,oracle,real,inhost,soak
 
 .PHONY: help build test test-unit test-booted test-real demo bench lint vuln soak package deps clean golden
 
@@ -47,8 +47,8 @@ demo: deps package ## the main job on a throwaway host, from nothing (root)
 bench: deps build ## pull the real image with this and with other tools
 	packaging/scripts/bench.sh dist/aztec-spartan-$(ARCH)
 
-soak: deps package ## long runs: fuzzing
-	packaging/scripts/soak.sh
+soak: deps package ## long runs: the real node for half an hour, hours of fuzzing
+	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb packaging/scripts/soak.sh
 
 golden: ## rewrite golden files after an intended change
 	go test ./cmd/... ./units/... ./profiles/... -update

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aztec-spartan/aztec-spartan/packaging/stage"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
@@ -158,6 +159,51 @@ func TestPrompts(t *testing.T) {
 		}
 		if !strings.Contains(g.sh("cat /etc/aztec-spartan/instances/val1/keystore.json"), devKey) {
 			g.t.Error("the key typed is not the one in the keystore")
+		}
+	})
+}
+
+// Bars are for people: on a terminal one for each layer, elsewhere none.
+func TestProgress(t *testing.T) {
+	onEachSuite(t, func(g *guest) {
+		ctx := g.t.Context()
+		ref := stage.Repository + ":4.1.3"
+		term, err := g.TTY(ctx, "aztec-spartan", "pull", ref)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		defer term.Close()
+		if _, err := term.Expect(ctx, `[0-9a-f]{12} \[=*>?-*\] *[0-9.]+ [KM]?i?B / [0-9.]+ [KM]iB`); err != nil {
+			g.t.Error(err)
+		}
+		if code, err := term.Wait(ctx); err != nil || code != 0 {
+			g.t.Errorf("exit code %d, %v", code, err)
+		}
+		r := g.try("rm -r /var/lib/aztec-spartan/images && aztec-spartan pull " + ref)
+		if r.Code != 0 || r.Stderr != "" {
+			g.t.Errorf("off a terminal: exit code %d, stderr %q", r.Code, r.Stderr)
+		}
+	})
+}
+
+// After a power cut in the middle of a roll, when no engine is left to be
+// restarted: the next update takes it back first, and the one after that works.
+func TestInterruptedRoll(t *testing.T) {
+	onEachSuite(t, func(g *guest) {
+		g.config("4.1.2")
+		g.sh("aztec-spartan start val1")
+		state := "/var/lib/aztec-spartan/instances/val1/state.json"
+		g.sh("aztec-spartan update val1")
+		// What is on disk is what a cut between the switch and the gate leaves.
+		g.sh(`jq '.intent = {kind: "update", from: 1, to: 2, begun: true, was_active: true, gate: {timeout_ns: 60000000000, settle_ns: 1000000000}} | del(.last_roll)' ` + state + " >/root/cut && cp /root/cut " + state)
+		g.fails(exitFailed, "aztec-spartan config val1 --verbose", "not finished", "rollback val1")
+		g.fails(exitRolledBack, "aztec-spartan update val1", "interrupted", "4.1.2 is back")
+		if s := g.status(); s.Version != "4.1.2" || s.Health != "healthy" || s.Rolling || len(s.Skipped) != 0 {
+			g.t.Errorf("afterwards: %+v", s)
+		}
+		g.sh("aztec-spartan update val1")
+		if v := g.nodeVersion(); v != "4.1.3" {
+			g.t.Errorf("the node says it is %s", v)
 		}
 	})
 }

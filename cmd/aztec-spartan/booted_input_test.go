@@ -44,6 +44,10 @@ func badInputs() []badInput {
 			name: "port in use", before: "systemd-run -q --unit taken systemd-socket-activate -l 8091 cat && timeout 20 sh -c 'until ss -ltn | grep -q :8091; do :; done'", after: "systemctl stop taken",
 			run: newInstance("--image "+repository+":4.1.2") + " --port 8091", code: exitUsage, words: []string{"8091", "hint: "},
 		},
+		{
+			name: "port in use, wanted by a running instance", before: "systemd-run -q --unit taken systemd-socket-activate -l 8091 cat && timeout 20 sh -c 'until ss -ltn | grep -q :8091; do :; done'", after: "systemctl stop taken",
+			run: "aztec-spartan config val1 --port 8091", code: exitUsage, words: []string{"8091", "hint: "},
+		},
 		{name: "port of another instance", run: newInstance("--image "+repository+":4.1.2") + " --port 8080", code: exitUsage, words: []string{"8080", "val1", "hint: "}},
 		{name: "malformed key", run: "echo 0x1234 | aztec-spartan config val1 --key-file -", code: exitUsage, words: []string{"key", "hint: "}},
 		{name: "key out of range", run: "printf 0x%064d 0 | aztec-spartan config val1 --key-file -", code: exitUsage, words: []string{"key", "hint: "}},

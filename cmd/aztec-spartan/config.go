@@ -108,7 +108,14 @@ func (a *app) config(ctx context.Context, name string, f configFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := a.checkPorts(inst, running); err != nil {
+	if state.Intent != nil && state.Intent.Begun {
+		return withHint(fmt.Errorf("configuring %s: its roll to another version is not finished", name), "if nothing rolls, it was interrupted: aztec-spartan rollback %s takes it back", name)
+	}
+	var held []profiles.Listen
+	if running && old != nil {
+		held = old.Listens()
+	}
+	if err := a.checkPorts(inst, held); err != nil {
 		return err
 	}
 

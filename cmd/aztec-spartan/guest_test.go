@@ -1,4 +1,4 @@
-//go:build booted || real
+//go:build booted || real || soak
 
 package main
 

@@ -4,16 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"syscall"
 
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 )
 
-// checkPorts refuses ports that another instance has, and, if the instance is
-// not running, those that anything on this host listens on: the node would
-// find out after all its start-up work.
-func (a *app) checkPorts(inst profiles.Instance, running bool) error {
+// checkPorts refuses ports that another instance has, and those that anything
+// else on this host listens on: the node would find out after all its start-up
+// work. held are the ports that the instance itself listens on.
+func (a *app) checkPorts(inst profiles.Instance, held []profiles.Listen) error {
 	names, err := a.instanceNames()
 	if err != nil {
 		return err
@@ -36,10 +37,13 @@ func (a *app) checkPorts(inst profiles.Instance, running bool) error {
 			}
 		}
 	}
-	if running || !a.live() {
+	if !a.live() {
 		return nil
 	}
 	for _, m := range mine {
+		if slices.ContainsFunc(held, func(h profiles.Listen) bool { return h.Network == m.Network && h.Port == m.Port }) {
+			continue
+		}
 		if err := free(m.Network, m.Port); err != nil {
 			err := usage(fmt.Errorf("configuring %s: %s port %d: %w", inst.Name, m.Name, m.Port, err))
 			return withHint(err, "ss -lnp 'sport = :%d' shows who has it; choose another with --%s", m.Port, portFlag(m))

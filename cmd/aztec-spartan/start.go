@@ -71,8 +71,8 @@ func (a *app) start(ctx context.Context, m *manager.Manager, inst profiles.Insta
 		if err != nil {
 			return err
 		}
-		if now.ActiveState != "active" {
-			if err := a.checkPorts(inst, false); err != nil {
+		if now.ActiveState == "inactive" || now.ActiveState == "failed" {
+			if err := a.checkPorts(inst, nil); err != nil {
 				return err
 			}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/units/lock"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
@@ -70,11 +71,32 @@ func (a *app) rollEach(ctx context.Context, verb string, args []string, f update
 		return err
 	}
 	for _, inst := range list {
-		if err := do(ctx, inst, f); err != nil {
+		interrupted, err := a.interrupted(inst)
+		if err == nil && interrupted {
+			a.note("the last roll of %s was interrupted", inst.Name)
+			err = a.carryOut(ctx, inst.Name) // an engine that finds a roll begun takes it back
+		} else if err == nil {
+			err = do(ctx, inst, f)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// interrupted reports whether a roll was begun, has no outcome, and nobody
+// works on it: after a power cut.
+func (a *app) interrupted(inst profiles.Instance) (bool, error) {
+	s, err := a.files().Load(inst.Name)
+	if err != nil || s.Intent == nil || !s.Intent.Begun {
+		return false, err
+	}
+	l, err := lock.Acquire(context.Background(), a.path(lockDir), inst.Name, "a look", 0)
+	if err != nil {
+		return false, err
+	}
+	return true, l.Release()
 }
 
 func (a *app) gate(f updateFlags) (roll.Gate, error) {

@@ -5,7 +5,7 @@ set -euo pipefail
 bin=$1 runs=${RUNS:-5}
 work=$(mktemp -d "${BENCH_DIR:-/var/tmp}/aztec-spartan-bench.XXXXXX")
 trap 'kill $registry 2>/dev/null || true; rm -rf "$work"' EXIT
-layout=$(go run ./packaging/realimage/build | sed -n 's/.*"Layout": *"\([^"]*\)".*/\1/p')
+layout=$(go run ./packaging/realimage/build | sed -n 's/.*"layout": *"\([^"]*\)".*/\1/p')
 go build -o "$work/serve" ./packaging/realimage/serve
 "$work/serve" -layout "$layout" -listen 127.0.0.1:5055 & registry=$!
 until (exec 3<>/dev/tcp/127.0.0.1/5055) 2>/dev/null; do kill -0 $registry; done

@@ -90,24 +90,26 @@ func (f Files) Active(unit string) (units.Meta, error) {
 }
 
 // Activate puts the unit file of a generation in place: this rename is the
-// switch. The settings it was made from follow; where they are found to
-// differ, the unit is right.
+// switch. The settings it was made from go first: a crash between the two
+// leaves settings that are not applied yet, as after an edit by hand.
 func (f Files) Activate(instance, unit string, number int) error {
 	c, err := f.Read(instance, number)
 	if err != nil {
 		return fmt.Errorf("activating generation %d of %s: %w", number, instance, err)
 	}
-	if err := os.MkdirAll(f.Systemd, 0o755); err != nil {
+	dir := filepath.Join(f.Config, instance)
+	for _, d := range []struct {
+		name string
+		mode fs.FileMode
+	}{{dir, 0o750}, {f.Systemd, 0o755}} {
+		if err := os.MkdirAll(d.name, d.mode); err != nil {
+			return fmt.Errorf("activating generation %d of %s: %w", number, instance, err)
+		}
+	}
+	if err := atomicfile.Write(filepath.Join(dir, "instance.toml"), c.Instance, 0o640); err != nil {
 		return fmt.Errorf("activating generation %d of %s: %w", number, instance, err)
 	}
 	if err := atomicfile.Write(filepath.Join(f.Systemd, unit), c.Unit, 0o644); err != nil {
-		return fmt.Errorf("activating generation %d of %s: %w", number, instance, err)
-	}
-	dir := filepath.Join(f.Config, instance)
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return fmt.Errorf("activating generation %d of %s: %w", number, instance, err)
-	}
-	if err := atomicfile.Write(filepath.Join(dir, "instance.toml"), c.Instance, 0o640); err != nil {
 		return fmt.Errorf("activating generation %d of %s: %w", number, instance, err)
 	}
 	return nil
