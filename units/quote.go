@@ -24,10 +24,28 @@ func quoteArg(arg string) (string, error) {
 // quoteAssignment renders NAME=value for Environment=. Unlike ExecStart=, "$"
 // has no meaning there (systemd.exec(5), Environment=), specifiers do.
 func quoteAssignment(name, value string) (string, error) {
+	if err := variableName(name); err != nil {
+		return "", err
+	}
 	if err := printable(value); err != nil {
 		return "", fmt.Errorf("quoting the value of %s: %w", name, err)
 	}
 	return `"` + name + "=" + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%").Replace(value) + `"`, nil
+}
+
+// variableName refuses what is no name of a variable (systemd.exec(5),
+// Environment=). Names come from images: one with a newline in it would be a
+// line of the unit, run as root.
+func variableName(name string) error {
+	for i, r := range name {
+		if r != '_' && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && (i == 0 || r < '0' || r > '9') {
+			return fmt.Errorf("%q is not the name of a variable", name)
+		}
+	}
+	if name == "" {
+		return fmt.Errorf("a variable has no name")
+	}
+	return nil
 }
 
 // printable refuses what would end the line of a unit file or is not text:

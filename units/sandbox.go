@@ -26,7 +26,7 @@ func stateDir(instance string) string { return "/var/lib/aztec/" + instance }
 
 // ResolvConf is the host's resolv.conf as services see it: a file bound into
 // a mount namespace keeps its inode, and hosts replace /etc/resolv.conf by
-// rename, so aztec-resolv.path copies it over the content of this one.
+// rename, so aztec-resolv.service copies it over the content of this one.
 const ResolvConf = "/run/aztec-spartan/resolv.conf"
 
 // sandbox is everything that takes rights away. Measured against a real node:

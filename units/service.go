@@ -61,7 +61,12 @@ func (s Service) Render() ([]byte, error) {
 			return nil, fmt.Errorf("rendering %s: %w", s.Unit, err)
 		}
 	}
-	for _, v := range []string{s.Description, s.Reference, s.Version, s.Digest, s.Image, s.Network} {
+	for _, c := range s.Credentials {
+		if err := plainPath("/" + c.Name); err != nil {
+			return nil, fmt.Errorf("rendering %s: %w", s.Unit, err)
+		}
+	}
+	for _, v := range []string{s.Description, s.Reference, s.Version, s.Digest, s.Image, s.Network, s.Role, s.Namespace, s.Unit, s.User, s.Slice} {
 		if err := printable(v); err != nil {
 			return nil, fmt.Errorf("rendering %s: %q: %w", s.Unit, v, err)
 		}
@@ -131,7 +136,8 @@ func (s Service) serviceSection() ([]string, error) {
 		"WorkingDirectory=-" + s.WorkingDir,
 		"ExecStart=" + strings.Join(exec, " "),
 		// "+": without it the probe runs as the node's user, which may not enter the store (200/CHDIR).
-		"ExecStartPost=+" + s.Probe + " probe " + s.Instance + " --phase=alive",
+		// It reads no file, and may be gone with its package: neither must keep a validator down.
+		fmt.Sprintf("ExecStartPost=+/bin/sh -c 'test ! -x %[1]s || exec %[1]s probe --phase=alive --port=%[2]d'", s.Probe, s.RPCPort),
 		fmt.Sprintf("TimeoutStartSec=%d", int(s.StartWait.Seconds())),
 		fmt.Sprintf("TimeoutStopSec=%d", int(s.StopTimeout.Seconds())),
 		"KillMode=mixed",
@@ -154,6 +160,9 @@ func (s Service) serviceSection() ([]string, error) {
 	for _, c := range s.Credentials {
 		lines = append(lines, "LoadCredential="+c.Name+":"+c.Source)
 		if c.Variable != "" {
+			if err := variableName(c.Variable); err != nil {
+				return nil, err
+			}
 			lines = append(lines, fmt.Sprintf("Environment=%s=%s/%s", c.Variable, credentialsDir(s.Systemd, s.Unit), c.Name))
 		}
 	}

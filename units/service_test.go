@@ -102,6 +102,11 @@ func TestRenderRefuses(t *testing.T) {
 		"newline in a value":        func(s *Service) { s.Environment = []Var{{"A", "b\nUser=root"}} },
 		"newline in a version":      func(s *Service) { s.Version = "1\nUser=root" },
 		"newline in a reference":    func(s *Service) { s.Reference = "1\n[Service]\nUser=root" },
+		"newline in a name":         func(s *Service) { s.Environment = []Var{{"X\"\nExecStartPre=+/bin/sh -c id ; \"", "b"}} },
+		"blank in a name":           func(s *Service) { s.Environment = []Var{{"A B", "b"}} },
+		"no name":                   func(s *Service) { s.Environment = []Var{{"", "b"}} },
+		"newline in a credential":   func(s *Service) { s.Credentials[0].Name = "a\nUser=root" },
+		"newline in its variable":   func(s *Service) { s.Credentials[0].Variable = "A\nUser" },
 		"invalid UTF-8 in argument": func(s *Service) { s.Exec = append(s.Exec, "\xff") },
 		"credential from elsewhere": func(s *Service) { s.Credentials[0].Source = "key store" },
 	} {

@@ -20,52 +20,55 @@ const aliveBudget = 8 * time.Second
 
 func (a *app) probeCommand() *cobra.Command {
 	var phase string
+	var port int
 	cmd := &cobra.Command{
 		Use:   "probe NAME",
 		Short: "Check the health of one node",
-		Long: `Ask the node over its RPC how it is. Exit code 0 when healthy or syncing, 6 when not.
+		Long: `Ask the node over its RPC how it is. Exit code 0 when it is healthy, syncing or
+standby, 6 when not.
 
---phase=alive is what units run after a start: it returns within 10 s, and
-fails only when the main process ($MAINPID) is gone.`,
-		Args:              cobra.ExactArgs(1),
+With --phase=alive --port=PORT, and no name, it is what units run after a start:
+it returns within 10 s, and fails only when the main process ($MAINPID) is gone.`,
+		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			inst, err := a.loadInstance(args[0])
-			if err != nil {
-				return err
+			switch {
+			case phase == "alive" && len(args) == 0:
+				return alive(cmd.Context(), port)
+			case phase == "health" && len(args) == 1:
+				return a.health(cmd.Context(), args[0])
 			}
-			_, meta, err := a.generations(inst)
-			if err != nil {
-				return err
-			}
-			if meta.Image == "" {
-				return fmt.Errorf("probing %s: %w", inst.Name, roll.ErrNotInstalled)
-			}
-			t := probeTarget(meta)
-			switch phase {
-			case "alive":
-				return alive(ctx, t)
-			case "health":
-				return a.health(ctx, t)
-			}
-			return usage(fmt.Errorf("--phase %q: neither alive nor health", phase))
+			return withHint(usage(errors.New("probe: wants the name of an instance, or --phase=alive --port=PORT")), "%s --help shows how it is called", cmd.CommandPath())
 		},
 	}
 	cmd.Flags().StringVar(&phase, "phase", "health", "what to check: health, or alive")
+	cmd.Flags().IntVar(&port, "port", 0, "RPC port, for --phase=alive")
 	return cmd
 }
 
-func alive(ctx context.Context, t probe.Target) error {
+// alive reads no file of ours: a mistake in one must not stop a node from
+// starting.
+func alive(ctx context.Context, port int) error {
 	pid, err := strconv.Atoi(os.Getenv("MAINPID"))
 	if err != nil {
-		return usage(errors.New("--phase=alive: $MAINPID is not set, systemd sets it in ExecStartPost="))
+		return usage(errors.New("probe --phase=alive: $MAINPID is not set, systemd sets it in ExecStartPost="))
 	}
-	return probe.Alive(ctx, probe.AliveParams{PID: pid, URL: t.URL, Budget: aliveBudget})
+	return probe.Alive(ctx, probe.AliveParams{PID: pid, URL: rpcURL(port), Budget: aliveBudget})
 }
 
-func (a *app) health(ctx context.Context, t probe.Target) error {
-	r := probe.Check(ctx, probe.Client(), t)
+func (a *app) health(ctx context.Context, name string) error {
+	inst, err := a.loadInstance(name)
+	if err != nil {
+		return err
+	}
+	_, meta, err := a.generations(inst)
+	if err != nil {
+		return err
+	}
+	if meta.Image == "" {
+		return fmt.Errorf("probing %s: %w", name, roll.ErrNotInstalled)
+	}
+	r := probe.Check(ctx, probe.Client(), probeTarget(meta))
 	if a.json {
 		if err := a.printJSON(r); err != nil {
 			return err
@@ -74,7 +77,7 @@ func (a *app) health(ctx context.Context, t probe.Target) error {
 		a.print("%s: %s", r.Health, r.Reason)
 	}
 	if r.Health == probe.Unhealthy || r.Health == probe.Unknown {
-		return withCode(exitUnhealthy, fmt.Errorf("probing %s: %s", t.Name, r.Reason))
+		return withCode(exitUnhealthy, fmt.Errorf("probing %s: %s", name, r.Reason))
 	}
 	return nil
 }

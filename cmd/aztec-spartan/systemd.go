@@ -62,10 +62,13 @@ func exitWords(s manager.UnitState) string {
 	return ""
 }
 
+// rpcURL is where the node with that RPC port answers.
+func rpcURL(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port) }
+
 // probeTarget is where the node of a unit answers.
 func probeTarget(m units.Meta) probe.Target {
 	return probe.Target{
-		Name: m.Instance, URL: fmt.Sprintf("http://127.0.0.1:%d", m.RPCPort),
+		Name: m.Instance, URL: rpcURL(m.RPCPort),
 		Namespace: m.Namespace, Version: m.Version, ChainID: m.ChainID, P2P: m.P2P,
 	}
 }
