@@ -14,7 +14,11 @@
 // whole.
 //
 // The new version must pass a gate: the start job is done, the invocation is
-// new, the RPC answers with the version asked for, and the main process is
-// the same one for a while. Else the old generation is put back and has to
-// pass the same gate.
+// new, the RPC answers as what was installed, and the main process is the same
+// one for a while. Else the old generation is put back and has to pass the
+// same gate.
+//
+// The way back asks for as little as it can: a unit file that is in place is
+// not written again, and the start is tried whatever went wrong before it. An intent that nobody has begun is bound to the generation it was
+// asked for from; if that is not in place any more, it is dropped.
 package roll

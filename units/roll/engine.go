@@ -13,6 +13,8 @@ import (
 // Stop wait for their job and fail when its result is not "done".
 type Manager interface {
 	Start(ctx context.Context, unit string) error
+	// StartNoWait queues a start and returns.
+	StartNoWait(ctx context.Context, unit string) error
 	Stop(ctx context.Context, unit string) error
 	Reload(ctx context.Context) error
 	ResetFailed(ctx context.Context, unit string) error
@@ -37,11 +39,17 @@ type Engine struct {
 // ErrNothingToDo is returned by Run when no roll was asked for.
 var ErrNothingToDo = errors.New("no roll was asked for")
 
+// ErrStale is returned by Run when the roll that was asked for starts from a
+// generation that is not in place any more. Run has forgotten the roll and
+// changed nothing else.
+var ErrStale = errors.New("the roll was asked for before the instance was changed in another way; ask again")
+
 // Run carries out the intent recorded for the instance, or takes back one
 // that an earlier engine began. The caller holds the instance's lock. The
 // outcome is recorded before Run returns; an error means that it could not
-// be.
+// be, or that nothing was begun.
 func (e *Engine) Run(ctx context.Context, instance string) (Outcome, error) {
+	e.evidence = nil
 	s, err := e.Files.Load(instance)
 	if err != nil {
 		return Outcome{}, err
@@ -50,28 +58,54 @@ func (e *Engine) Run(ctx context.Context, instance string) (Outcome, error) {
 		return Outcome{}, fmt.Errorf("rolling %s: %w", instance, ErrNothingToDo)
 	}
 	in := s.Intent
+	if !in.Begun {
+		if err := e.current(instance, s); err != nil {
+			return Outcome{}, fmt.Errorf("rolling %s: %w", instance, err)
+		}
+	}
 	from, ok1 := s.Generation(in.From)
 	to, ok2 := s.Generation(in.To)
 	if !ok1 || !ok2 {
 		return Outcome{}, fmt.Errorf("rolling %s: generation %d or %d is not known", instance, in.From, in.To)
 	}
 	out := Outcome{Kind: in.Kind, From: from.Version, To: to.Version, Started: time.Now().UTC()}
-	r := &run{Engine: e, instance: instance, state: s, from: from, to: to, out: out}
-	if in.Begun {
-		e.say("an earlier run was killed: going back to %s", from.Version)
-		return r.goBack(ctx, errors.New("the roll was interrupted"), true)
+	r := &run{Engine: e, instance: instance, state: s, from: from, to: to, out: out, interrupted: in.Begun}
+	if r.interrupted {
+		return r.goBack(ctx, errors.New("the roll was interrupted"))
 	}
 	return r.forward(ctx)
+}
+
+// current refuses an intent that does not start from what is in place: going
+// back from it would not lead to where the instance is now.
+func (e *Engine) current(instance string, s State) error {
+	meta, err := e.Files.Active(s.Unit)
+	switch {
+	case err == nil && meta.Generation == s.Intent.From:
+		return nil
+	case err != nil && !errors.Is(err, ErrNotInstalled):
+		return err
+	}
+	if err := e.Files.Drop(instance); err != nil {
+		return fmt.Errorf("%w, and it could not be forgotten: %w", ErrStale, err)
+	}
+	return ErrStale
 }
 
 // run is one roll under way.
 type run struct {
 	*Engine
-	instance string
-	state    State
-	from, to Generation
-	out      Outcome
-	stopped  time.Time
+	instance    string
+	state       State
+	from, to    Generation
+	out         Outcome
+	interrupted bool      // an earlier engine died: nothing is known against the new version
+	first       string    // invocation of the old version when the roll began; empty if not known
+	stopped     time.Time // when a stop was first asked for; zero: nothing was disturbed
+	tried       bool      // the new version was started: what follows is held against it
+	loaded      bool      // the service manager has read the old unit again
+	restored    bool      // the old version was started again
+	trouble     []string  // what went wrong on the way back
 }
 
 func (r *run) forward(ctx context.Context) (Outcome, error) {
@@ -79,52 +113,84 @@ func (r *run) forward(ctx context.Context) (Outcome, error) {
 	if err := r.Ready(r.to.Image); err != nil {
 		return r.finish(Failed, fmt.Sprintf("%s is not on this host: %v", r.to.Version, err))
 	}
+	// Without its files there is no way there, or none back.
+	for _, g := range []Generation{r.from, r.to} {
+		if _, err := r.Files.Read(r.instance, g.Number); err != nil {
+			return r.finish(Failed, err.Error())
+		}
+	}
 	before, err := r.Manager.Running(ctx, r.state.Unit)
+	if ctx.Err() != nil {
+		return r.finish(Cancelled, cancelled)
+	}
 	if err != nil {
 		return r.finish(Failed, err.Error())
 	}
-	r.state.Intent.Begun = true
-	r.state.Intent.WasActive = before.ActiveState != "inactive" && before.ActiveState != "failed"
+	in := r.state.Intent
+	in.Begun, in.WasEnabled = true, before.Enabled
+	in.WasActive = before.ActiveState != "inactive" && before.ActiveState != "failed"
 	if err := r.Files.Save(r.instance, r.state); err != nil {
 		return Outcome{}, err
 	}
-	if err := r.switchTo(ctx, r.to, before.Invocation); err != nil {
-		return r.goBack(ctx, err, false)
+	r.first = before.Invocation
+	if err := r.advance(ctx); err != nil {
+		return r.goBack(ctx, err)
 	}
-	if r.state.Intent.Kind == Rollback {
+	if in.Kind == Rollback {
 		r.state.skip(r.from, "rolled back by hand", time.Now().UTC())
 	}
 	r.state.Previous = r.from.Number
 	return r.finish(Done, "")
 }
 
-// switchTo stops the instance if it runs, activates g, starts it and lets it
-// pass the gate. An instance that was stopped stays so.
-func (r *run) switchTo(ctx context.Context, g Generation, before string) error {
+// advance stops the instance if it runs, activates the new generation, starts
+// it and lets it pass the gate. An instance that was stopped stays so.
+func (r *run) advance(ctx context.Context) error {
 	active := r.state.Intent.WasActive
 	if active {
-		if r.stopped.IsZero() {
-			r.stopped = time.Now()
-		}
-		r.say("stopping %s", r.state.Unit)
-		if err := r.Manager.Stop(ctx, r.state.Unit); err != nil {
+		if err := r.stop(ctx); err != nil {
 			return err
 		}
-		r.say("stopped after %.1f s", time.Since(r.stopped).Seconds())
 	}
-	if err := r.Files.Activate(r.instance, r.state.Unit, g.Number); err != nil {
+	if err := r.Files.Activate(r.instance, r.state.Unit, r.to.Number); err != nil {
 		return err
 	}
 	if err := r.Manager.Reload(ctx); err != nil {
 		return err
 	}
-	r.say("generation %d (%s) is in place", g.Number, g.Version)
+	r.say("generation %d (%s) is in place", r.to.Number, r.to.Version)
 	if !active {
 		r.say("%s was stopped and stays stopped", r.state.Unit)
 		return nil
 	}
-	if err := r.Manager.ResetFailed(ctx, r.state.Unit); err != nil {
+	r.tried = true
+	if err := r.start(ctx); err != nil {
 		return err
+	}
+	return r.prove(ctx, r.first)
+}
+
+func (r *run) stop(ctx context.Context) error {
+	// A stop that is not even asked for disturbs nothing.
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if r.stopped.IsZero() {
+		r.stopped = time.Now()
+	}
+	r.say("stopping %s", r.state.Unit)
+	if err := r.Manager.Stop(ctx, r.state.Unit); err != nil {
+		return err
+	}
+	r.say("stopped after %.1f s", time.Since(r.stopped).Seconds())
+	return nil
+}
+
+// start starts what is in place.
+func (r *run) start(ctx context.Context) error {
+	// If it matters that this failed, the start fails and says why.
+	if err := r.Manager.ResetFailed(ctx, r.state.Unit); err != nil {
+		r.say("%v", err)
 	}
 	started := time.Now()
 	r.say("starting %s", r.state.Unit)
@@ -135,6 +201,12 @@ func (r *run) switchTo(ctx context.Context, g Generation, before string) error {
 		return err
 	}
 	r.say("start job done after %.1f s", time.Since(started).Seconds())
+	return nil
+}
+
+// prove lets what was started pass the gate. before is the invocation that it
+// must not be.
+func (r *run) prove(ctx context.Context, before string) error {
 	meta, err := r.Files.Active(r.state.Unit)
 	if err != nil {
 		return err
@@ -146,56 +218,6 @@ func (r *run) switchTo(ctx context.Context, g Generation, before string) error {
 	r.out.DowntimeSeconds = up.Sub(r.stopped).Seconds()
 	r.say("down for %.1f s in all", r.out.DowntimeSeconds)
 	return nil
-}
-
-// goBack puts the old generation back after cause. interrupted is true when
-// an earlier engine died, so that nothing is known against the new version.
-func (r *run) goBack(ctx context.Context, cause error, interrupted bool) (Outcome, error) {
-	if ctx.Err() != nil {
-		return r.abandon()
-	}
-	r.say("%s failed: %v", r.to.Version, cause)
-	r.say("going back to %s", r.from.Version)
-	if r.stopped.IsZero() {
-		r.stopped = time.Now()
-	}
-	now, err := r.Manager.Running(ctx, r.state.Unit)
-	if err == nil {
-		err = r.switchTo(ctx, r.from, now.Invocation)
-	}
-	if ctx.Err() != nil {
-		return r.abandon()
-	}
-	switch {
-	case err == nil && interrupted:
-		return r.finish(RolledBack, cause.Error())
-	case err == nil:
-		reason := cause.Error()
-		r.state.skip(r.to, reason, time.Now().UTC())
-		return r.finish(RolledBack, reason)
-	}
-	reason := fmt.Sprintf("%v; then %s failed too: %v", cause, r.from.Version, err)
-	if meta, aerr := r.Files.Active(r.state.Unit); aerr != nil || meta.Generation != r.from.Number {
-		return r.finish(Failed, reason)
-	}
-	// The old version fails the same gate: the cause is outside of both, and
-	// nothing is held against the new one.
-	return r.finish(RolledBack, reason)
-}
-
-// abandon answers a request to stop: the old unit file is put back, nothing
-// is started. It does not use the cancelled context of the roll.
-func (r *run) abandon() (Outcome, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	r.say("cancelled: putting %s back, starting nothing", r.from.Version)
-	if err := r.Files.Activate(r.instance, r.state.Unit, r.from.Number); err != nil {
-		return r.out, err
-	}
-	if err := r.Manager.Reload(ctx); err != nil {
-		return r.out, err
-	}
-	return r.finish(Cancelled, "the roll was cancelled")
 }
 
 func (r *run) finish(result, reason string) (Outcome, error) {

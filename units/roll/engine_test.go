@@ -1,179 +1,15 @@
 package roll
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/units"
 )
-
-const unitName = "aztec-sequencer@val1.service"
-
-// host is a fake service manager that runs what the unit file on disk says,
-// after a reload, as systemd does.
-type host struct {
-	t      *testing.T
-	files  Files
-	loaded units.Meta
-	run    Running
-	starts int
-	behave map[string]behaviour // by version; absent: good
-	calls  int
-	dieAt  int // the call at which the engine is killed; 0: never
-}
-
-type behaviour string
-
-const (
-	exits  behaviour = "exits"  // the start job fails
-	silent behaviour = "silent" // runs, answers nothing
-	liar   behaviour = "liar"   // answers as another version
-	loops  behaviour = "loops"  // answers, then crashes and is restarted
-)
-
-var errKilled = errors.New("killed")
-
-func (h *host) call(ctx context.Context) error {
-	h.calls++
-	if h.calls == h.dieAt {
-		panic(errKilled)
-	}
-	return ctx.Err()
-}
-
-func (h *host) Start(ctx context.Context, unit string) error {
-	if err := h.call(ctx); err != nil {
-		return err
-	}
-	h.starts++
-	h.run = Running{ActiveState: "active", Invocation: fmt.Sprint(h.starts), PID: uint32(100 + h.starts)}
-	if h.behave[h.loaded.Version] == exits {
-		h.run.Exit = "exited with code 1"
-		return errors.New("starting the unit: job failed")
-	}
-	return nil
-}
-
-func (h *host) Stop(ctx context.Context, unit string) error {
-	if err := h.call(ctx); err != nil {
-		return err
-	}
-	h.run = Running{ActiveState: "inactive"}
-	return nil
-}
-
-func (h *host) Reload(ctx context.Context) error {
-	if err := h.call(ctx); err != nil {
-		return err
-	}
-	h.reload()
-	return nil
-}
-
-func (h *host) reload() {
-	meta, err := h.files.Active(unitName)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.loaded = meta
-}
-
-func (h *host) ResetFailed(ctx context.Context, unit string) error { return h.call(ctx) }
-
-func (h *host) Running(ctx context.Context, unit string) (Running, error) {
-	if err := h.call(ctx); err != nil {
-		return Running{}, err
-	}
-	now := h.run
-	if now.ActiveState == "active" && h.behave[h.loaded.Version] == loops {
-		h.run.Restarts++
-		h.run.PID++
-		h.run.Exit = "exited with code 1"
-	}
-	return now, nil
-}
-
-func (h *host) probe(_ context.Context, m units.Meta) Answer {
-	if h.run.ActiveState != "active" {
-		return Answer{Reason: "connection refused"}
-	}
-	switch h.behave[h.loaded.Version] {
-	case silent:
-		return Answer{Reason: "the RPC does not answer"}
-	case liar:
-		return Answer{Version: "9.9.9"}
-	}
-	return Answer{Version: h.loaded.Version, Healthy: h.loaded.Version == m.Version}
-}
-
-// newHost is a host on which val1 runs 4.1.2 and has an update to 4.1.3
-// recorded.
-func newHost(t *testing.T) *host {
-	dir := t.TempDir()
-	h := &host{t: t, behave: map[string]behaviour{}}
-	h.files = Files{State: filepath.Join(dir, "state"), Config: filepath.Join(dir, "etc"), Systemd: filepath.Join(dir, "systemd")}
-	s := State{Schema: stateSchema, Unit: unitName}
-	for n, version := range map[int]string{1: "4.1.2", 2: "4.1.3"} {
-		meta := fmt.Sprintf("[X-AztecSpartan]\nSchema=1\nGeneration=%d\nVersion=%s\n", n, version)
-		g := Generation{Number: n, Version: version, Image: "sha256-" + version, Digest: "sha256:" + version}
-		if err := h.files.Add("val1", &s, g, Content{Unit: []byte(meta), Env: []byte("A=1\n"), Instance: []byte("version = " + version + "\n")}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := h.files.Activate("val1", unitName, 1); err != nil {
-		t.Fatal(err)
-	}
-	s.Intent = &Intent{Kind: Update, From: 1, To: 2, Gate: Gate{Timeout: 500 * time.Millisecond, Settle: time.Millisecond}}
-	if err := h.files.Save("val1", s); err != nil {
-		t.Fatal(err)
-	}
-	h.reload()
-	h.starts, h.run = 1, Running{ActiveState: "active", Invocation: "1", PID: 101}
-	return h
-}
-
-func (h *host) engine() *Engine {
-	return &Engine{
-		Files: h.files, Manager: h, Probe: h.probe,
-		Ready: func(string) error { return nil },
-		Say:   func(line string) { h.t.Log(line) },
-	}
-}
-
-// whole asserts that exactly one version is in place: unit, settings, what
-// systemd has loaded, and no roll is left over.
-func (h *host) whole(version string, running bool) State {
-	h.t.Helper()
-	meta, err := h.files.Active(unitName)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	settings, err := os.ReadFile(filepath.Join(h.files.Config, "val1", "instance.toml"))
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	s, err := h.files.Load("val1")
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	if meta.Version != version || !strings.Contains(string(settings), version) || h.loaded.Version != version {
-		h.t.Errorf("unit %s, settings %q, loaded %s, want %s", meta.Version, settings, h.loaded.Version, version)
-	}
-	if got := h.run.ActiveState == "active"; got != running {
-		h.t.Errorf("running %v, want %v", got, running)
-	}
-	if s.Intent != nil || s.LastRoll == nil {
-		h.t.Errorf("intent %v, last roll %v", s.Intent, s.LastRoll)
-	}
-	return s
-}
 
 func TestUpdateOutcomes(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -199,7 +35,7 @@ func TestUpdateOutcomes(t *testing.T) {
 			h := newHost(t)
 			h.behave = c.behave
 			if c.stopped {
-				h.run = Running{ActiveState: "inactive"}
+				h.halt()
 			}
 			out, err := h.engine().Run(t.Context(), "val1")
 			if err != nil {
@@ -242,88 +78,6 @@ func TestRollbackByHandSkipsWhatItLeaves(t *testing.T) {
 	}
 }
 
-// The engine is killed at each of its calls to the service manager, one after
-// the other; systemd starts another. Whatever the moment, one version is left,
-// whole and running.
-func TestKilledAtEveryStep(t *testing.T) {
-	for _, failing := range []bool{false, true} {
-		inBubble(t, fmt.Sprintf("failing=%v", failing), func(t *testing.T) { killAtEach(t, failing) })
-	}
-}
-
-func killAtEach(t *testing.T, failing bool) {
-	for dieAt := 1; ; dieAt++ {
-		h := newHost(t)
-		if failing {
-			h.behave["4.1.3"] = liar
-		}
-		h.dieAt = dieAt
-		if !h.killed() {
-			if dieAt < 8 {
-				t.Errorf("a roll of %d calls: too short to be one", dieAt)
-			}
-			break
-		}
-		// At boot or by Restart=, the manager reads the files anew.
-		h.reload()
-		if _, err := h.engine().Run(t.Context(), "val1"); err != nil {
-			t.Fatalf("killed at call %d: %v", dieAt, err)
-		}
-		s, err := h.files.Load("val1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := "4.1.2"
-		if s.LastRoll.Result == Done {
-			want = "4.1.3"
-		}
-		h.whole(want, true)
-		if failing && want != "4.1.2" {
-			t.Errorf("killed at call %d: the failing version is in place", dieAt)
-		}
-	}
-}
-
-// inBubble runs a test in time of its own, so that deadlines pass at once.
-func inBubble(t *testing.T, name string, f func(*testing.T)) {
-	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
-}
-
-// killed runs the engine until it dies and reports whether it did.
-func (h *host) killed() (died bool) {
-	defer func() {
-		if r := recover(); r != nil {
-			if r != errKilled { //nolint:errorlint // a panic value, not an error chain
-				panic(r)
-			}
-			died = true
-		}
-	}()
-	if _, err := h.engine().Run(context.Background(), "val1"); err != nil {
-		h.t.Fatal(err)
-	}
-	return false
-}
-
-func TestCancelPutsTheOldVersionBackAndStartsNothing(t *testing.T) {
-	h := newHost(t)
-	h.behave["4.1.3"] = silent
-	ctx, cancel := context.WithCancel(t.Context())
-	e := h.engine()
-	e.Probe = func(ctx context.Context, m units.Meta) Answer {
-		cancel()
-		return h.probe(ctx, m)
-	}
-	out, err := e.Run(ctx, "val1")
-	if err != nil || out.Result != Cancelled {
-		t.Fatalf("%+v, %v", out, err)
-	}
-	h.whole("4.1.2", true) // the new one still runs: stop stops it next
-	if h.starts != 2 {
-		t.Errorf("%d starts, want that of the new version only", h.starts-1)
-	}
-}
-
 func TestMissingImageChangesNothing(t *testing.T) {
 	h := newHost(t)
 	e := h.engine()
@@ -359,4 +113,130 @@ func TestNewerStateIsLeftAlone(t *testing.T) {
 	if _, err := h.engine().Run(t.Context(), "val1"); !errors.As(err, &newer) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A roll whose start is not in place any more is forgotten; nothing else
+// happens.
+func TestStaleIntent(t *testing.T) {
+	for name, change := range map[string]func(h *host){
+		"another generation": func(h *host) {
+			if err := h.files.Activate("val1", unitName, 2); err != nil {
+				h.t.Fatal(err)
+			}
+		},
+		"no unit": func(h *host) {
+			if err := os.Remove(filepath.Join(h.files.Systemd, unitName)); err != nil {
+				h.t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			change(h)
+			unit := read(filepath.Join(h.files.Systemd, unitName))
+			if _, err := h.engine().Run(t.Context(), "val1"); !errors.Is(err, ErrStale) {
+				t.Fatalf("got %v", err)
+			}
+			if got := read(filepath.Join(h.files.Systemd, unitName)); got != unit {
+				t.Errorf("the unit is now %q, was %q", got, unit)
+			}
+			if len(h.asked) != 0 {
+				t.Errorf("the manager was asked: %v", h.asked)
+			}
+			s, err := h.files.Load("val1")
+			if err != nil || s.Intent != nil || s.LastRoll != nil || len(s.Generations) != 2 {
+				t.Errorf("state %+v, %v", s, err)
+			}
+		})
+	}
+}
+
+// What cannot be read may be the right one: the roll is not forgotten.
+func TestUnreadableUnitIsNotStale(t *testing.T) {
+	h := newHost(t)
+	if err := os.WriteFile(filepath.Join(h.files.Systemd, unitName), []byte("[Unit]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.engine().Run(t.Context(), "val1"); err == nil || errors.Is(err, ErrStale) {
+		t.Errorf("got %v", err)
+	}
+	if s, _ := h.files.Load("val1"); s.Intent == nil {
+		t.Error("the roll was forgotten")
+	}
+}
+
+func TestDrop(t *testing.T) {
+	h := newHost(t)
+	h.edit(func(s *State) { s.Intent.Begun = true })
+	if err := h.files.Drop("val1"); err != nil {
+		t.Fatal(err)
+	}
+	if s, _ := h.files.Load("val1"); s.Intent == nil {
+		t.Fatal("a roll that was begun was dropped")
+	}
+	h.edit(func(s *State) { s.Intent.Begun = false })
+	for range 2 {
+		if err := h.files.Drop("val1"); err != nil {
+			t.Fatal(err)
+		}
+		if s, _ := h.files.Load("val1"); s.Intent != nil || len(s.Generations) != 2 {
+			t.Fatalf("state %+v", s)
+		}
+	}
+	if err := h.files.Drop("val2"); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(h.files.statePath("val2")); !os.IsNotExist(err) {
+		t.Errorf("a state was made up: %v", err)
+	}
+}
+
+// The gate believes the probe, not the strings.
+func TestGateBelievesTheProbe(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer Answer
+		result string
+		reason string
+		early  bool // before the gate's timeout
+	}{
+		"healthy, named otherwise":   {Answer{Version: "v4.1.3+abc", Healthy: true}, Done, "", true},
+		"healthy, without a name":    {Answer{Healthy: true}, Done, "", true},
+		"named otherwise, not wrong": {Answer{Version: "v4.1.3+abc", Reason: "no block yet"}, RolledBack, "no block yet", false},
+		"wrong":                      {Answer{Version: "4.1.3", Wrong: true, Reason: "chain 1, want 2"}, RolledBack, "it answers as 4.1.3, not as 4.1.3: chain 1, want 2", true},
+		"wrong, though healthy":      {Answer{Wrong: true, Healthy: true}, RolledBack, "it answers as something else, not as 4.1.3", true},
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			h := newHost(t)
+			h.edit(func(s *State) { s.Intent.Gate.Timeout = time.Hour })
+			h.answer = func(m units.Meta) Answer {
+				if h.process == "4.1.3" {
+					return c.answer
+				}
+				return Answer{Version: m.Version, Healthy: true}
+			}
+			began := time.Now()
+			out, err := h.engine().Run(t.Context(), "val1")
+			if err != nil || out.Result != c.result || !strings.Contains(out.Reason, c.reason) {
+				t.Errorf("%+v, %v", out, err)
+			}
+			if early := time.Since(began) < time.Hour; early != c.early {
+				t.Errorf("took %s", time.Since(began))
+			}
+		})
+	}
+}
+
+// A version without a name is a version.
+func TestUnnamedVersion(t *testing.T) {
+	inBubble(t, "update", func(t *testing.T) {
+		h := newHost(t)
+		unit := "[X-AztecSpartan]\nSchema=1\nGeneration=2\nVersion=\n"
+		if err := os.WriteFile(filepath.Join(h.files.Dir("val1", 2), "unit"), []byte(unit), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		h.answer = func(units.Meta) Answer { return Answer{Version: "4.1.3", Healthy: true} }
+		if out, err := h.engine().Run(t.Context(), "val1"); err != nil || out.Result != Done {
+			t.Errorf("%+v, %v", out, err)
+		}
+	})
 }

@@ -2,6 +2,7 @@ package roll
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,13 +27,15 @@ type Running struct {
 	PID         uint32
 	Restarts    uint32
 	Exit        string // how the main process ended last, in words; empty if it did not
+	Enabled     bool   // starts at boot
 }
 
 // Answer is what the node says about itself.
 type Answer struct {
-	Version string // empty: the RPC did not answer
-	Reason  string // why not
+	Version string // as it calls itself, for texts only; may be empty
+	Reason  string // why it is not healthy
 	Healthy bool   // the version is the one wanted, on the chain wanted
+	Wrong   bool   // it answers as something else than was installed: waiting is in vain
 }
 
 // pollEvery is how often the gate looks.
@@ -66,16 +69,16 @@ func (e *Engine) watch(ctx context.Context, unit string, meta units.Meta, before
 		default:
 			a := e.Probe(ctx, meta)
 			switch {
+			case a.Wrong:
+				return up, wrong(a, meta)
 			case a.Healthy && up.IsZero():
 				up = time.Now()
-				e.say("RPC answers as %s", a.Version)
+				e.say("RPC answers as %s", orElse(a.Version, "an unnamed version"))
 			case a.Healthy && time.Since(up) >= g.Settle:
 				e.say("pid %d unchanged for %s", first.PID, g.Settle)
 				return up, nil
-			case a.Version != "" && a.Version != meta.Version:
-				return up, fmt.Errorf("it answers as %s, not as %s", a.Version, meta.Version)
 			case !a.Healthy:
-				why = a.Reason
+				why = orElse(a.Reason, why)
 			}
 		}
 		if up.IsZero() && time.Now().After(deadline) {
@@ -90,6 +93,14 @@ func (e *Engine) watch(ctx context.Context, unit string, meta units.Meta, before
 		case <-time.After(pollEvery):
 		}
 	}
+}
+
+func wrong(a Answer, meta units.Meta) error {
+	text := fmt.Sprintf("it answers as %s, not as %s", orElse(a.Version, "something else"), orElse(meta.Version, "what was installed"))
+	if a.Reason != "" {
+		text += ": " + a.Reason
+	}
+	return errors.New(text)
 }
 
 func orElse(s, other string) string {

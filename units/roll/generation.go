@@ -51,7 +51,7 @@ func (f Files) Add(instance string, s *State, g Generation, c Content) error {
 		return fmt.Errorf("adding generation %d of %s: %w", g.Number, instance, err)
 	}
 	for name, data := range map[string][]byte{"unit": c.Unit, "env": c.Env, "instance.toml": c.Instance} {
-		if err := atomicfile.Write(filepath.Join(dir, name), data, 0o600); err != nil {
+		if err := f.put(filepath.Join(dir, name), data, 0o600); err != nil {
 			return fmt.Errorf("adding generation %d of %s: %w", g.Number, instance, err)
 		}
 	}
@@ -94,23 +94,33 @@ func (f Files) Active(unit string) (units.Meta, error) {
 // leaves settings that are not applied yet, as after an edit by hand.
 func (f Files) Activate(instance, unit string, number int) error {
 	c, err := f.Read(instance, number)
+	if err == nil {
+		err = f.putSettings(instance, c)
+	}
+	if err == nil {
+		err = f.putUnit(unit, c)
+	}
 	if err != nil {
 		return fmt.Errorf("activating generation %d of %s: %w", number, instance, err)
 	}
-	dir := filepath.Join(f.Config, instance)
-	for _, d := range []struct {
-		name string
-		mode fs.FileMode
-	}{{dir, 0o750}, {f.Systemd, 0o755}} {
-		if err := os.MkdirAll(d.name, d.mode); err != nil {
-			return fmt.Errorf("activating generation %d of %s: %w", number, instance, err)
-		}
-	}
-	if err := atomicfile.Write(filepath.Join(dir, "instance.toml"), c.Instance, 0o640); err != nil {
-		return fmt.Errorf("activating generation %d of %s: %w", number, instance, err)
-	}
-	if err := atomicfile.Write(filepath.Join(f.Systemd, unit), c.Unit, 0o644); err != nil {
-		return fmt.Errorf("activating generation %d of %s: %w", number, instance, err)
-	}
 	return nil
+}
+
+func (f Files) settingsPath(instance string) string {
+	return filepath.Join(f.Config, instance, "instance.toml")
+}
+
+func (f Files) putSettings(instance string, c Content) error {
+	name := f.settingsPath(instance)
+	if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
+		return err
+	}
+	return f.put(name, c.Instance, 0o640)
+}
+
+func (f Files) putUnit(unit string, c Content) error {
+	if err := os.MkdirAll(f.Systemd, 0o755); err != nil {
+		return err
+	}
+	return f.put(filepath.Join(f.Systemd, unit), c.Unit, 0o644)
 }

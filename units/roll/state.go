@@ -57,13 +57,16 @@ type Intent struct {
 	// WasActive records whether the instance ran when the roll began: a
 	// stopped one stays stopped.
 	WasActive bool `json:"was_active"`
+	// WasEnabled records whether the instance was to start at boot. One that
+	// is not any more was stopped on purpose after the roll began.
+	WasEnabled bool `json:"was_enabled"`
 }
 
 // Results of rolls.
 const (
 	Done       = "done"
 	RolledBack = "rolled-back"
-	Failed     = "failed" // neither version came up
+	Failed     = "failed" // nothing was begun, or the old version could not be put back
 	Cancelled  = "cancelled"
 )
 
@@ -103,6 +106,17 @@ type Files struct {
 	State   string // /var/lib/aztec-spartan/instances
 	Config  string // /etc/aztec-spartan/instances
 	Systemd string // /etc/systemd/system
+
+	// write replaces a file; nil stands for atomicfile.Write. It is here for
+	// tests, which fill disks and kill the writer at it.
+	write func(name string, data []byte, mode fs.FileMode) error
+}
+
+func (f Files) put(name string, data []byte, mode fs.FileMode) error {
+	if f.write != nil {
+		return f.write(name, data, mode)
+	}
+	return atomicfile.Write(name, data, mode)
 }
 
 func (f Files) statePath(instance string) string {
@@ -138,7 +152,19 @@ func (f Files) Save(instance string, s State) error {
 	if err := os.MkdirAll(filepath.Join(f.State, instance), 0o700); err != nil {
 		return fmt.Errorf("saving the state of %s: %w", instance, err)
 	}
-	return atomicfile.Write(f.statePath(instance), append(data, '\n'), 0o600)
+	return f.put(f.statePath(instance), append(data, '\n'), 0o600)
+}
+
+// Drop forgets a roll that was asked for and that no engine has begun. One
+// that was begun is left for an engine to take back. The caller holds the
+// instance's lock.
+func (f Files) Drop(instance string) error {
+	s, err := f.Load(instance)
+	if err != nil || s.Intent == nil || s.Intent.Begun {
+		return err
+	}
+	s.Intent = nil
+	return f.Save(instance, s)
 }
 
 // Generation returns the generation with that number.

@@ -1,0 +1,223 @@
+package roll
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+const (
+	// abandonTimeout must be shorter than the TimeoutStopSec= of the service
+	// that the engine runs in.
+	abandonTimeout = 90 * time.Second
+	// abandonStop leaves time to queue the start after a stop that hangs.
+	abandonStop = 75 * time.Second
+
+	cancelled = "the roll was cancelled"
+)
+
+// goBack puts the old generation back after cause and starts it. Nothing that
+// fails on the way keeps it from the start: a node must not stay down because
+// a disk is full.
+func (r *run) goBack(ctx context.Context, cause error) (Outcome, error) {
+	if ctx.Err() != nil {
+		return r.abandon(ctx)
+	}
+	if r.interrupted {
+		r.say("an earlier run was killed")
+	} else {
+		r.say("%s failed: %v", r.to.Version, cause)
+	}
+	r.say("going back to %s", r.from.Version)
+	now, err := r.Manager.Running(ctx, r.state.Unit)
+	if err != nil {
+		r.fails("%v", err)
+	}
+	up := r.wanted(now, err)
+	before := now.Invocation
+	switch {
+	case !up:
+		r.say("%s is stopped and stays stopped", r.state.Unit)
+	case r.first != "" && now.Invocation == r.first:
+		before = "" // the stop failed, so this is the old version still
+	default:
+		if err := r.stop(ctx); err != nil {
+			r.fails("%v", err)
+		}
+	}
+	inPlace := r.putBack(ctx)
+	var failed error
+	if up {
+		failed = r.start(ctx)
+		r.restored = inPlace && r.loaded && failed == nil
+	}
+	if up && inPlace && failed == nil {
+		failed = r.prove(ctx, before)
+	}
+	if ctx.Err() != nil {
+		return r.abandon(ctx)
+	}
+	switch {
+	case failed != nil && inPlace:
+		// The old version fails the same gate: the cause is outside of both,
+		// and nothing is held against the new one.
+		r.trouble = append(r.trouble, fmt.Sprintf("then %s failed too: %v", r.from.Version, failed))
+	case failed != nil:
+		r.trouble = append(r.trouble, fmt.Sprintf("%s is in place and failed too: %v", r.present(), failed))
+	case !inPlace && up:
+		r.trouble = append(r.trouble, r.present()+" is in place and was started")
+	case r.tried && inPlace:
+		r.state.skip(r.to, cause.Error(), time.Now().UTC())
+	}
+	result := RolledBack
+	if !inPlace {
+		result = Failed
+	}
+	return r.finish(result, r.reason(cause.Error()))
+}
+
+// wanted reports whether the instance is to run after the way back. now is
+// what it does, if err is nil.
+func (r *run) wanted(now Running, err error) bool {
+	in := r.state.Intent
+	if err != nil {
+		return in.WasActive
+	}
+	switch now.ActiveState {
+	case "inactive", "failed", "deactivating":
+	default:
+		return true
+	}
+	if in.WasActive && in.WasEnabled && !now.Enabled {
+		r.say("%s was stopped on purpose since the roll began", r.state.Unit)
+		return false
+	}
+	return in.WasActive
+}
+
+// putBack puts the old generation in place and reports whether it is there.
+func (r *run) putBack(ctx context.Context) bool {
+	if err := r.putFiles(); err != nil {
+		r.fails("putting %s back: %v", r.from.Version, err)
+	}
+	err := r.Manager.Reload(ctx)
+	if err != nil {
+		r.fails("%v", err)
+	}
+	r.loaded = err == nil
+	if !r.inPlace() {
+		return false
+	}
+	r.say("generation %d (%s) is in place", r.from.Number, r.from.Version)
+	return true
+}
+
+func (r *run) inPlace() bool {
+	meta, err := r.Files.Active(r.state.Unit)
+	return err == nil && meta.Generation == r.from.Number
+}
+
+// present names the version in place.
+func (r *run) present() string {
+	meta, err := r.Files.Active(r.state.Unit)
+	if err != nil {
+		return "an unreadable unit"
+	}
+	return orElse(meta.Version, "an unnamed version")
+}
+
+// putFiles does not write a unit that is there: a full disk could refuse it.
+// Settings that cannot be written do not keep the unit from being so.
+func (r *run) putFiles() error {
+	there := r.inPlace()
+	old, err := r.Files.Read(r.instance, r.from.Number)
+	if err != nil {
+		if there {
+			r.say("%v", err)
+			return nil
+		}
+		return err
+	}
+	if !there || r.halfway(old) {
+		if err := r.Files.putSettings(r.instance, old); err != nil {
+			r.fails("putting the settings of %s back: %v", r.from.Version, err)
+		}
+	}
+	if there {
+		return nil
+	}
+	return r.Files.putUnit(r.state.Unit, old)
+}
+
+// halfway reports whether the settings in place are those of the new version,
+// as an Activate leaves them that ended before its second write. Others are an
+// edit by hand, and not for a roll to take back.
+func (r *run) halfway(old Content) bool {
+	now, err := os.ReadFile(r.Files.settingsPath(r.instance))
+	if err != nil || bytes.Equal(now, old.Instance) {
+		return false
+	}
+	next, err := r.Files.Read(r.instance, r.to.Number)
+	return err == nil && bytes.Equal(now, next.Instance)
+}
+
+// abandon answers a request to stop. The old version is put back, and started
+// again if the roll has stopped it, but not waited for: who asked waits, and a
+// host that shuts down starts nothing any more. The context of the roll has
+// ended, so it has its own.
+func (r *run) abandon(ctx context.Context) (Outcome, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTimeout)
+	defer cancel()
+	r.trouble = nil // of a way back that the request cut short
+	r.say("cancelled: putting %s back", r.from.Version)
+	inPlace := r.putBack(ctx)
+	if (r.interrupted || !r.stopped.IsZero()) && !r.restored {
+		r.restart(ctx, inPlace)
+	}
+	result := Cancelled
+	if !inPlace {
+		result = Failed
+	}
+	return r.finish(result, r.reason(cancelled))
+}
+
+// restart stops what runs under the unit file that was replaced and queues a
+// start of the old version.
+func (r *run) restart(ctx context.Context, inPlace bool) {
+	now, err := r.Manager.Running(ctx, r.state.Unit)
+	if err != nil {
+		r.fails("%v", err)
+	}
+	if !r.wanted(now, err) {
+		return
+	}
+	// What runs under its own unit file need not make room for itself.
+	if inPlace {
+		stop, cancel := context.WithTimeout(ctx, abandonStop)
+		defer cancel()
+		if err := r.stop(stop); err != nil {
+			r.fails("%v", err)
+		}
+	}
+	if err := r.Manager.ResetFailed(ctx, r.state.Unit); err != nil {
+		r.say("%v", err)
+	}
+	r.say("queueing a start of %s", r.state.Unit)
+	if err := r.Manager.StartNoWait(ctx, r.state.Unit); err != nil {
+		r.say("it was not started: %v", err)
+	}
+}
+
+// fails says what went wrong on the way back and keeps it for the reason.
+func (r *run) fails(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	r.trouble = append(r.trouble, line)
+	r.say("%s", line)
+}
+
+func (r *run) reason(first string) string {
+	return strings.Join(append([]string{first}, r.trouble...), "; ")
+}

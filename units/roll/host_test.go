@@ -1,0 +1,265 @@
+package roll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/units"
+	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
+)
+
+const unitName = "aztec-sequencer@val1.service"
+
+// host is a fake service manager that runs what the unit file on disk says,
+// after a reload, as systemd does.
+type host struct {
+	t       *testing.T
+	files   Files
+	loaded  units.Meta
+	process string // the version that runs, whatever the files say since
+	run     Running
+	starts  int
+	asked   map[string]int
+	behave  map[string]behaviour // by version; absent: good
+	steps   int                  // calls and writes
+	dieAt   int                  // the step at which the engine is killed; 0: never
+
+	// Faults.
+	refuse map[string]error          // calls that fail, by name
+	full   func(name string) bool    // writes that find the disk full
+	on     map[string]func()         // what else happens before a call
+	answer func(m units.Meta) Answer // instead of what the process would say
+}
+
+type behaviour string
+
+const (
+	exits  behaviour = "exits"  // the start job fails
+	silent behaviour = "silent" // runs, answers nothing
+	liar   behaviour = "liar"   // answers as another version
+	loops  behaviour = "loops"  // answers, then crashes and is restarted
+)
+
+var errKilled = errors.New("killed")
+
+func (h *host) step() {
+	h.steps++
+	if h.steps == h.dieAt {
+		panic(errKilled)
+	}
+}
+
+func (h *host) call(ctx context.Context, name string) error {
+	h.step()
+	h.asked[name]++
+	if f := h.on[name]; f != nil {
+		f()
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return h.refuse[name]
+}
+
+// write dies after the file is in place: before the next step is between two.
+func (h *host) write(name string, data []byte, mode fs.FileMode) error {
+	if h.full != nil && h.full(name) {
+		return fmt.Errorf("writing %s: %w", name, syscall.ENOSPC)
+	}
+	if err := atomicfile.Write(name, data, mode); err != nil {
+		return err
+	}
+	h.step()
+	return nil
+}
+
+func (h *host) Start(ctx context.Context, unit string) error {
+	if err := h.call(ctx, "start"); err != nil {
+		return err
+	}
+	return h.start()
+}
+
+func (h *host) StartNoWait(ctx context.Context, unit string) error {
+	if err := h.call(ctx, "queue"); err != nil {
+		return err
+	}
+	_ = h.start()
+	return nil
+}
+
+func (h *host) start() error {
+	if h.run.ActiveState == "active" {
+		return nil
+	}
+	h.starts++
+	h.process = h.loaded.Version
+	h.run = Running{ActiveState: "active", Invocation: fmt.Sprint(h.starts), PID: uint32(100 + h.starts), Enabled: h.run.Enabled}
+	if h.behave[h.process] == exits {
+		h.run.ActiveState, h.run.Exit = "failed", "exited with code 1"
+		return errors.New("starting the unit: job failed")
+	}
+	return nil
+}
+
+func (h *host) Stop(ctx context.Context, unit string) error {
+	if err := h.call(ctx, "stop"); err != nil {
+		return err
+	}
+	h.halt()
+	return nil
+}
+
+// halt keeps the invocation, as systemd does.
+func (h *host) halt() {
+	h.run = Running{ActiveState: "inactive", Invocation: h.run.Invocation, Enabled: h.run.Enabled}
+}
+
+func (h *host) Reload(ctx context.Context) error {
+	if err := h.call(ctx, "reload"); err != nil {
+		return err
+	}
+	h.reload()
+	return nil
+}
+
+// reload forgets a unit that cannot be read.
+func (h *host) reload() { h.loaded, _ = h.files.Active(unitName) }
+
+func (h *host) ResetFailed(ctx context.Context, unit string) error { return h.call(ctx, "reset") }
+
+func (h *host) Running(ctx context.Context, unit string) (Running, error) {
+	if err := h.call(ctx, "running"); err != nil {
+		return Running{}, err
+	}
+	now := h.run
+	if now.ActiveState == "active" && h.behave[h.process] == loops {
+		h.run.Restarts++
+		h.run.PID++
+		h.run.Exit = "exited with code 1"
+	}
+	return now, nil
+}
+
+func (h *host) probe(_ context.Context, m units.Meta) Answer {
+	if h.run.ActiveState != "active" {
+		return Answer{Reason: "connection refused"}
+	}
+	if h.answer != nil {
+		return h.answer(m)
+	}
+	says := h.process
+	switch h.behave[says] {
+	case silent:
+		return Answer{Reason: "the RPC does not answer"}
+	case liar:
+		says = "9.9.9"
+	}
+	return Answer{Version: says, Healthy: says == m.Version, Wrong: says != m.Version}
+}
+
+// newHost is a host on which val1 runs 4.1.2 and has an update to 4.1.3
+// recorded.
+func newHost(t *testing.T) *host {
+	dir := t.TempDir()
+	h := &host{t: t, behave: map[string]behaviour{}, asked: map[string]int{}, refuse: map[string]error{}, on: map[string]func(){}}
+	h.files = Files{State: filepath.Join(dir, "state"), Config: filepath.Join(dir, "etc"), Systemd: filepath.Join(dir, "systemd"), write: h.write}
+	s := State{Schema: stateSchema, Unit: unitName}
+	for n, version := range map[int]string{1: "4.1.2", 2: "4.1.3"} {
+		meta := fmt.Sprintf("[X-AztecSpartan]\nSchema=1\nGeneration=%d\nVersion=%s\n", n, version)
+		g := Generation{Number: n, Version: version, Image: "sha256-" + version, Digest: "sha256:" + version}
+		if err := h.files.Add("val1", &s, g, Content{Unit: []byte(meta), Env: []byte("A=1\n"), Instance: []byte("version = " + version + "\n")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.files.Activate("val1", unitName, 1); err != nil {
+		t.Fatal(err)
+	}
+	s.Intent = &Intent{Kind: Update, From: 1, To: 2, Gate: Gate{Timeout: 500 * time.Millisecond, Settle: time.Millisecond}}
+	if err := h.files.Save("val1", s); err != nil {
+		t.Fatal(err)
+	}
+	h.reload()
+	h.starts, h.process = 1, "4.1.2"
+	h.run = Running{ActiveState: "active", Invocation: "1", PID: 101, Enabled: true}
+	h.steps = 0
+	return h
+}
+
+func (h *host) engine() *Engine {
+	return &Engine{
+		Files: h.files, Manager: h, Probe: h.probe,
+		Ready: func(string) error { return nil },
+		Say:   func(line string) { h.t.Log(line) },
+	}
+}
+
+// whole asserts that exactly one version is in place: unit, settings, what
+// systemd has loaded, what runs, and no roll is left over.
+func (h *host) whole(version string, running bool) State {
+	h.t.Helper()
+	meta, err := h.files.Active(unitName)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	settings, err := os.ReadFile(filepath.Join(h.files.Config, "val1", "instance.toml"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	s, err := h.files.Load("val1")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if meta.Version != version || !strings.Contains(string(settings), version) || h.loaded.Version != version {
+		h.t.Errorf("unit %s, settings %q, loaded %s, want %s", meta.Version, settings, h.loaded.Version, version)
+	}
+	h.runs(version, running)
+	if s.Intent != nil || s.LastRoll == nil {
+		h.t.Errorf("intent %v, last roll %v", s.Intent, s.LastRoll)
+	}
+	return s
+}
+
+// runs asserts that the process of a version runs, or that none does.
+func (h *host) runs(version string, running bool) {
+	h.t.Helper()
+	if got := h.run.ActiveState == "active"; got != running || got && h.process != version {
+		h.t.Errorf("running %v, process of %s, want %v, %s", got, h.process, running, version)
+	}
+}
+
+// edit changes the recorded state.
+func (h *host) edit(change func(*State)) {
+	h.t.Helper()
+	s, err := h.files.Load("val1")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	change(&s)
+	if err := h.files.Save("val1", s); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// read returns a file, or why it cannot be read.
+func read(name string) string {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return err.Error()
+	}
+	return string(data)
+}
+
+// inBubble runs a test in time of its own, so that deadlines pass at once.
+func inBubble(t *testing.T, name string, f func(*testing.T)) {
+	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
+}
