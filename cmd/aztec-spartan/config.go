@@ -12,6 +12,7 @@ import (
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/units"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
@@ -83,33 +84,16 @@ func (a *app) config(ctx context.Context, name string, f configFlags) error {
 	if err := inst.Validate(); err != nil {
 		return usage(fmt.Errorf("configuring %s: %w", name, err))
 	}
-	key, given, err := a.givenKey(f)
-	if err != nil {
-		return err
-	}
-	if given {
-		if err := sec.setKey(key, inst); err != nil {
-			return usage(err)
-		}
-	}
-	if !given && sec.keystore != nil && (f.changed("coinbase") || f.changed("fee-recipient")) {
-		if err := sec.setRecipients(inst); err != nil {
-			return withHint(usage(err), "edit %s", instancePath(name, "keystore.json"))
-		}
-	}
-	if sec.keystore == nil {
-		return withHint(usage(fmt.Errorf("configuring %s: its key is missing", name)), "--key-file FILE, or --key-file - for standard input")
-	}
 	state, meta, err := a.generations(inst)
-	if err != nil {
-		return err
-	}
-	running, err := a.isRunning(ctx, state.Unit)
 	if err != nil {
 		return err
 	}
 	if state.Intent != nil && state.Intent.Begun {
 		return withHint(fmt.Errorf("configuring %s: its roll to another version is not finished", name), "if nothing rolls, it was interrupted: aztec-spartan rollback %s takes it back", name)
+	}
+	running, err := a.isRunning(ctx, state.Unit)
+	if err != nil {
+		return err
 	}
 	var held []profiles.Listen
 	if running && old != nil {
@@ -118,12 +102,18 @@ func (a *app) config(ctx context.Context, name string, f configFlags) error {
 	if err := a.checkPorts(inst, held); err != nil {
 		return err
 	}
-
-	var r *rendered
-	img, err := a.imageFor(ctx, inst, f)
+	// What is applied is what changes; edits by hand are part of the change.
+	if was, err := a.applied(name, meta.Generation); err == nil && was != nil {
+		old = was
+	}
+	if err := a.changeKeys(&sec, old, inst, f); err != nil {
+		return err
+	}
+	img, err := a.imageFor(ctx, inst, meta, f)
 	if err != nil {
 		return err
 	}
+	var r *rendered
 	if img != nil {
 		if r, err = a.render(ctx, inst, img, sec, state.Next()); err != nil {
 			return err
@@ -137,6 +127,30 @@ func (a *app) config(ctx context.Context, name string, f configFlags) error {
 		return a.showPlan(inst, r)
 	}
 	return a.apply(ctx, inst, sec, state, meta.Generation, r, running)
+}
+
+// changeKeys brings the keystore in line with the flags and the settings.
+func (a *app) changeKeys(sec *secrets, old *profiles.Instance, inst profiles.Instance, f configFlags) error {
+	key, given, err := a.givenKey(f)
+	switch {
+	case err != nil:
+		return err
+	case given:
+		was, now, err := sec.setKey(key, old, inst)
+		if err != nil {
+			return withHint(usage(fmt.Errorf("configuring %s: %w", inst.Name, err)), "edit %s", instancePath(inst.Name, "keystore.json"))
+		}
+		if was != "" && was != now {
+			a.note("attester: %s -> %s; the old key is kept in %s", was, now, instancePath(inst.Name, "keystore.json.old"))
+		}
+	case sec.keystore == nil:
+		return withHint(usage(fmt.Errorf("configuring %s: its key is missing", inst.Name)), "--key-file FILE, or --key-file - for standard input")
+	case old != nil && (old.Coinbase != inst.Coinbase || old.FeeRecipient != inst.FeeRecipient):
+		if err := sec.setRecipients(old, inst); err != nil {
+			return withHint(usage(fmt.Errorf("configuring %s: %w", inst.Name, err)), "edit %s", instancePath(inst.Name, "keystore.json"))
+		}
+	}
+	return nil
 }
 
 // before returns the settings that are there, nil for a new instance, and
@@ -157,28 +171,36 @@ func (a *app) before(name string, f configFlags) (old *profiles.Instance, inst p
 
 // imageFor returns the image of the instance; nil if it is not here and was
 // not to be fetched.
-func (a *app) imageFor(ctx context.Context, inst profiles.Instance, f configFlags) (*extract.Image, error) {
-	if f.noPull || f.dryRun {
-		img, err := a.store().ByReference(inst.Image)
-		if errors.Is(err, extract.ErrNotFound) {
-			return nil, nil
-		}
-		return img, err
-	}
+func (a *app) imageFor(ctx context.Context, inst profiles.Instance, meta units.Meta, f configFlags) (*extract.Image, error) {
 	// A setting was changed, the image was not: a tag that moved must not
 	// change the version behind the operator's back.
-	if _, meta, err := a.generations(inst); err == nil && meta.Image != "" && meta.Reference == inst.Image {
+	if meta.Image != "" && meta.Reference == inst.Image {
 		if img, err := a.have(meta.Image); err == nil {
 			return img, nil
 		}
 	}
-	img, _, err := a.pull(ctx, inst.Image, "")
-	return img, err
+	if !f.noPull && !f.dryRun {
+		img, _, err := a.pull(ctx, inst.Image, "")
+		return img, err
+	}
+	img, err := a.store().ByReference(inst.Image)
+	if !errors.Is(err, extract.ErrNotFound) {
+		return img, err
+	}
+	if meta.Image != "" && !f.dryRun {
+		err := usage(fmt.Errorf("configuring %s: %s is not here, and --no-pull was given", inst.Name, inst.Image))
+		return nil, withHint(err, "aztec-spartan pull %s", inst.Image)
+	}
+	return nil, nil
 }
 
 // apply writes what config decided. The unit comes last: until it is in
 // place nothing that runs, or starts at boot, has changed.
 func (a *app) apply(ctx context.Context, inst profiles.Instance, sec secrets, state roll.State, active int, r *rendered, running bool) error {
+	if err := a.files().Drop(inst.Name); err != nil { // of a roll that was recorded and never begun
+		return err
+	}
+	state.Intent = nil
 	if err := os.MkdirAll(a.path(instancePath(inst.Name, "")), 0o750); err != nil {
 		return fmt.Errorf("configuring %s: %w", inst.Name, err)
 	}
@@ -192,7 +214,7 @@ func (a *app) apply(ctx context.Context, inst profiles.Instance, sec secrets, st
 	if err := a.saveSecrets(inst.Name, sec, env); err != nil {
 		return err
 	}
-	changed := sec.changed
+	changed := sec.changed()
 	if r == nil {
 		if err := a.saveInstance(inst); err != nil {
 			return err

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"time"
@@ -46,6 +48,12 @@ func (a *app) render(ctx context.Context, inst profiles.Instance, img *extract.I
 	if err != nil {
 		return nil, err
 	}
+	// The store may be a link to a larger disk; systemd 252 fails on a link in
+	// RootDirectory= (226/NAMESPACE).
+	rootfs := img.Rootfs()
+	if !a.live() {
+		rootfs = filepath.Join(imageDir, img.ID, "rootfs")
+	}
 	systemd, err := a.systemdVersion(ctx)
 	if err != nil {
 		return nil, err
@@ -63,7 +71,7 @@ func (a *app) render(ctx context.Context, inst profiles.Instance, img *extract.I
 	s := units.Service{
 		Meta: r.meta, Unit: r.unit, User: userOf(inst.Name), Slice: role.Slice,
 		Description: fmt.Sprintf("%s %s, %s %s", role.Description, inst.Name, inst.Network, img.Version),
-		Rootfs:      filepath.Join(imageDir, img.ID, "rootfs"),
+		Rootfs:      rootfs,
 		WorkingDir:  orDefault(img.Config.WorkingDir, "/"),
 		Exec:        argv,
 		StopTimeout: role.StopTimeout(),
@@ -119,6 +127,33 @@ func (r *rendered) same(c roll.Content, number int) bool {
 	unit := strings.ReplaceAll(string(r.Unit), from, to)
 	unit = strings.ReplaceAll(unit, fmt.Sprintf("\nGeneration=%d\n", r.Number), fmt.Sprintf("\nGeneration=%d\n", number))
 	return unit == string(c.Unit) && string(r.Env) == string(c.Env) && string(r.Instance) == string(c.Instance)
+}
+
+// applied returns the settings that a generation was rendered from; nil if
+// there is no such generation.
+func (a *app) applied(name string, number int) (*profiles.Instance, error) {
+	c, err := a.files().Read(name, number)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	inst, err := profiles.ParseInstance(name, c.Instance)
+	if err != nil {
+		return nil, fmt.Errorf("reading generation %d of %s: %w", number, name, err)
+	}
+	return &inst, nil
+}
+
+// edited reports whether instance.toml says something else than what the
+// generation was rendered from.
+func (a *app) edited(inst profiles.Instance, number int) (bool, error) {
+	was, err := a.applied(inst.Name, number)
+	if err != nil || was == nil {
+		return false, err
+	}
+	return !bytes.Equal(was.Encode(), inst.Encode()), nil
 }
 
 // generations is the state of an instance together with what is in place.

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,15 +20,20 @@ func instancePath(name, file string) string { return filepath.Join(instanceDir, 
 
 // instanceNames lists the instances of the host, sorted.
 func (a *app) instanceNames() ([]string, error) {
-	found, err := filepath.Glob(a.path(instancePath("*", "instance.toml")))
-	if err != nil {
-		return nil, err
+	found, err := os.ReadDir(a.path(instanceDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("listing instances: %w", err)
 	}
-	names := make([]string, 0, len(found))
+	var names []string
 	for _, f := range found {
-		names = append(names, filepath.Base(filepath.Dir(f)))
+		if !f.IsDir() || profiles.ValidName(f.Name()) != nil {
+			continue
+		}
+		// What cannot be looked into is an instance that is not ours to see.
+		if _, err := os.Stat(a.path(instancePath(f.Name(), "instance.toml"))); !errors.Is(err, fs.ErrNotExist) {
+			names = append(names, f.Name())
+		}
 	}
-	slices.Sort(names)
 	return names, nil
 }
 
@@ -47,6 +51,9 @@ func (a *app) loadInstance(name string) (profiles.Instance, error) {
 			return profiles.Instance{}, withHint(err, "instances here: %s", strings.Join(names, ", "))
 		}
 		return profiles.Instance{}, withHint(err, "aztec-spartan config %s creates it", name)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return profiles.Instance{}, withHint(fmt.Errorf("reading instance %s: %w", name, err), "only root may read its settings")
 	}
 	if err != nil {
 		return profiles.Instance{}, fmt.Errorf("reading instance %s: %w", name, err)
@@ -89,34 +96,52 @@ const (
 	onlyInstance                   // the only one there is, else --all is needed
 )
 
-// selected returns the instances that the arguments mean, in order.
-func (a *app) selected(names []string, all bool, none selection) ([]profiles.Instance, error) {
+// selected returns the names of the instances that the arguments mean, in
+// order.
+func (a *app) selected(names []string, all bool, none selection) ([]string, error) {
 	if all && len(names) > 0 {
 		return nil, usage(errors.New("--all and names of instances exclude each other"))
 	}
-	if len(names) == 0 {
-		here, err := a.instanceNames()
-		if err != nil {
-			return nil, err
-		}
-		if len(here) > 1 && none == onlyInstance && !all {
-			err := usage(fmt.Errorf("there are %d instances and none was named", len(here)))
-			return nil, withHint(err, "name one of %s, or give --all", strings.Join(here, ", "))
-		}
-		names = here
-	}
-	if len(names) == 0 {
-		return nil, withHint(usage(errors.New("there is no instance on this host")), "aztec-spartan config NAME creates one")
-	}
-	var list []profiles.Instance
 	for _, name := range names {
-		inst, err := a.loadInstance(name)
-		if err != nil {
-			return nil, err
+		if err := profiles.ValidName(name); err != nil {
+			return nil, usage(err)
 		}
-		list = append(list, inst)
 	}
-	return list, nil
+	if len(names) > 0 {
+		return names, nil
+	}
+	names, err := a.instanceNames()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(names) == 0:
+		return nil, withHint(usage(errors.New("there is no instance on this host")), "aztec-spartan config NAME creates one")
+	case len(names) > 1 && none == onlyInstance && !all:
+		err := usage(fmt.Errorf("there are %d instances and none was named", len(names)))
+		return nil, withHint(err, "name one of %s, or give --all", strings.Join(names, ", "))
+	}
+	return names, nil
+}
+
+// installedUnit finds the unit of an instance by the units that are in place,
+// which anybody may read and no mistake in instance.toml hides.
+func (a *app) installedUnit(name string) (string, error) {
+	found, err := filepath.Glob(a.path(filepath.Join(systemdDir, units.UnitName("aztec-*", name))))
+	if err != nil {
+		return "", err
+	}
+	for _, f := range found {
+		unit := filepath.Base(f)
+		if meta, err := a.files().Active(unit); err == nil && meta.Instance == name {
+			return unit, nil
+		}
+	}
+	inst, err := a.loadInstance(name)
+	if err != nil {
+		return "", err
+	}
+	return unitOf(inst)
 }
 
 // completeNames lets the shell complete names of instances.

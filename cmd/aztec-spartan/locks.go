@@ -9,8 +9,12 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/units/lock"
 )
 
-// lockWait lets a second run wait politely for a short first one.
-const lockWait = 3 * time.Second
+const (
+	// lockWait lets a second run wait politely for a short first one.
+	lockWait = 3 * time.Second
+	// engineWait is for the engine of a roll, which has work to finish.
+	engineWait = time.Hour
+)
 
 // storeLock is the name of the lock of the version store. Instance names have
 // no dot.
@@ -18,7 +22,11 @@ const storeLock = "images.store"
 
 // locked runs do while this run holds the lock called name.
 func (a *app) locked(ctx context.Context, name, verb string, do func() error) error {
-	l, err := lock.Acquire(ctx, a.path(lockDir), name, fmt.Sprintf("%s (pid %d)", verb, os.Getpid()), lockWait)
+	wait := lockWait
+	if verb == "roll" {
+		wait = engineWait
+	}
+	l, err := lock.Acquire(ctx, a.path(lockDir), name, fmt.Sprintf("%s (pid %d)", verb, os.Getpid()), wait)
 	if err != nil {
 		return err
 	}

@@ -26,19 +26,19 @@ debug, trace.`,
   aztec-spartan logs val1 -n 1000 -o json`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			list, err := a.selected(args, false, everyInstance)
+			names, err := a.selected(args, false, everyInstance)
 			if err != nil {
 				return err
 			}
 			if !a.live() {
 				return withCode(exitUnsupported, errors.New("logs: --root has no journal"))
 			}
-			for _, inst := range list {
-				unit, err := unitOf(inst)
+			for _, name := range names {
+				unit, err := a.installedUnit(name)
 				if err != nil {
 					return err
 				}
-				q.Units = append(q.Units, unit, rollUnit(inst.Name))
+				q.Units = append(q.Units, unit, rollUnit(name))
 			}
 			if level != "" {
 				if q.Level, err = journal.ParseLevel(level); err != nil {

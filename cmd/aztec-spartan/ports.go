@@ -26,7 +26,8 @@ func (a *app) checkPorts(inst profiles.Instance, held []profiles.Listen) error {
 		}
 		other, err := a.loadInstance(name)
 		if err != nil {
-			return err
+			a.note("warning: the ports of %s are not known: %v", name, err)
+			continue
 		}
 		for _, l := range other.Listens() {
 			for _, m := range mine {

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units/probe"
-	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
 // aliveBudget bounds probe --phase=alive: a unit's start must not wait for a
@@ -57,16 +57,16 @@ func alive(ctx context.Context, port int) error {
 }
 
 func (a *app) health(ctx context.Context, name string) error {
-	inst, err := a.loadInstance(name)
+	if err := profiles.ValidName(name); err != nil {
+		return usage(err)
+	}
+	unit, err := a.installedUnit(name)
 	if err != nil {
 		return err
 	}
-	_, meta, err := a.generations(inst)
+	meta, err := a.files().Active(unit)
 	if err != nil {
-		return err
-	}
-	if meta.Image == "" {
-		return fmt.Errorf("probing %s: %w", name, roll.ErrNotInstalled)
+		return fmt.Errorf("probing %s: %w", name, err)
 	}
 	r := probe.Check(ctx, probe.Client(), probeTarget(meta))
 	if a.json {

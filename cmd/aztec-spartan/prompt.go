@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/charmbracelet/huh"
@@ -56,6 +57,13 @@ func (a *app) promptInstance(ctx context.Context, inst *profiles.Instance, f *co
 	if network.Consensus {
 		ask("l1-consensus-host-url", "L1 beacon node", "URL; several with commas", &consensus, profiles.ValidURLs)
 	}
+	chainID := ""
+	if network.L1ChainID == 0 {
+		ask("l1-chain-id", "Chain ID of L1", "a number", &chainID, func(s string) error {
+			_, err := strconv.ParseUint(s, 10, 64)
+			return err
+		})
+	}
 	if inst.P2PEnabled() {
 		ask("ip", "Public IP address", "at which peers reach this node", &inst.P2P.IP, profiles.ValidIP)
 	}
@@ -74,6 +82,11 @@ func (a *app) promptInstance(ctx context.Context, inst *profiles.Instance, f *co
 	}
 	if !f.changed("ethereum-host") {
 		inst.L1.RPC = splitList(rpc)
+	}
+	if chainID != "" {
+		if inst.L1.ChainID, err = strconv.ParseUint(chainID, 10, 64); err != nil {
+			return usage(err)
+		}
 	}
 	if network.Consensus && !f.changed("l1-consensus-host-url") {
 		inst.L1.Consensus = splitList(consensus)

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
 )
 
@@ -25,17 +24,24 @@ func (a *app) restartCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) restart(ctx context.Context, m *manager.Manager, inst profiles.Instance) error {
-	return a.locked(ctx, inst.Name, "restart", func() error {
+func (a *app) restart(ctx context.Context, m *manager.Manager, name string) error {
+	if _, err := a.loadInstance(name); err != nil {
+		return err // before a lock is made for a name that means nothing
+	}
+	return a.locked(ctx, name, "restart", func() error {
+		inst, err := a.loadInstance(name)
+		if err != nil {
+			return err
+		}
 		unit, err := a.prepare(ctx, inst)
 		if err != nil {
 			return err
 		}
 		began := time.Now()
 		if err := m.Restart(ctx, unit, a.waiting(unit, "restart")); err != nil {
-			return a.explain(ctx, m, inst, unit, err)
+			return a.explain(ctx, m, name, unit, err)
 		}
-		a.print("restarted %s in %.1f s", inst.Name, time.Since(began).Seconds())
+		a.print("restarted %s in %.1f s", name, time.Since(began).Seconds())
 		return nil
 	})
 }

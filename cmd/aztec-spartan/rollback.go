@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
@@ -22,7 +22,7 @@ must pass the same gate. The version that is left is skipped from now on, until
 update --to asks for it.`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.rollEach(cmd.Context(), "rollback", args, f, a.rollback)
+			return a.rollEach(cmd.Context(), "rollback", args, f, a.prepareRollback)
 		},
 	}
 	cmd.Flags().StringVar(&f.to, "to", "", "`version` to roll back to")
@@ -30,26 +30,33 @@ update --to asks for it.`,
 	return cmd
 }
 
-func (a *app) rollback(ctx context.Context, inst profiles.Instance, f updateFlags) error {
-	err := a.locked(ctx, inst.Name, "rollback", func() error {
-		state, meta, err := a.generations(inst)
-		if err != nil {
-			return err
-		}
-		g, err := previous(state, meta.Generation, f.to)
-		if err != nil {
-			return fmt.Errorf("rolling %s back: %w", inst.Name, err)
-		}
-		if _, err := a.have(g.Image); err != nil {
-			return fmt.Errorf("rolling %s back to %s: %w", inst.Name, g.Version, err)
-		}
-		state.Unskip(g.Digest)
-		return a.record(inst.Name, state, roll.Rollback, meta.Generation, g.Number, f)
-	})
+func (a *app) prepareRollback(_ context.Context, name string, f updateFlags) (bool, error) {
+	inst, err := a.loadInstance(name)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return a.carryOut(ctx, inst.Name)
+	state, meta, err := a.generations(inst)
+	if err != nil {
+		return false, err
+	}
+	g, err := previous(state, meta.Generation, f.to)
+	if err != nil {
+		return false, fmt.Errorf("rolling %s back: %w", name, err)
+	}
+	if _, err := a.have(g.Image); err != nil {
+		return false, fmt.Errorf("rolling %s back to %s: %w", name, g.Version, err)
+	}
+	if edited, err := a.edited(inst, meta.Generation); err != nil {
+		return false, err
+	} else if edited {
+		aside := instancePath(name, "instance.toml.edited")
+		a.note("the settings of %s come back; changes that were not applied are kept in %s", g.Version, aside)
+		if err := atomicfile.Write(a.path(aside), inst.Encode(), 0o640); err != nil {
+			return false, err
+		}
+	}
+	state.Unskip(g.Digest)
+	return true, a.record(name, state, roll.Rollback, meta.Generation, g.Number, f)
 }
 
 // previous is the generation to go back to: the one before the last roll, or

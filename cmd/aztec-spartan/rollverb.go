@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
@@ -30,20 +31,20 @@ func (a *app) rollCommand() *cobra.Command {
 			if err := a.needRoot("roll", false); err != nil {
 				return err
 			}
-			inst, err := a.loadInstance(args[0])
-			if err != nil {
-				return err
+			name := args[0]
+			if err := profiles.ValidName(name); err != nil {
+				return usage(err)
 			}
 			m, err := connect(ctx)
 			if err != nil {
 				return err
 			}
 			defer m.Close()
-			out, err := a.runEngine(ctx, inst.Name, rollManager{m}, func(line string) { a.print("%s", line) })
+			out, err := a.runEngine(ctx, name, rollManager{m}, func(line string) { a.print("%s", line) })
 			if err != nil {
 				return err
 			}
-			return outcomeError(inst.Name, out)
+			return outcomeError(name, out)
 		},
 	}
 }
@@ -70,75 +71,80 @@ func outcomeError(name string, out roll.Outcome) error {
 	case roll.RolledBack:
 		return withHint(withCode(exitRolledBack, fmt.Errorf("%w; %s is back", err, out.From)), "aztec-spartan logs %s -n 200 shows what the node said", name)
 	case roll.Cancelled:
-		return withHint(err, "%s is in place and was not started; aztec-spartan start %s", out.From, name)
+		return withHint(err, "%s is in place; aztec-spartan status %s shows whether it runs", out.From, name)
 	}
 	return err
 }
 
 // carryOut runs a recorded roll in its service and follows it. When ctx ends
-// the roll goes on.
-func (a *app) carryOut(ctx context.Context, name string) error {
+// the roll goes on. Under --root, where nothing runs, it is done here.
+func (a *app) carryOut(ctx context.Context, name string) (roll.Outcome, error) {
 	if !a.live() {
-		out, err := a.runEngine(ctx, name, offline{}, func(line string) { a.note("  %s", line) })
-		if err != nil {
-			return err
-		}
-		return a.reportRoll(name, out)
+		return a.runEngine(ctx, name, offline{}, func(line string) { a.note("  %s", line) })
 	}
-	m, err := connect(ctx)
+	began := time.Now()
+	job, tail, err := a.startRoll(ctx, name)
 	if err != nil {
-		return err
-	}
-	defer m.Close()
-	unit := rollUnit(name)
-	if err := m.ResetFailed(ctx, unit); err != nil {
-		return err
-	}
-	tail, err := a.followRoll(ctx, unit)
-	if err != nil {
-		return err
+		// Nothing was begun: an intent left behind would be carried out by
+		// whatever starts the service next.
+		return roll.Outcome{}, errors.Join(err, a.files().Drop(name))
 	}
 	defer tail.stop()
-	job := make(chan error, 1)
-	// The gate has deadlines of its own; a wait that ended would cancel the roll.
-	go func() { job <- m.Start(context.WithoutCancel(ctx), unit, manager.Timeout(rollWait)) }()
+	var jobErr error
 	select {
-	case <-job:
+	case jobErr = <-job:
 	case <-ctx.Done():
-		return fmt.Errorf("%s: the roll goes on in %s; aztec-spartan logs -f %s follows it", name, unit, name)
+		return roll.Outcome{}, fmt.Errorf("%s: the roll goes on in %s; aztec-spartan logs -f %s follows it", name, rollUnit(name), name)
 	}
-	out, err := a.outcome(ctx, m, name)
+	out, err := a.outcome(ctx, name, began)
 	if err != nil {
-		return err
+		return out, errors.Join(err, jobErr)
 	}
 	tail.until(out.String())
-	return a.reportRoll(name, out)
+	return out, nil
 }
 
-func (a *app) reportRoll(name string, out roll.Outcome) error {
-	if err := outcomeError(name, out); err != nil {
-		return err
+// startRoll starts the service of a roll; job tells when it has ended.
+func (a *app) startRoll(ctx context.Context, name string) (job <-chan error, tail *rollTail, err error) {
+	m, err := connect(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
-	if a.json {
-		return a.printJSON(out)
+	unit := rollUnit(name)
+	if err := m.ResetFailed(ctx, unit); err != nil {
+		m.Close()
+		return nil, nil, err
 	}
-	took := ""
-	if out.DowntimeSeconds > 0 {
-		took = fmt.Sprintf(", down for %.1f s", out.DowntimeSeconds)
+	if tail, err = a.followRoll(ctx, unit); err != nil {
+		m.Close()
+		return nil, nil, err
 	}
-	a.print("%s: %s -> %s%s", name, out.From, out.To, took)
-	return nil
+	done := make(chan error, 1)
+	go func() {
+		defer m.Close()
+		// The gate has deadlines of its own; a wait that ended would cancel the roll.
+		done <- m.Start(context.WithoutCancel(ctx), unit, manager.Timeout(rollWait))
+	}()
+	return done, tail, nil
 }
 
 // outcome waits until the roll has one: an engine that was killed is started
 // again by systemd and takes the roll back.
-func (a *app) outcome(ctx context.Context, m *manager.Manager, name string) (roll.Outcome, error) {
+func (a *app) outcome(ctx context.Context, name string, began time.Time) (roll.Outcome, error) {
+	decided := func(s roll.State) bool {
+		return s.Intent == nil && s.LastRoll != nil && s.LastRoll.Finished.After(began)
+	}
+	m, err := connect(ctx)
+	if err != nil {
+		return roll.Outcome{}, err
+	}
+	defer m.Close()
 	for {
 		s, err := a.files().Load(name)
 		if err != nil {
 			return roll.Outcome{}, err
 		}
-		if s.Intent == nil && s.LastRoll != nil {
+		if decided(s) {
 			return *s.LastRoll, nil
 		}
 		u, err := m.State(ctx, rollUnit(name))
@@ -146,7 +152,7 @@ func (a *app) outcome(ctx context.Context, m *manager.Manager, name string) (rol
 			return roll.Outcome{}, err
 		}
 		if u.ActiveState == "inactive" || u.ActiveState == "failed" {
-			if s, err = a.files().Load(name); err == nil && s.Intent == nil && s.LastRoll != nil {
+			if s, err = a.files().Load(name); err == nil && decided(s) {
 				return *s.LastRoll, nil
 			}
 			return roll.Outcome{}, withHint(errors.New("the roll ended without an outcome"), "journalctl -u %s", rollUnit(name))

@@ -28,12 +28,12 @@ back after a reboot. Plain systemctl start keeps its meaning.`,
 
 // each runs do for the selected instances, one at a time.
 func (a *app) each(ctx context.Context, verb string, args []string, all bool, none selection,
-	do func(context.Context, *manager.Manager, profiles.Instance) error,
+	do func(ctx context.Context, m *manager.Manager, name string) error,
 ) error {
 	if err := a.needRoot(verb, false); err != nil {
 		return err
 	}
-	list, err := a.selected(args, all, none)
+	names, err := a.selected(args, all, none)
 	if err != nil {
 		return err
 	}
@@ -45,8 +45,8 @@ func (a *app) each(ctx context.Context, verb string, args []string, all bool, no
 		return err
 	}
 	defer m.Close()
-	for _, inst := range list {
-		if err := do(ctx, m, inst); err != nil {
+	for _, name := range names {
+		if err := do(ctx, m, name); err != nil {
 			return err
 		}
 	}
@@ -61,8 +61,15 @@ func connect(ctx context.Context) (*manager.Manager, error) {
 	return m, nil
 }
 
-func (a *app) start(ctx context.Context, m *manager.Manager, inst profiles.Instance) error {
-	return a.locked(ctx, inst.Name, "start", func() error {
+func (a *app) start(ctx context.Context, m *manager.Manager, name string) error {
+	if _, err := a.loadInstance(name); err != nil {
+		return err // before a lock is made for a name that means nothing
+	}
+	return a.locked(ctx, name, "start", func() error {
+		inst, err := a.loadInstance(name)
+		if err != nil {
+			return err
+		}
 		unit, err := a.prepare(ctx, inst)
 		if err != nil {
 			return err
@@ -81,9 +88,9 @@ func (a *app) start(ctx context.Context, m *manager.Manager, inst profiles.Insta
 		}
 		began := time.Now()
 		if err := m.Start(ctx, unit, a.waiting(unit, "start")); err != nil {
-			return a.explain(ctx, m, inst, unit, err)
+			return a.explain(ctx, m, name, unit, err)
 		}
-		a.print("started %s in %.1f s, and enabled it at boot", inst.Name, time.Since(began).Seconds())
+		a.print("started %s in %.1f s, and enabled it at boot", name, time.Since(began).Seconds())
 		return nil
 	})
 }
@@ -134,11 +141,11 @@ func (a *app) waiting(unit, verb string) manager.Option {
 }
 
 // explain adds what the node's own end says to a failed job.
-func (a *app) explain(ctx context.Context, m *manager.Manager, inst profiles.Instance, unit string, err error) error {
+func (a *app) explain(ctx context.Context, m *manager.Manager, name, unit string, err error) error {
 	if s, serr := m.State(ctx, unit); serr == nil {
 		if words := exitWords(s); words != "" {
 			err = fmt.Errorf("%w: the node %s", err, words)
 		}
 	}
-	return withHint(err, "aztec-spartan logs %s -n 50", inst.Name)
+	return withHint(err, "aztec-spartan logs %s -n 50", name)
 }

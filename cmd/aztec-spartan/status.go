@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,7 +14,6 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
-	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
 	"github.com/aztec-spartan/aztec-spartan/units/probe"
@@ -43,7 +43,7 @@ type status struct {
 	PreviousVersion string        `json:"previous_version"`
 	RestartNeeded   bool          `json:"restart_needed"`
 	LastRoll        *roll.Outcome `json:"last_roll"`
-	Rolling         bool          `json:"rolling"`
+	Roll            string        `json:"roll"` // running, interrupted, or empty
 	Skipped         []roll.Skip   `json:"skipped"`
 	Node            *probe.Report `json:"node,omitempty"` // what its RPC says
 }
@@ -69,15 +69,12 @@ installed.`,
 			if err := a.needRoot("status", false); err != nil {
 				return err
 			}
-			list := []profiles.Instance{}
 			names, err := a.instanceNames()
+			if err == nil && len(args) > 0 {
+				names, err = a.selected(args, false, everyInstance)
+			}
 			if err != nil {
 				return err
-			}
-			if len(args) > 0 || len(names) > 0 {
-				if list, err = a.selected(args, false, everyInstance); err != nil {
-					return err
-				}
 			}
 			var m *manager.Manager
 			if a.live() {
@@ -87,10 +84,13 @@ installed.`,
 				defer m.Close()
 			}
 			all := []status{}
-			for _, inst := range list {
-				s, err := a.status(ctx, m, inst)
-				if err != nil {
+			for _, name := range names {
+				s, err := a.status(ctx, m, name)
+				switch {
+				case errors.Is(err, fs.ErrNotExist):
 					return err
+				case err != nil: // one that cannot be read must not hide the others
+					s.Health, s.Reason = healthUnknown, redactKeys(err.Error())
 				}
 				all = append(all, s)
 			}
@@ -106,15 +106,20 @@ installed.`,
 	}
 }
 
-func (a *app) status(ctx context.Context, m *manager.Manager, inst profiles.Instance) (status, error) {
+// status returns what could be learned, with an error too.
+func (a *app) status(ctx context.Context, m *manager.Manager, name string) (status, error) {
+	inst, err := a.loadInstance(name)
+	if err != nil {
+		return status{Name: name, Skipped: []roll.Skip{}}, err
+	}
 	state, meta, err := a.generations(inst)
 	if err != nil {
-		return status{}, err
+		return status{Name: name, Skipped: []roll.Skip{}}, err
 	}
 	s := status{
-		Name: inst.Name, Role: inst.Role, Network: inst.Network, Unit: state.Unit,
+		Name: name, Role: inst.Role, Network: inst.Network, Unit: state.Unit,
 		Version: meta.Version, Digest: meta.Digest, Reference: meta.Reference, Generation: meta.Generation,
-		LastRoll: state.LastRoll, Rolling: state.Intent != nil, Skipped: state.Skipped,
+		LastRoll: state.LastRoll, Skipped: append([]roll.Skip{}, state.Skipped...),
 		Health: healthUnknown, Reason: "not asked: --root never talks to systemd",
 	}
 	if g, ok := state.Generation(state.Previous); ok {
@@ -126,6 +131,11 @@ func (a *app) status(ctx context.Context, m *manager.Manager, inst profiles.Inst
 	}
 	if m == nil {
 		return s, nil
+	}
+	if state.Intent != nil {
+		if s.Roll, err = rollState(ctx, m, name, *state.Intent); err != nil {
+			return s, err
+		}
 	}
 	u, err := m.State(ctx, state.Unit)
 	if err != nil {
@@ -145,6 +155,25 @@ func (a *app) status(ctx context.Context, m *manager.Manager, inst profiles.Inst
 	}
 	s.judge(ctx, u, meta)
 	return s, nil
+}
+
+// States of a roll that has no outcome yet.
+const (
+	rollRunning     = "running"
+	rollInterrupted = "interrupted"
+)
+
+func rollState(ctx context.Context, m *manager.Manager, name string, in roll.Intent) (string, error) {
+	u, err := m.State(ctx, rollUnit(name))
+	switch {
+	case err != nil:
+		return "", err
+	case u.ActiveState != "inactive" && u.ActiveState != "failed":
+		return rollRunning, nil
+	case in.Begun:
+		return rollInterrupted, nil
+	}
+	return "", nil // recorded, never begun: it will not happen
 }
 
 // judge decides on the health of a unit from what systemd and the node say.
@@ -191,6 +220,7 @@ func (a *app) statusTable(all []status) error {
 		if s.LastRoll != nil {
 			last = s.LastRoll.Result
 		}
+		last = orDefault(s.Roll, last)
 		memory := "-"
 		if s.MemoryBytes > 0 {
 			memory = humanize.IBytes(s.MemoryBytes)
@@ -221,6 +251,12 @@ func (a *app) statusPage(s status) {
 	line("health", "%s: %s", s.Health, s.Reason)
 	if s.RestartNeeded {
 		line("restart", "needed: the unit was changed after the node started")
+	}
+	switch s.Roll {
+	case rollRunning:
+		line("roll", "one is under way; aztec-spartan logs -f %s follows it", s.Name)
+	case rollInterrupted:
+		line("roll", "the last one was interrupted; aztec-spartan rollback %s takes it back", s.Name)
 	}
 	line("memory", "%s", humanize.IBytes(s.MemoryBytes))
 	line("data", "%s in /var/lib/aztec/%s", humanize.IBytes(uint64(s.DiskBytes)), s.Name)

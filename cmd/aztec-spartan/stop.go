@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
 )
 
@@ -28,26 +27,28 @@ cancelled first. Plain systemctl stop keeps its meaning.`,
 	return cmd
 }
 
-// stop takes no lock: it must work while another run holds it.
-func (a *app) stop(ctx context.Context, m *manager.Manager, inst profiles.Instance) error {
-	unit, err := unitOf(inst)
+// stop takes no lock, and reads no settings: it must work while another run
+// holds the one, and when there is a mistake in the other. The instance is
+// disabled first, so that a power cut leaves it stopped.
+func (a *app) stop(ctx context.Context, m *manager.Manager, name string) error {
+	unit, err := a.installedUnit(name)
 	if err != nil {
 		return err
 	}
-	rolling := rollUnit(inst.Name)
+	rolling := rollUnit(name)
 	if s, err := m.State(ctx, rolling); err == nil && s.ActiveState != "inactive" && s.ActiveState != "failed" {
-		a.note("cancelling the roll of %s", inst.Name)
+		a.note("cancelling the roll of %s", name)
 		if err := m.Stop(ctx, rolling, a.waiting(rolling, "stop")); err != nil {
 			return err
 		}
+	}
+	if err := m.Disable(ctx, unit); err != nil {
+		return err
 	}
 	began := time.Now()
 	if err := m.Stop(ctx, unit, a.waiting(unit, "stop")); err != nil {
 		return err
 	}
-	if err := m.Disable(ctx, unit); err != nil {
-		return err
-	}
-	a.print("stopped %s in %.1f s, and disabled it at boot", inst.Name, time.Since(began).Seconds())
+	a.print("stopped %s in %.1f s, and disabled it at boot", name, time.Since(began).Seconds())
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/aztec-spartan/aztec-spartan/units"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
@@ -28,7 +29,7 @@ func (m rollManager) Running(ctx context.Context, unit string) (roll.Running, er
 	}
 	return roll.Running{
 		ActiveState: s.ActiveState, SubState: s.SubState, Invocation: s.InvocationID,
-		PID: s.MainPID, Restarts: s.NRestarts, Exit: exitWords(s),
+		PID: s.MainPID, Restarts: s.NRestarts, Exit: exitWords(s), Enabled: s.UnitFileState == "enabled",
 	}, nil
 }
 
@@ -36,6 +37,7 @@ func (m rollManager) Running(ctx context.Context, unit string) (roll.Running, er
 type offline struct{}
 
 func (offline) Start(context.Context, string) error       { return nil }
+func (offline) StartNoWait(context.Context, string) error { return nil }
 func (offline) Stop(context.Context, string) error        { return nil }
 func (offline) Reload(context.Context) error              { return nil }
 func (offline) ResetFailed(context.Context, string) error { return nil }
@@ -80,8 +82,11 @@ func ask(ctx context.Context, m units.Meta) roll.Answer {
 	t := probeTarget(m)
 	t.P2P = false
 	r := probe.Check(ctx, probe.Client(), t)
-	healthy := r.NodeVersion != "" && r.Health != probe.Unhealthy
-	return roll.Answer{Version: r.NodeVersion, Reason: r.Reason, Healthy: healthy}
+	return roll.Answer{
+		Version: r.NodeVersion, Reason: r.Reason,
+		Healthy: r.NodeVersion != "" && r.Health != probe.Unhealthy,
+		Wrong:   r.NodeVersion != "" && m.Version != "" && r.NodeVersion != strings.TrimPrefix(m.Version, "v"),
+	}
 }
 
 // offlineSystemd is the version that units are rendered for under --root,

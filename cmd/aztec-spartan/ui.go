@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
@@ -81,7 +83,7 @@ func (a *app) report(err error) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(a.err, "aztec-spartan: %v\n", err)
+	fmt.Fprintf(a.err, "aztec-spartan: %s\n", redactKeys(err.Error()))
 	hint := ""
 	if f, ok := errors.AsType[*failure](err); ok {
 		hint = f.hint
@@ -90,12 +92,19 @@ func (a *app) report(err error) int {
 		hint = hintFor(err)
 	}
 	if hint != "" {
-		fmt.Fprintf(a.err, "hint: %s\n", hint)
+		fmt.Fprintf(a.err, "hint: %s\n", redactKeys(hint))
 	}
 	return codeOf(err)
 }
 
-func (a *app) print(format string, args ...any) { fmt.Fprintf(a.out, format+"\n", args...) }
+// print is for results in words. With --json stdout is for JSON alone.
+func (a *app) print(format string, args ...any) {
+	out := a.out
+	if a.json {
+		out = a.err
+	}
+	fmt.Fprintf(out, format+"\n", args...)
+}
 
 // note is for what the user should know but did not ask for.
 func (a *app) note(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) }
@@ -105,4 +114,17 @@ func (a *app) printJSON(v any) error {
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
+}
+
+// privateKey is what could be one, digests apart: people mistype flags, and
+// the parser of flags repeats what it was given.
+var privateKey = regexp.MustCompile(`(sha256[:-])?(0x)?[0-9a-fA-F]{64}`)
+
+func redactKeys(text string) string {
+	return privateKey.ReplaceAllStringFunc(text, func(match string) string {
+		if strings.HasPrefix(match, "sha256") {
+			return match
+		}
+		return "(64 digits not shown)"
+	})
 }

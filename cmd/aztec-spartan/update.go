@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
-	"github.com/aztec-spartan/aztec-spartan/units/lock"
+	"github.com/aztec-spartan/aztec-spartan/units"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
@@ -38,7 +40,7 @@ The roll runs in aztec-roll@NAME.service: a lost terminal changes nothing.`,
   aztec-spartan update val1 --to 4.1.2`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.rollEach(cmd.Context(), "update", args, f, a.update)
+			return a.rollEach(cmd.Context(), "update", args, f, a.prepareUpdate)
 		},
 	}
 	fs := cmd.Flags()
@@ -55,28 +57,36 @@ func (f *updateFlags) register(cmd *cobra.Command) {
 	fs.DurationVar(&f.settle, "settle", 0, "how long it must then stay up (default: config.toml, 5s)")
 }
 
+// rolled is one roll as update --json and rollback --json print it.
+type rolled struct {
+	Name string `json:"name"`
+	roll.Outcome
+}
+
 // rollEach rolls the selected instances one at a time; the first that fails
-// stops the rest.
+// stops the rest. prepare records a roll under the instance's lock, and
+// reports whether there is one.
 func (a *app) rollEach(ctx context.Context, verb string, args []string, f updateFlags,
-	do func(context.Context, profiles.Instance, updateFlags) error,
-) error {
+	prepare func(ctx context.Context, name string, f updateFlags) (bool, error),
+) (err error) {
 	if err := a.needRoot(verb, false); err != nil {
 		return err
 	}
 	if f.gateTimeout < 0 || f.settle < 0 {
 		return usage(errors.New("--gate-timeout and --settle must not be negative"))
 	}
-	list, err := a.selected(args, f.all, onlyInstance)
+	names, err := a.selected(args, f.all, onlyInstance)
 	if err != nil {
 		return err
 	}
-	for _, inst := range list {
-		interrupted, err := a.interrupted(inst)
-		if err == nil && interrupted {
-			a.note("the last roll of %s was interrupted", inst.Name)
-			err = a.carryOut(ctx, inst.Name) // an engine that finds a roll begun takes it back
-		} else if err == nil {
-			err = do(ctx, inst, f)
+	done := []rolled{}
+	if a.json {
+		defer func() { err = errors.Join(err, a.printJSON(done)) }()
+	}
+	for _, name := range names {
+		out, err := a.rollOne(ctx, verb, name, f, prepare)
+		if out != nil {
+			done = append(done, rolled{name, *out})
 		}
 		if err != nil {
 			return err
@@ -85,18 +95,48 @@ func (a *app) rollEach(ctx context.Context, verb string, args []string, f update
 	return nil
 }
 
-// interrupted reports whether a roll was begun, has no outcome, and nobody
-// works on it: after a power cut.
-func (a *app) interrupted(inst profiles.Instance) (bool, error) {
-	s, err := a.files().Load(inst.Name)
-	if err != nil || s.Intent == nil || !s.Intent.Begun {
-		return false, err
+// rollOne returns no outcome if there was nothing to do.
+func (a *app) rollOne(ctx context.Context, verb, name string, f updateFlags,
+	prepare func(ctx context.Context, name string, f updateFlags) (bool, error),
+) (*roll.Outcome, error) {
+	if _, err := a.loadInstance(name); err != nil {
+		return nil, err // before a lock is made for a name that means nothing
 	}
-	l, err := lock.Acquire(context.Background(), a.path(lockDir), inst.Name, "a look", 0)
+	ready := false
+	err := a.locked(ctx, name, verb, func() error {
+		s, err := a.files().Load(name)
+		switch {
+		case err != nil:
+			return err
+		case s.Intent != nil && s.Intent.Begun && f.check:
+			a.print("%s: its last roll was interrupted; update or rollback takes it back first", name)
+			return nil
+		case s.Intent != nil && s.Intent.Begun:
+			// After a power cut: the lock is free, so nobody works on it. An
+			// engine that finds a roll begun takes it back.
+			a.note("the last roll of %s was interrupted; it is taken back instead", name)
+			ready = true
+			return nil
+		}
+		ready, err = prepare(ctx, name, f)
+		return err
+	})
+	if err != nil || !ready {
+		return nil, err
+	}
+	out, err := a.carryOut(ctx, name)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	return true, l.Release()
+	if err := outcomeError(name, out); err != nil {
+		return &out, err
+	}
+	took := ""
+	if out.DowntimeSeconds > 0 {
+		took = fmt.Sprintf(", down for %.1f s", out.DowntimeSeconds)
+	}
+	a.print("%s: %s -> %s%s", name, out.From, out.To, took)
+	return &out, nil
 }
 
 func (a *app) gate(f updateFlags) (roll.Gate, error) {
@@ -111,21 +151,13 @@ func (a *app) gate(f updateFlags) (roll.Gate, error) {
 	return g, err
 }
 
-func (a *app) update(ctx context.Context, inst profiles.Instance, f updateFlags) error {
-	ready := false
-	err := a.locked(ctx, inst.Name, "update", func() (err error) {
-		ready, err = a.prepareUpdate(ctx, inst, f)
-		return err
-	})
-	if err != nil || !ready {
-		return err
-	}
-	return a.carryOut(ctx, inst.Name)
-}
-
 // prepareUpdate does all that can be done while the old version runs, and
 // records the roll. It reports whether there is one.
-func (a *app) prepareUpdate(ctx context.Context, inst profiles.Instance, f updateFlags) (bool, error) {
+func (a *app) prepareUpdate(ctx context.Context, name string, f updateFlags) (bool, error) {
+	inst, err := a.loadInstance(name)
+	if err != nil {
+		return false, err
+	}
 	state, meta, err := a.generations(inst)
 	if err != nil {
 		return false, err
@@ -133,7 +165,13 @@ func (a *app) prepareUpdate(ctx context.Context, inst profiles.Instance, f updat
 	if meta.Image == "" {
 		return false, withHint(fmt.Errorf("updating %s: %w", inst.Name, roll.ErrNotInstalled), "aztec-spartan start %s", inst.Name)
 	}
-	ref, err := a.target(ctx, meta.Reference, meta.Version, state, f.to)
+	if edited, err := a.edited(inst, meta.Generation); err != nil || edited {
+		if err == nil {
+			err = withHint(fmt.Errorf("updating %s: its instance.toml has changes that are not applied", name), "aztec-spartan config %s shows and applies them", name)
+		}
+		return false, err
+	}
+	ref, err := a.target(ctx, meta, state, f.to)
 	if err != nil {
 		return false, err
 	}
@@ -196,21 +234,33 @@ func (a *app) record(name string, state roll.State, kind string, from, to int, f
 }
 
 // target is the reference to roll to: the one asked for, or the newest stable
-// version of the same major in the repository of the current one.
-func (a *app) target(ctx context.Context, current, version string, state roll.State, to string) (string, error) {
-	if to != "" {
+// version of the same major, none that was skipped, in the repository of the
+// current one.
+func (a *app) target(ctx context.Context, current units.Meta, state roll.State, to string) (string, error) {
+	repository := repositoryOf(current.Reference)
+	switch {
+	case strings.ContainsAny(to, "/:@"):
+		return to, nil
+	case to != "":
 		if _, err := profiles.ParseVersion(to); err == nil {
-			return repositoryOf(current) + ":" + to, nil
+			to = strings.TrimPrefix(to, "v")
 		}
-		return a.reference(to)
+		return repository + ":" + to, nil
 	}
-	offered, err := a.offered(ctx, repositoryOf(current))
+	offered, err := a.offered(ctx, repository)
 	if err != nil {
 		return "", err
 	}
-	newest, err := profiles.Newest(version, offered)
-	if err != nil || newest == "" {
-		return current, err
+	for _, skip := range state.Skipped {
+		skipped := func(tag string) bool { return tag == skip.Version }
+		if slices.ContainsFunc(offered, skipped) {
+			a.note("%s is skipped: %s; --to %s tries it again", skip.Version, skip.Reason, skip.Version)
+			offered = slices.DeleteFunc(offered, skipped)
+		}
 	}
-	return repositoryOf(current) + ":" + newest, nil
+	newest, err := profiles.Newest(current.Version, offered)
+	if err != nil || newest == "" {
+		return current.Reference, err
+	}
+	return repository + ":" + newest, nil
 }

@@ -40,7 +40,8 @@ func Acquire(ctx context.Context, dir, name, holder string, wait time.Duration) 
 		return nil, fmt.Errorf("locking %s: %w", name, err)
 	}
 	path := filepath.Join(dir, name+".lock")
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	// Whoever can open a file can lock it, for reading too: nobody else may.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("locking %s: %w", name, err)
 	}
