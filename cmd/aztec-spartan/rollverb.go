@@ -41,6 +41,10 @@ func (a *app) rollCommand() *cobra.Command {
 			}
 			defer m.Close()
 			out, err := a.runEngine(ctx, name, rollManager{m}, func(line string) { a.print("%s", line) })
+			if errors.Is(err, roll.ErrNothingToDo) {
+				a.print("%v", err)
+				return nil
+			}
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/profiles/keystore"
+	"github.com/aztec-spartan/aztec-spartan/units/roll"
+)
+
+const someKey = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
+
+func TestRedactKeys(t *testing.T) {
+	for text, want := range map[string]string{
+		"bad port 0x" + someKey:                      "bad port (64 digits not shown)",
+		"k=" + someKey + ": no":                      "k=(64 digits not shown): no",
+		"pulling a@sha256:" + someKey:                "pulling a@sha256:" + someKey,
+		"image sha256-" + someKey:                    "image sha256-" + someKey,
+		"0x70997970C51812dc3A010C7d01b50e0d17dc79C8": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+	} {
+		if got := redactKeys(text); got != want {
+			t.Errorf("redactKeys(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestRepositoryOf(t *testing.T) {
+	for ref, want := range map[string]string{
+		"docker.io/aztecprotocol/aztec:4.1.2":    "docker.io/aztecprotocol/aztec",
+		"127.0.0.1:5000/a/b:1@sha256:" + someKey: "127.0.0.1:5000/a/b",
+		"127.0.0.1:5000/a/b":                     "127.0.0.1:5000/a/b",
+		"127.0.0.1:5000/a/b@sha256:" + someKey:   "127.0.0.1:5000/a/b",
+	} {
+		if got := repositoryOf(ref); got != want {
+			t.Errorf("repositoryOf(%q) = %q, want %q", ref, got, want)
+		}
+	}
+}
+
+func TestLongForm(t *testing.T) {
+	got := longForm(strings.Fields("config -ip 192.0.2.1 -p2p=40401 -p 8081 -pk x -- -ip"))
+	want := strings.Fields("config --ip 192.0.2.1 --p2p-port=40401 -p 8081 --p2p-id-private-key x -- -ip")
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestPrevious(t *testing.T) {
+	s := roll.State{Previous: 2, Generations: []roll.Generation{
+		{Number: 1, Version: "4.1.1"}, {Number: 2, Version: "4.1.2"}, {Number: 3, Version: "4.1.2"}, {Number: 4, Version: "4.1.3"},
+	}}
+	for version, want := range map[string]int{"": 2, "4.1.1": 1, "4.1.2": 3} {
+		if g, err := previous(s, 4, version); err != nil || g.Number != want {
+			t.Errorf("previous(%q) = %d, %v, want %d", version, g.Number, err, want)
+		}
+	}
+	for _, version := range []string{"4.1.3", "9.9.9"} {
+		if g, err := previous(s, 4, version); err == nil {
+			t.Errorf("previous(%q) = %d, want an error", version, g.Number)
+		}
+	}
+}
+
+// What is shown of settings has no key of a provider in it.
+func TestShown(t *testing.T) {
+	inst := profiles.New("val1")
+	inst.L1.RPC = []string{"https://user:pw@eth.example/v3/SECRET"}
+	inst.Env = map[string]string{"ETHEREUM_DEBUG_HOSTS": "https://a.example/SECRET,https://b.example/?k=SECRET"}
+	text := string(shown(inst))
+	if strings.Contains(text, "SECRET") || strings.Contains(text, "pw") || !strings.Contains(text, "eth.example") {
+		t.Errorf("shown:\n%s", text)
+	}
+}
+
+// A keystore that config did not make is never replaced.
+func TestOwnKeystoreIsKept(t *testing.T) {
+	key, err := keystore.ParseKey(someKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := profiles.New("val1")
+	changed := old
+	changed.Coinbase = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+	var s secrets
+	if _, _, err := s.setKey(key, nil, old); err != nil || !s.rekey {
+		t.Fatalf("a first key: %v", err)
+	}
+	if err := s.setRecipients(&old, changed); err != nil || !strings.Contains(string(s.keystore), changed.Coinbase) {
+		t.Errorf("a new coinbase: %v", err)
+	}
+	own := secrets{keystore: []byte(strings.Replace(string(s.keystore), `"schemaVersion"`, ` "schemaVersion"`, 1))}
+	if _, _, err := own.setKey(key, &changed, changed); err == nil || own.rekey {
+		t.Error("the operator's keystore was replaced")
+	}
+	if err := own.setRecipients(&changed, old); err == nil || own.rekey {
+		t.Error("the operator's keystore was rewritten")
+	}
+}
