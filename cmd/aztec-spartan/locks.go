@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units/lock"
 )
 
@@ -32,4 +33,19 @@ func (a *app) locked(ctx context.Context, name, verb string, do func() error) er
 	}
 	defer l.Release()
 	return do()
+}
+
+// lockedInstance runs do with the settings of an instance while this run holds
+// its lock.
+func (a *app) lockedInstance(ctx context.Context, name, verb string, do func(profiles.Instance) error) error {
+	if _, err := a.loadInstance(name); err != nil {
+		return err // before a lock is made for a name that means nothing
+	}
+	return a.locked(ctx, name, verb, func() error {
+		inst, err := a.loadInstance(name)
+		if err != nil {
+			return err
+		}
+		return do(inst)
+	})
 }

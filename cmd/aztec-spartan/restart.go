@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
 )
 
@@ -25,14 +26,7 @@ func (a *app) restartCommand() *cobra.Command {
 }
 
 func (a *app) restart(ctx context.Context, m *manager.Manager, name string) error {
-	if _, err := a.loadInstance(name); err != nil {
-		return err // before a lock is made for a name that means nothing
-	}
-	return a.locked(ctx, name, "restart", func() error {
-		inst, err := a.loadInstance(name)
-		if err != nil {
-			return err
-		}
+	return a.lockedInstance(ctx, name, "restart", func(inst profiles.Instance) error {
 		unit, err := a.prepare(ctx, inst)
 		if err != nil {
 			return err

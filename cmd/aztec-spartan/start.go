@@ -62,14 +62,7 @@ func connect(ctx context.Context) (*manager.Manager, error) {
 }
 
 func (a *app) start(ctx context.Context, m *manager.Manager, name string) error {
-	if _, err := a.loadInstance(name); err != nil {
-		return err // before a lock is made for a name that means nothing
-	}
-	return a.locked(ctx, name, "start", func() error {
-		inst, err := a.loadInstance(name)
-		if err != nil {
-			return err
-		}
+	return a.lockedInstance(ctx, name, "start", func(inst profiles.Instance) error {
 		unit, err := a.prepare(ctx, inst)
 		if err != nil {
 			return err
