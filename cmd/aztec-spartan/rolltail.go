@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/units/journal"
@@ -26,6 +27,9 @@ func (a *app) followRoll(ctx context.Context, unit string) (*rollTail, error) {
 		return nil, err
 	}
 	q = journal.Query{Units: []string{unit}, Follow: true, Cursor: cursor}
+	if cursor == "" { // the first roll: all there will be is new, however late the tail begins
+		q.Since = fmt.Sprintf("@%d", time.Now().Unix())
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	t := &rollTail{lines: make(chan string, 1), done: make(chan struct{}), stop: cancel}
 	go func() {
