@@ -25,10 +25,12 @@ func shell(t *testing.T, script string) {
 }
 
 // speak has a unit write lines, and waits until they are in the journal.
+// It lives until journald has read its lines: of a process that is gone,
+// journald learns neither unit nor invocation.
 func speak(t *testing.T, unit, script string) {
 	t.Helper()
 	shell(t, fmt.Sprintf("systemd-run -q --wait --unit=%s -p SyslogIdentifier=%s bash -c %q; journalctl --sync",
-		unit, strings.TrimSuffix(unit, ".service"), script))
+		unit, strings.TrimSuffix(unit, ".service"), script+"; journalctl --sync"))
 }
 
 func messages(t *testing.T, q Query) string {
