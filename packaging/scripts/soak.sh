@@ -1,8 +1,9 @@
 #!/bin/sh
-# What is too long for CI: the real node for half an hour, and every fuzz target
+# What is too long for CI: the real node for half an hour, the reset button in the
+# middle of updates, and every fuzz target
 # for an hour (FUZZTIME=1h). Results with their date go to packaging/soak.md.
 set -eu
-go test -tags soak -run Soak -count=1 -timeout 2h -v ./cmd/aztec-spartan
+go test -tags soak -run Soak -count=1 -timeout 3h -v ./cmd/aztec-spartan
 time=${FUZZTIME:-1h}
 for pkg in $(go list ./...); do
 	for target in $(go test -list '^Fuzz' "$pkg" | grep '^Fuzz' || true); do

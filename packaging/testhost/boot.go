@@ -262,9 +262,16 @@ func (h *Host) Leader() int { return h.notify.leader() }
 // Reboot restarts the host in the orderly way and waits until it is up again.
 // What is on disk survives; the network, with what Listen made, does not. Only
 // one call at a time.
-func (h *Host) Reboot(ctx context.Context) error {
+func (h *Host) Reboot(ctx context.Context) error { return h.reboot(ctx) }
+
+// Reset restarts the host as the button does: nothing is stopped and nothing
+// synced. It is less than a power cut, since what was written without fsync
+// is in the outer kernel's cache and survives.
+func (h *Host) Reset(ctx context.Context) error { return h.reboot(ctx, "--force", "--force") }
+
+func (h *Host) reboot(ctx context.Context, how ...string) error {
 	boot := h.notify.boots() + 1
-	r, err := h.Run(ctx, "systemctl", "reboot")
+	r, err := h.Run(ctx, append([]string{"systemctl", "reboot"}, how...)...)
 	// The command may be killed by what it asked for.
 	if err == nil && r.Code != 0 && r.Code < 128 {
 		err = errors.New(strings.TrimSpace(r.Stderr))
