@@ -37,7 +37,7 @@ func (d *demo) config(set *realimage.Set) error {
 	return err
 }
 
-func (d *demo) start(*realimage.Set) error {
+func (d *demo) start(set *realimage.Set) error {
 	d.scene("It starts")
 	if _, err := d.run("aztec-spartan start val1"); err != nil {
 		return err
@@ -45,8 +45,16 @@ func (d *demo) start(*realimage.Set) error {
 	if _, err := d.run("aztec-spartan logs val1 -n 8"); err != nil {
 		return err
 	}
-	_, err := d.run("curl -s -o /dev/null -w '/status %{http_code}\\n' http://127.0.0.1:8080/status")
-	return err
+	out, err := d.run("systemctl is-active " + unit)
+	if err != nil {
+		return err
+	}
+	d.fact("the unit: %s", out)
+	if out, err = d.run("curl -sf -o /dev/null -w '/status %{http_code}\\n' http://127.0.0.1:8080/status"); err != nil {
+		return err
+	}
+	d.fact("%s", out)
+	return d.asks(set.Tags[0])
 }
 
 func (d *demo) publish(set *realimage.Set) error {
@@ -126,6 +134,16 @@ func (d *demo) roll(command, version string) error {
 	if _, err := d.run(command); err != nil {
 		return err
 	}
+	if err := d.asks(version); err != nil {
+		return err
+	}
+	down, err := d.Must(d.ctx, "aztec-spartan status val1 --json | jq -r '.[0].last_roll | \"\\(.kind) \\(.from) -> \\(.to): \\(.result), down for \\(.downtime_seconds * 10 | round / 10) s\"'")
+	d.fact("%s", strings.TrimSpace(down))
+	return err
+}
+
+// asks has the node itself say which version it is.
+func (d *demo) asks(version string) error {
 	answer, err := d.RPC(d.ctx, 8080, "node_getNodeVersion")
 	if err != nil {
 		return err
@@ -134,9 +152,8 @@ func (d *demo) roll(command, version string) error {
 	if !strings.Contains(answer, `"`+version+`"`) {
 		return fmt.Errorf("the node does not say that it is %s", version)
 	}
-	down, err := d.Must(d.ctx, "aztec-spartan status val1 --json | jq -r '.[0].last_roll | \"\\(.kind) \\(.from) -> \\(.to): \\(.result), down for \\(.downtime_seconds * 10 | round / 10) s\"'")
-	d.fact("%s", strings.TrimSpace(down))
-	return err
+	d.fact("the node over RPC: %s", version)
+	return nil
 }
 
 func (d *demo) stop(*realimage.Set) error {
