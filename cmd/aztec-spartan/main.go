@@ -13,5 +13,8 @@ func main() {
 	syscall.Umask(0o022)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	profiled := profile()
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	profiled()
+	os.Exit(code)
 }
