@@ -31,6 +31,8 @@ type Set struct {
 	// The contracts of L1State that an operator or a test has to know.
 	RegistryAddress string `json:"registry_address"`
 	RollupAddress   string `json:"rollup_address"`
+	// Rebuilt is the layout that BuildRebuilt makes; empty without it.
+	Rebuilt string `json:"rebuilt,omitempty"`
 }
 
 // Build returns the image, and makes it if the cache does not have it: about

@@ -19,8 +19,9 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// Epoch is the time of every entry and image. It lies in the past of any test,
-// so that nothing written later compares as older.
+// Epoch is the time of every image, and of every entry unless Tree.At says
+// otherwise. It lies in the past of any test, so that nothing written later
+// compares as older.
 var Epoch = time.Unix(1774386872, 0).UTC()
 
 // Layer is a blob on disk with what a manifest says about it. It is a v1.Layer
@@ -70,19 +71,23 @@ func (t *Tree) Write(ctx context.Context, blobs string) (Layer, error) {
 
 func (t *Tree) tar(ctx context.Context, w io.Writer) error {
 	tw := tar.NewWriter(w)
+	mtime := t.mtime
+	if mtime.IsZero() {
+		mtime = Epoch
+	}
 	for _, name := range t.names() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := t.entries[name].write(tw, name); err != nil {
+		if err := t.entries[name].write(tw, name, mtime); err != nil {
 			return fmt.Errorf("adding %s: %w", name, err)
 		}
 	}
 	return tw.Close()
 }
 
-func (e entry) write(tw *tar.Writer, name string) error {
-	h := &tar.Header{Name: name, Mode: int64(e.mode.Perm()) | setBits(e.mode), ModTime: Epoch, Format: tar.FormatPAX}
+func (e entry) write(tw *tar.Writer, name string, mtime time.Time) error {
+	h := &tar.Header{Name: name, Mode: int64(e.mode.Perm()) | setBits(e.mode), ModTime: mtime, Format: tar.FormatPAX}
 	switch {
 	case e.hard != "":
 		h.Typeflag, h.Linkname = tar.TypeLink, e.hard

@@ -17,6 +17,7 @@ import (
 	"sort"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Whiteout names of a layer, OCI image spec "layer.md", section "Whiteouts".
@@ -39,6 +40,8 @@ type entry struct {
 // relative to the root of the image. The zero value is an empty layer.
 type Tree struct {
 	entries map[string]entry
+	// mtime of every entry; zero stands for Epoch.
+	mtime time.Time
 }
 
 // Len returns how many entries there are, directories included.
@@ -101,10 +104,18 @@ func (t *Tree) Opaque(dir string) { t.File(path.Join(dir, opaqueMarker), 0o644, 
 
 // Clone returns a layer with the same entries.
 func (t *Tree) Clone() *Tree {
-	c := &Tree{entries: make(map[string]entry, len(t.entries))}
+	c := &Tree{entries: make(map[string]entry, len(t.entries)), mtime: t.mtime}
 	for name, e := range t.entries {
 		c.entries[name] = e
 	}
+	return c
+}
+
+// At returns a layer with the same entries, each modified at mtime: what comes
+// out of building the layer once more. Whole seconds are kept.
+func (t *Tree) At(mtime time.Time) *Tree {
+	c := t.Clone()
+	c.mtime = mtime.Truncate(time.Second)
 	return c
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -83,6 +84,36 @@ func TestWrite(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, rows(t, write(t, sample()))); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)
+	}
+}
+
+func TestAt(t *testing.T) {
+	at := Epoch.Add(time.Hour)
+	rebuilt := sample().At(at)
+	layer := write(t, rebuilt)
+	r, err := layer.Uncompressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	entries, tr := 0, tar.NewReader(r)
+	for ; ; entries++ {
+		h, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !h.ModTime.Equal(at) {
+			t.Errorf("%s has the time %v, want %v", h.Name, h.ModTime, at)
+		}
+	}
+	if entries != rebuilt.Len() {
+		t.Errorf("%d entries, want %d", entries, rebuilt.Len())
+	}
+	if write(t, rebuilt.Clone()).digest != layer.digest {
+		t.Error("a clone has another time")
 	}
 }
 
