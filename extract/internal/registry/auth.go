@@ -68,7 +68,7 @@ func (s *source) connect(ctx context.Context) (*url.URL, token, error) {
 func (s *source) lock(ctx context.Context) error {
 	select {
 	case s.turn <- struct{}{}:
-		return ctx.Err()
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}

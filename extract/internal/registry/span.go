@@ -145,12 +145,8 @@ func (b *Blob) fill(s *span, from *source) error {
 	if s.have < s.end {
 		return cut(a.host(), io.ErrUnexpectedEOF) // less than was asked for, as RFC 9110, 15.3.7 allows
 	}
-	if a.ContentLength < 0 {
-		n, _ := io.ReadFull(a.Body, make([]byte, 1))
-		switch {
-		case n > 0 && s.end < b.size:
-			return &failure{host: a.host(), again: true, status: http.StatusOK, err: fmt.Errorf("%w: it sent more than the range it was asked for", ErrRegistry)}
-		case n > 0:
+	if s.end == b.size && a.ContentLength < 0 {
+		if n, _ := io.ReadFull(a.Body, make([]byte, 1)); n > 0 {
 			return b.tooLong(a)
 		}
 	}
@@ -296,7 +292,7 @@ func (b *Blob) filled(s *span, n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s.have += int64(n)
-	if n > 0 && b.waiting && b.spans[0] == s {
+	if n > 0 && b.waiting && !s.dropped && b.spans[0] == s {
 		b.cond.Broadcast()
 	}
 }
