@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/extract/internal/inroot"
-	"github.com/aztec-spartan/aztec-spartan/extract/internal/tree"
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/layer"
 )
 
 // schema is the version of image.json.
-const schema = 1
+const schema = 2
 
 // Image is one unpacked image of a store; its JSON form is image.json.
 type Image struct {
@@ -30,6 +30,7 @@ type Image struct {
 	Dropped         Dropped      `json:"dropped"`
 	DownloadedBytes int64        `json:"downloaded_bytes"` // of blobs
 	WrittenBytes    int64        `json:"written_bytes"`    // of file contents
+	SharedBytes     int64        `json:"shared_bytes"`     // of file contents that other images had
 	ReusedBytes     int64        `json:"reused_bytes"`     // of blobs that were not needed
 	Seconds         float64      `json:"seconds"`          // from the first request to publication
 	Pulled          time.Time    `json:"pulled"`
@@ -38,7 +39,7 @@ type Image struct {
 }
 
 // Dropped counts what was in the layers and is not in the rootfs, on purpose.
-type Dropped = tree.Dropped
+type Dropped = layer.Dropped
 
 // MountPoint is an empty file or directory that exists only so that something can be mounted on it.
 type MountPoint struct {

@@ -1,20 +1,16 @@
 package extract
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"sync"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
-
-	"github.com/aztec-spartan/aztec-spartan/extract/internal/tree"
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/inflate"
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/layer"
 )
 
 // Layer is what an image records of one of its layers.
@@ -25,21 +21,73 @@ type Layer struct {
 	MediaType string `json:"media_type"`
 }
 
-// applier takes the plain tar archive of a layer, oldest first.
-type applier interface {
-	Apply(ctx context.Context, layer io.Reader) error
+// blob hashes a blob while it is read. Errors other than io.EOF are kept, so that whoever decodes the bytes can be asked
+// afterwards whose fault a failure was.
+type blob struct {
+	body io.Reader
+	want descriptor
+	hash hash.Hash
+	read int64
+	err  error
+	on   func(n int64)
 }
 
-// unpack feeds one layer through to the applier: download, check, inflate, check. Nothing is kept in between.
-func unpack(ctx context.Context, b *blob, diffID string, into applier) error {
-	err := inflateTo(ctx, b, diffID, into)
-	// A decoder that stumbles over wrong bytes names its own symptom. The cause is the blob's, if the blob has one.
+func newBlob(body io.Reader, want descriptor, on func(int64)) *blob {
+	return &blob{body: body, want: want, hash: sha256.New(), on: on}
+}
+
+func (b *blob) Read(p []byte) (int, error) {
+	n, err := b.body.Read(p)
+	b.hash.Write(p[:n])
+	b.read += int64(n)
+	b.on(int64(n))
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.err = err
+	}
+	return n, err
+}
+
+// verify reads what is left and checks the whole.
+func (b *blob) verify() error {
+	if b.err == nil {
+		io.Copy(io.Discard, b) // the error is kept
+	}
+	if b.err != nil {
+		return b.err
+	}
+	if got := digestString(b.hash.Sum(nil)); got != b.want.Digest || b.read != b.want.Size {
+		return fmt.Errorf("%w: the registry sent %s (%d bytes) for %s (%d bytes)", ErrDigest, got, b.read, b.want.Digest, b.want.Size)
+	}
+	return nil
+}
+
+// unpack feeds a layer through to read, which gets the tar archive in it: check, inflate, check. Nothing is kept in between.
+func unpack(ctx context.Context, b *blob, diffID string, read func(archive io.Reader) error) error {
+	p, err := inflateAhead(ctx, b)
+	if err == nil {
+		err = read(p)
+		if err == nil {
+			// The diffID covers what follows the end of the archive too.
+			_, err = io.Copy(io.Discard, p)
+		}
+		got := p.close()
+		if err == nil && got != diffID {
+			err = fmt.Errorf("%w: it unpacks to %s, its configuration says %s", ErrDigest, got, diffID)
+		}
+	}
 	switch {
-	case err == nil:
-		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
 	case b.err != nil:
 		return b.err
-	case errors.Is(err, ErrInvalidImage):
+	case err == nil:
+		return b.verify()
+	}
+	if errors.Is(err, layer.ErrInvalid) || errors.Is(err, inflate.ErrCorrupt) || errors.Is(err, inflate.ErrWindow) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = fmt.Errorf("%w: %w", ErrInvalidImage, err)
+	}
+	// A decoder that stumbles over wrong bytes names its own symptom. The cause is the blob's, if the blob has one.
+	if errors.Is(err, ErrInvalidImage) || errors.Is(err, ErrDigest) {
 		if verr := b.verify(); verr != nil {
 			return verr
 		}
@@ -47,83 +95,82 @@ func unpack(ctx context.Context, b *blob, diffID string, into applier) error {
 	return err
 }
 
-func inflateTo(ctx context.Context, b *blob, diffID string, into applier) error {
-	plain, err := inflate(b)
-	if err != nil {
-		return fmt.Errorf("%w: inflating: %w", ErrInvalidImage, err)
-	}
-	defer plain.Close()
-	h := &hashReader{r: plain, hash: sha256.New()}
-	if err := into.Apply(ctx, h); err != nil {
-		if errors.Is(err, tree.ErrInvalid) || h.err != nil {
-			return fmt.Errorf("%w: %w", ErrInvalidImage, err)
-		}
-		return err
-	}
-	// The diffID covers what follows the end of the archive too.
-	if _, err := io.Copy(io.Discard, ctxReader{ctx, h}); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return fmt.Errorf("%w: inflating: %w", ErrInvalidImage, err)
-	}
-	if err := b.verify(); err != nil {
-		return err
-	}
-	if got := "sha256:" + hex.EncodeToString(h.hash.Sum(nil)); got != diffID {
-		return fmt.Errorf("%w: it unpacks to %s, its configuration says %s", ErrDigest, got, diffID)
-	}
-	return nil
+// plain is the tar archive in a layer. Two goroutines keep ahead of its reader: one inflates, one hashes.
+type plain struct {
+	cancel  context.CancelFunc
+	inflate *inflate.Reader
+	blocks  chan *inflate.Block
+	hashed  chan *inflate.Block
+	running sync.WaitGroup
+	hash    hash.Hash
+	err     error // why there are no more blocks; set before blocks is closed
+
+	block *inflate.Block
+	rest  []byte
 }
 
-// maxWindow is the largest zstd window accepted, in bytes: what `zstd --ultra -22` uses.
-const maxWindow = 128 << 20
-
-// inflate goes by the first bytes alone: media types are wrong in practice, and the diffID judges the result.
-func inflate(r io.Reader) (io.ReadCloser, error) {
-	buf := bufio.NewReaderSize(r, 256<<10)
-	magic, err := buf.Peek(4)
-	if err != nil && !errors.Is(err, io.EOF) {
+func inflateAhead(ctx context.Context, r io.Reader) (*plain, error) {
+	z, err := inflate.New(r)
+	if err != nil {
 		return nil, err
 	}
-	switch {
-	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}): // RFC 1952
-		return gzip.NewReader(buf)
-	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}), // RFC 8878: a frame,
-		len(magic) == 4 && magic[0]&0xf0 == 0x50 && bytes.Equal(magic[1:], []byte{0x2a, 0x4d, 0x18}): // or a skippable one
-		d, err := zstd.NewReader(buf, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
-		if err != nil {
-			return nil, err
+	ctx, cancel := context.WithCancel(ctx)
+	p := &plain{
+		cancel: cancel, inflate: z, hash: sha256.New(),
+		blocks: make(chan *inflate.Block, inflate.Blocks), hashed: make(chan *inflate.Block, inflate.Blocks),
+	}
+	p.running.Go(func() {
+		defer close(p.blocks)
+		defer close(p.hashed)
+		for {
+			b, err := z.Next(ctx)
+			if err != nil {
+				p.err = err
+				return
+			}
+			// There is room: no more blocks exist than fit.
+			b.Retain()
+			p.hashed <- b
+			p.blocks <- b
 		}
-		return d.IOReadCloser(), nil
+	})
+	p.running.Go(func() {
+		for b := range p.hashed {
+			p.hash.Write(b.Bytes())
+			b.Release()
+		}
+	})
+	return p, nil
+}
+
+func (p *plain) Read(to []byte) (int, error) {
+	for len(p.rest) == 0 {
+		if p.block != nil {
+			p.block.Release()
+			p.block = nil
+		}
+		b, ok := <-p.blocks
+		if !ok {
+			return 0, p.err
+		}
+		p.block, p.rest = b, b.Bytes()
 	}
-	return io.NopCloser(buf), nil
+	n := copy(to, p.rest)
+	p.rest = p.rest[n:]
+	return n, nil
 }
 
-// hashReader hashes what passes, and keeps the error that is not io.EOF.
-type hashReader struct {
-	r    io.Reader
-	hash hash.Hash
-	err  error
-}
-
-func (h *hashReader) Read(p []byte) (int, error) {
-	n, err := h.r.Read(p)
-	h.hash.Write(p[:n])
-	if err != nil && !errors.Is(err, io.EOF) {
-		h.err = err
+// close ends the goroutines and returns the digest of what was inflated: of all of it, if the reader has seen io.EOF.
+func (p *plain) close() string {
+	p.cancel()
+	if p.block != nil {
+		p.block.Release()
+		p.block = nil
 	}
-	return n, err
-}
-
-type ctxReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c ctxReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
+	for b := range p.blocks {
+		b.Release()
 	}
-	return c.r.Read(p)
+	p.running.Wait()
+	p.inflate.Close()
+	return digestString(p.hash.Sum(nil))
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 
 	"github.com/aztec-spartan/aztec-spartan/extract/internal/inroot"
-	"github.com/aztec-spartan/aztec-spartan/extract/internal/tree"
 )
 
 // PullOptions are the choices of a pull. The zero value is this machine's platform, the Docker credentials of the caller, and silence.
@@ -22,13 +21,31 @@ type PullOptions struct {
 	// use it anyway.
 	Insecure bool
 	Keychain authn.Keychain // default: authn.DefaultKeychain, which reads ~/.docker/config.json
+	// CredentialsFile is asked before Keychain: "auths" as in Docker's config.json. It must be this user's alone.
+	CredentialsFile string
+	// Mirrors are tried in this order before a registry: "HOST[:PORT][/PREFIX]", with http:// before it for plain HTTP.
+	Mirrors []string
+	// CAFile holds certificates (PEM) to trust beside the system's.
+	CAFile string
 	// Transport makes the requests; default: remote.DefaultTransport, which honours HTTP_PROXY and the like.
 	Transport http.RoundTripper
+	// Report is told in one line about what did not go as it should and was dealt with, such as retries. Default: silence.
+	Report func(event string)
+	// Wait waits between attempts, or returns the context's error. Default: it does that.
+	Wait func(ctx context.Context, d time.Duration) error
+
+	UnpackOptions
+}
+
+// UnpackOptions are the choices of everything that unpacks.
+type UnpackOptions struct {
 	// MountPoints are added where the image has nothing. Times of their directories do not change.
 	MountPoints []MountPoint
 	// Version names the version of an image, given its files and the tag it was pulled by ("" if by digest alone). It is called
 	// when everything is verified and nothing published; the files are as hostile as the image is.
-	Version  func(rootfs fs.FS, config Config, tag string) string
+	Version func(rootfs fs.FS, config Config, tag string) string
+	// Reserve is how many bytes of the store's file system must stay free.
+	Reserve  int64
 	Progress Progress // default: silence
 }
 
@@ -37,8 +54,10 @@ type PullStats struct {
 	Present         bool
 	DownloadedBytes int64 // of blobs
 	WrittenBytes    int64 // of file contents
+	SharedBytes     int64 // of file contents that other versions have
 	ReusedBytes     int64 // of blobs that were not needed
 	Seconds         float64
+	Moved           *Sighting // what the tag was the last time, if it has moved since
 }
 
 // Pull makes sure that the image ref names is in the store, complete and verified, and returns it. What is there costs one
@@ -46,7 +65,8 @@ type PullStats struct {
 // one that it was first pulled by.
 //
 // The error is one sentence with the reference and the cause, and wraps one of the errors of this package, the context's, or
-// that of the operating system, such as syscall.ENOSPC. It leaves nothing behind.
+// that of the operating system. No image is left behind by it; layers that were finished when the registry failed are kept for
+// the next pull of the same image, and swept away by that of another.
 func (s *Store) Pull(ctx context.Context, ref string, o PullOptions) (*Image, PullStats, error) {
 	start := time.Now()
 	im, stats, err := s.pull(ctx, ref, o, start)
@@ -69,14 +89,31 @@ func (s *Store) pull(ctx context.Context, ref string, o PullOptions, start time.
 	if im, err := s.present(r, want); err != nil || im != nil {
 		return im, reused(im), err
 	}
-	complete := func(digest string) bool {
-		_, err := s.load(idOf(digest))
-		return !errors.Is(err, ErrNotFound)
-	}
-	found, err := find(ctx, r, want, o, complete)
+	repo, err := connect(r.repo, o)
 	if err != nil {
 		return nil, PullStats{}, err
 	}
+	defer repo.Close()
+	found, err := find(ctx, remoteImages(repo), r.identifier(), want, s.complete)
+	if err != nil {
+		return nil, PullStats{}, err
+	}
+	im, stats, err := s.add(ctx, found, want, r, o.UnpackOptions, start)
+	if err != nil {
+		return nil, PullStats{}, err
+	}
+	stats.Moved, err = s.sight(r, found.manifest.digest, found.index)
+	return im, stats, err
+}
+
+// complete says whether an image is here, as far as anyone can tell without reading it.
+func (s *Store) complete(digest string) bool {
+	_, err := s.load(idOf(digest))
+	return !errors.Is(err, ErrNotFound)
+}
+
+// add brings an image that was found into the store, if it is not there.
+func (s *Store) add(ctx context.Context, found target, want platform, r reference, o UnpackOptions, start time.Time) (*Image, PullStats, error) {
 	im, err := s.load(idOf(found.manifest.digest))
 	if err == nil {
 		im.Reference = r.String()
@@ -96,7 +133,9 @@ func (s *Store) pull(ctx context.Context, ref string, o PullOptions, start time.
 	if err := s.unpack(ctx, im, found, want, r.tag, o, start); err != nil {
 		return nil, PullStats{}, err
 	}
-	return im, PullStats{DownloadedBytes: im.DownloadedBytes, WrittenBytes: im.WrittenBytes, ReusedBytes: im.ReusedBytes}, nil
+	return im, PullStats{
+		DownloadedBytes: im.DownloadedBytes, WrittenBytes: im.WrittenBytes, SharedBytes: im.SharedBytes, ReusedBytes: im.ReusedBytes,
+	}, nil
 }
 
 // present finds what a reference with a digest names in the store, or nil.
@@ -129,8 +168,8 @@ func reused(im *Image) PullStats {
 }
 
 // unpack fills im and publishes it.
-func (s *Store) unpack(ctx context.Context, im *Image, from target, want platform, tag string, o PullOptions, start time.Time) (err error) {
-	config, err := from.repo.config(ctx, from.manifest)
+func (s *Store) unpack(ctx context.Context, im *Image, from target, want platform, tag string, o UnpackOptions, start time.Time) (err error) {
+	config, err := from.src.config(ctx, from.manifest)
 	if err != nil {
 		return err
 	}
@@ -172,47 +211,4 @@ func (s *Store) unpack(ctx context.Context, im *Image, from target, want platfor
 		return fmt.Errorf("publishing: %w", err)
 	}
 	return nil
-}
-
-// fill unpacks the layers into the draft's rootfs and adds the mount points.
-func (d *draft) fill(ctx context.Context, im *Image, from target, diffIDs []string, o PullOptions) (err error) {
-	t, err := tree.Open(d.rootfs())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, t.Close()) }()
-	progress := o.Progress
-	if progress == nil {
-		progress = silent{}
-	}
-	for i, l := range from.manifest.Layers {
-		if err := pullLayer(ctx, from.repo, l, diffIDs[i], t, progress.Layer(l.Digest, l.Size)); err != nil {
-			return fmt.Errorf("layer %d of %d: %w", i+1, len(from.manifest.Layers), err)
-		}
-		im.Layers = append(im.Layers, Layer{l.Digest, diffIDs[i], l.Size, string(l.MediaType)})
-		im.DownloadedBytes += l.Size
-	}
-	for _, m := range o.MountPoints {
-		made, err := t.AddEmpty(m.Path, m.Dir, m.Mode)
-		if err != nil {
-			return fmt.Errorf("adding the mount point %s: %w", m.Path, err)
-		}
-		if made {
-			im.MountPoints = append(im.MountPoints, m)
-		}
-	}
-	stats := t.Stats()
-	im.Dropped, im.WrittenBytes = stats.Dropped, stats.Written
-	return t.Finish()
-}
-
-func pullLayer(ctx context.Context, repo *repository, l descriptor, diffID string, into applier, progress LayerProgress) error {
-	defer progress.Done()
-	b, err := repo.blob(ctx, l)
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	b.onRead = progress.Add
-	return unpack(ctx, b, diffID, into)
 }

@@ -29,47 +29,48 @@ func Resolve(ctx context.Context, ref string, o PullOptions) (Resolved, error) {
 		return fail(err)
 	}
 	// The index's word for what the manifest is will do: nobody reads it here.
-	found, err := find(ctx, r, want, o, func(string) bool { return true })
+	repo, err := connect(r.repo, o)
+	if err != nil {
+		return fail(err)
+	}
+	defer repo.Close()
+	found, err := find(ctx, remoteImages(repo), r.identifier(), want, func(string) bool { return true })
 	if err != nil {
 		return fail(err)
 	}
 	return Resolved{Reference: r.String(), Digest: found.manifest.digest, IndexDigest: found.index, Tag: r.tag}, nil
 }
 
-// target is the image a reference led to.
+// target is the image that was found.
 type target struct {
-	repo     *repository
+	src      images
 	manifest *document
 	index    string // digest of the outermost index, "" if there was none
 	matched  bool   // an index vouches for the platform; otherwise the configuration has to
 }
 
-// find follows r to the manifest for a platform. One that is known by its digest is not fetched when an index names it: only its
+// find follows id to the manifest for a platform. One that is known by its digest is not fetched when an index names it: only its
 // digest is set then.
-func find(ctx context.Context, r reference, want platform, o PullOptions, known func(digest string) bool) (target, error) {
-	repo, err := connect(ctx, r.repo, o)
-	if err != nil {
-		return target{}, err
-	}
-	doc, err := repo.manifest(ctx, r.identifier())
+func find(ctx context.Context, src images, id string, want platform, known func(digest string) bool) (target, error) {
+	doc, err := src.manifest(ctx, id)
 	if err != nil {
 		return target{}, err
 	}
 	if !doc.index() {
-		return target{repo: repo, manifest: doc}, nil
+		return target{src: src, manifest: doc}, nil
 	}
-	c := chooser{repo: repo, want: want, known: known, requests: 16}
+	c := chooser{src: src, want: want, known: known, requests: 16}
 	manifest, err := c.choose(ctx, doc, 1)
 	if err != nil {
 		return target{}, err
 	}
-	return target{repo: repo, manifest: manifest, index: doc.digest, matched: true}, nil
+	return target{src: src, manifest: manifest, index: doc.digest, matched: true}, nil
 }
 
 // chooser picks one platform out of an index. Indexes nest (a tag per architecture is often an index itself, with attestations
 // beside the image), so both the depth and the number of requests are bounded.
 type chooser struct {
-	repo     *repository
+	src      images
 	want     platform
 	known    func(digest string) bool
 	requests int
@@ -119,7 +120,7 @@ func (c *chooser) try(ctx context.Context, d descriptor, depth int, silent bool)
 	if !silent && !slices.Contains(indexTypes, d.MediaType) && c.known(d.Digest) {
 		return &document{media: d.MediaType, digest: d.Digest}, nil
 	}
-	doc, err := c.repo.manifest(ctx, d.Digest)
+	doc, err := c.src.manifest(ctx, d.Digest)
 	switch {
 	case err != nil:
 		return nil, err
@@ -130,20 +131,11 @@ func (c *chooser) try(ctx context.Context, d descriptor, depth int, silent bool)
 	case !silent:
 		return doc, nil
 	}
-	config, err := c.repo.config(ctx, doc)
+	config, err := c.src.config(ctx, doc)
 	if err != nil {
 		return nil, err
 	}
 	return doc, config.fits(c.want)
-}
-
-// config fetches and checks the configuration of an image.
-func (r *repository) config(ctx context.Context, manifest *document) (*configFile, error) {
-	raw, err := r.small(ctx, *manifest.Config)
-	if err != nil {
-		return nil, fmt.Errorf("fetching the configuration: %w", err)
-	}
-	return parseConfig(raw, len(manifest.Layers))
 }
 
 func (c *configFile) fits(want platform) error {

@@ -23,10 +23,17 @@ const (
 
 // Store is a directory of unpacked images:
 //
+//	store.json             the version of this format
+//	tags.json              what tags were when they were seen last
 //	sha256-HEX/rootfs      the root file system
 //	sha256-HEX/image.json  the Image
+//	sha256-HEX/layers/HEX  what a layer said, by diffID, with the digests of all files: to verify, and to unpack it without its blob
+//	sha256-HEX/files       the files of the root file system, for other images to share
+//	sha256-HEX/pinned      if it is there, collections keep the image
 //	sha256-HEX/complete    written last and removed first; without it there is no image
 //	.partial-*             being unpacked or removed, locked (flock) by whoever does it; anyone's to sweep when not
+//
+// Files that images have in common are hard links to one another. So no image needs another, and removing one frees what no other has.
 //
 // The directory is open to root alone, so that no local user runs what an image holds (CVE-2021-41103). Its file system must
 // support flock. Methods are safe for use by several processes.
@@ -72,6 +79,8 @@ func (s *Store) load(id string) (*Image, error) {
 		return nil, fmt.Errorf("%s: %w", recordName, err)
 	}
 	switch {
+	case im.Schema < schema:
+		return nil, ErrNotFound // of before the first release
 	case im.Schema > schema:
 		return nil, fmt.Errorf("%s: %w (schema %d, this one knows %d)", recordName, ErrSchema, im.Schema, schema)
 	case im.ID != id:
@@ -157,7 +166,7 @@ func (s *Store) remove(id string) error {
 	if err := syncDir(dir); err != nil {
 		return err
 	}
-	if err := s.sweep(); err != nil {
+	if err := s.sweep(""); err != nil {
 		return err
 	}
 	gone := filepath.Join(s.Dir, partial+"removed-"+id)
@@ -167,13 +176,16 @@ func (s *Store) remove(id string) error {
 	return os.RemoveAll(gone)
 }
 
-// sweep deletes what crashed runs left. What is locked belongs to a run that is alive.
-func (s *Store) sweep() error {
+// sweep deletes what crashed runs left, but not the path keep. What is locked belongs to a run that is alive.
+func (s *Store) sweep(keep string) error {
 	left, err := filepath.Glob(filepath.Join(s.Dir, partial+"*"))
 	if err != nil {
 		return err
 	}
 	for _, path := range left {
+		if path == keep {
+			continue
+		}
 		lock, err := lockDir(path)
 		if errors.Is(err, ErrBusy) || errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -60,8 +60,8 @@ func TestStore(t *testing.T) {
 			t.Errorf("Remove(%q): %v", id, err)
 		}
 	}
-	if left, err := os.ReadDir(s.Dir); len(left) != 1 || err != nil {
-		t.Errorf("the store holds %v, %v", left, err)
+	if left := contents(t, s); len(left) != 1 {
+		t.Errorf("the store holds %v", left)
 	}
 	if _, err := os.Stat(two.Rootfs() + "/f"); err != nil {
 		t.Error(err)

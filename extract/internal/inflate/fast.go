@@ -1,6 +1,9 @@
 package inflate
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // status is how a piece of decoding ended.
 type status int
@@ -18,43 +21,45 @@ func (d *deflate) fast(s *source, out *buffer, at int) (int, status) {
 	bb, nb := d.bits, d.nbits
 	ip := s.pos
 	op := at
-	hist := d.hist
-	if hist < 0 {
-		hist = 0
-	}
+	hist := max(d.hist, 0)
+	_ = out[0]
 	last := s.end - inSlack
 	st := more
-	for op < windowSize+BlockSize && ip <= last {
-		i := ip & (1<<17 - 1)
-		bb |= binary.LittleEndian.Uint64(s.buf[i:i+8]) << (nb & 63)
-		ip += int((^nb & 63) >> 3)
-		nb |= 56
-		e := d.lit[bb&(1<<litBits-1)]
+	if ip > last {
+		return at, st
+	}
+	i := ip & (1<<17 - 1)
+	bb |= binary.LittleEndian.Uint64(s.buf[i:i+8]) << (nb & 63)
+	ip += int((^nb & 63) >> 3)
+	nb |= 56
+	e := d.lit[bb&(1<<litBits-1)]
+	for uint(op) < windowSize+BlockSize && ip <= last {
 		if e&entryLiteral != 0 {
 			bb >>= e & 63
 			nb -= uint64(e)
-			binary.LittleEndian.PutUint32(out[op:op+4], e>>8)
+			binary.LittleEndian.PutUint32(out[op:op+4], bits.RotateLeft32(e, -8))
 			op += int(e >> 6 & 3)
 			e = d.lit[bb&(1<<litBits-1)]
+
 			if e&entryLiteral != 0 {
 				bb >>= e & 63
 				nb -= uint64(e)
-				binary.LittleEndian.PutUint32(out[op:op+4], e>>8)
+				binary.LittleEndian.PutUint32(out[op:op+4], bits.RotateLeft32(e, -8))
 				op += int(e >> 6 & 3)
 				e = d.lit[bb&(1<<litBits-1)]
+
 				if e&entryLiteral != 0 {
 					bb >>= e & 63
 					nb -= uint64(e)
-					binary.LittleEndian.PutUint32(out[op:op+4], e>>8)
+					binary.LittleEndian.PutUint32(out[op:op+4], bits.RotateLeft32(e, -8))
 					op += int(e >> 6 & 3)
+					i := ip & (1<<17 - 1)
+					bb |= binary.LittleEndian.Uint64(s.buf[i:i+8]) << (nb & 63)
+					ip += int((^nb & 63) >> 3)
+					nb |= 56
 					e = d.lit[bb&(1<<litBits-1)]
-					if e&entryLiteral != 0 {
-						bb >>= e & 63
-						nb -= uint64(e)
-						binary.LittleEndian.PutUint32(out[op:op+4], e>>8)
-						op += int(e >> 6 & 3)
-						continue
-					}
+
+					continue
 				}
 			}
 			i := ip & (1<<17 - 1)
@@ -70,6 +75,12 @@ func (d *deflate) fast(s *source, out *buffer, at int) (int, status) {
 					nb -= uint64(e)
 					out[op] = byte(e >> 8)
 					op++
+					i := ip & (1<<17 - 1)
+					bb |= binary.LittleEndian.Uint64(s.buf[i:i+8]) << (nb & 63)
+					ip += int((^nb & 63) >> 3)
+					nb |= 56
+					e = d.lit[bb&(1<<litBits-1)]
+
 					continue
 				}
 			}
@@ -83,7 +94,7 @@ func (d *deflate) fast(s *source, out *buffer, at int) (int, status) {
 				break
 			}
 		}
-		length := int(e>>16) + int(bb&(1<<(e&63)-1)>>(e>>8&15))
+		length := int(e>>16) + int(bb&(1<<(e&63)-1)>>(e>>8&63))
 		bb >>= e & 63
 		nb -= uint64(e)
 		e = d.dist[bb&(1<<distBits-1)]
@@ -96,32 +107,49 @@ func (d *deflate) fast(s *source, out *buffer, at int) (int, status) {
 				break
 			}
 		}
-		dist := int(e>>16) + int(bb&(1<<(e&63)-1)>>(e>>8&15))
+		dist := int(e>>16) + int(bb&(1<<(e&63)-1)>>(e>>8&63))
 		bb >>= e & 63
 		nb -= uint64(e)
+		i := ip & (1<<17 - 1)
+		bb |= binary.LittleEndian.Uint64(s.buf[i:i+8]) << (nb & 63)
+		ip += int((^nb & 63) >> 3)
+		nb |= 56
+		e = d.lit[bb&(1<<litBits-1)]
+
+		length &= 511
+		if uint(op) >= windowSize+BlockSize+64 {
+			break // cannot be; spares checks of bounds
+		}
 		src := op - dist
-		if src < hist {
+		if src < hist || src >= op {
 			st = tooFar
 			break
 		}
-		length &= 511
 		if dist >= 16 {
 			copy(out[op:op+16], out[src:src+16])
-			for n := 16; n < length; n += 16 {
-				copy(out[op+n:op+n+16], out[src+n:src+n+16])
+			copy(out[op+16:op+32], out[src+16:src+32])
+			if length > 32 {
+				to, from := out[op:op+544], out[src:src+544]
+				for n := 32; n < length; n += 32 {
+					copy(to[n:n+16], from[n:n+16])
+					copy(to[n+16:n+32], from[n+16:n+32])
+				}
 			}
 		} else if dist >= 8 {
+			to, from := out[op:op+544], out[src:src+544]
 			for n := 0; n < length; n += 8 {
-				binary.LittleEndian.PutUint64(out[op+n:op+n+8], binary.LittleEndian.Uint64(out[src+n:src+n+8]))
+				binary.LittleEndian.PutUint64(to[n:n+8], binary.LittleEndian.Uint64(from[n:n+8]))
 			}
 		} else if dist == 1 {
+			to := out[op : op+544]
 			v := uint64(out[src]) * 0x0101010101010101
 			for n := 0; n < length; n += 8 {
-				binary.LittleEndian.PutUint64(out[op+n:op+n+8], v)
+				binary.LittleEndian.PutUint64(to[n:n+8], v)
 			}
 		} else {
+			to, from := out[op:op+544], out[src:src+544]
 			for n := 0; n < length; n++ {
-				out[op+n] = out[src+n]
+				to[n] = from[n]
 			}
 		}
 		op += length

@@ -144,22 +144,6 @@ func (t *tables) buildLit(lens []uint8) bool {
 				}
 			}
 		}
-		if triples {
-			for la := 1; la < l-1; la++ {
-				for lb := 1; lb < l-la; lb++ {
-					lc := l - la - lb
-					for i := t.start[la]; i < lits[la]; i++ {
-						for j := t.start[lb]; j < lits[lb]; j++ {
-							e := 3<<6 | uint32(t.rank[i])<<8 | uint32(t.rank[j])<<16 | uint32(l)
-							c := t.code[i] | t.code[j]<<(la&15)
-							for k := t.start[lc]; k < lits[lc]; k++ {
-								t.lit[(c|t.code[k]<<((la+lb)&15))&(1<<litBits-1)] = e | uint32(t.rank[k])<<24
-							}
-						}
-					}
-				}
-			}
-		}
 	}
 	next := uint32(1 << litBits)
 	for i := t.start[litBits+1]; i < t.start[maxCode+1]; i++ {
@@ -181,8 +165,6 @@ func (t *tables) buildLit(lens []uint8) bool {
 	}
 	return true
 }
-
-const triples = true
 
 func distEntry(sym, l uint32) uint32 {
 	if sym > 29 {

@@ -116,6 +116,8 @@ type noKeys struct{}
 
 func (noKeys) Resolve(authn.Resource) (authn.Authenticator, error) { return authn.Anonymous, nil }
 
+var zero time.Time
+
 // testChunk is small, so that tests have many of them.
 const testChunk = 1000
 
@@ -172,7 +174,7 @@ func blobs(f fault, all ...[]byte) http.HandlerFunc {
 		for _, raw := range all {
 			if strings.HasSuffix(r.URL.Path, "/"+digestOf(raw)) {
 				w.Header().Set("Content-Type", "application/octet-stream")
-				http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(raw))
+				http.ServeContent(w, r, "", zero, bytes.NewReader(raw))
 				return
 			}
 		}

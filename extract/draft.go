@@ -1,0 +1,217 @@
+package extract
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	layersName = "layers" // lists of layers, by diffID
+	filesName  = "files"  // list of the files of the tree, for sharing
+	stageName  = "stage"  // contents of layers, by diffID
+	bootName   = "boot"   // the boot that a draft is of
+)
+
+// draft is an image being unpacked:
+//
+//	boot           the boot (random/boot_id) it was begun in
+//	layers/HEX     the list of a layer all of which is put aside and verified
+//	stage/HEX/N    contents of its files
+//	rootfs         the tree, whose files are hard links to those
+//
+// Nothing of it is synced before it is published: within one boot the page cache holds what was written, whatever happens to the
+// process, and over a boot it is thrown away.
+type draft struct {
+	store *Store
+	id    string
+	path  string   // where it is right now
+	lock  *os.File // also the open directory
+}
+
+// begin makes room for unpacking id, and sweeps up what crashed runs left; what one left of id itself is taken up.
+func (s *Store) begin(id string) (*draft, error) {
+	if err := s.prepare(); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(s.Dir, partial+id)
+	if err := s.sweep(path); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	lock, err := lockDir(path)
+	if err != nil {
+		return nil, err
+	}
+	d := &draft{store: s, id: id, path: path, lock: lock}
+	if err := d.prepare(); err != nil {
+		return nil, d.abandon(err)
+	}
+	return d, nil
+}
+
+// prepare makes the store's directory. Only the store itself is private, not what leads to it.
+func (s *Store) prepare() error {
+	if err := os.MkdirAll(filepath.Dir(s.Dir), 0o755); err != nil {
+		return err
+	}
+	if err := os.Mkdir(s.Dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	st, err := os.Stat(s.Dir)
+	if err != nil {
+		return err
+	}
+	if st.Mode().Perm()&0o077 != 0 {
+		if err := os.Chmod(s.Dir, 0o700); err != nil {
+			return err
+		}
+	}
+	return s.checkFormat()
+}
+
+// prepare keeps of an earlier run of this boot the layers that it had finished.
+func (d *draft) prepare() error {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return err
+	}
+	if had, err := os.ReadFile(d.at(bootName)); err != nil || string(had) != string(boot) {
+		if err := empty(d.path); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{layersName, stageName} {
+		if err := os.Mkdir(d.at(name), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	if err := d.keepFinished(); err != nil {
+		return err
+	}
+	if err := os.WriteFile(d.at(bootName), boot, 0o600); err != nil {
+		return err
+	}
+	return os.Mkdir(d.rootfs(), 0o755)
+}
+
+// keepFinished drops the tree, which is quickly made again, and what layers that were not finished left.
+func (d *draft) keepFinished() error {
+	if err := os.RemoveAll(d.rootfs()); err != nil {
+		return err
+	}
+	staged, err := os.ReadDir(d.at(stageName))
+	if err != nil {
+		return err
+	}
+	for _, e := range staged {
+		if _, err := os.Lstat(d.at(layersName, e.Name())); errors.Is(err, fs.ErrNotExist) {
+			if err := os.RemoveAll(d.at(stageName, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (d *draft) at(names ...string) string {
+	return filepath.Join(append([]string{d.path}, names...)...)
+}
+
+func (d *draft) rootfs() string { return d.at(rootfsName) }
+
+// finished says whether anything is worth keeping for another run.
+func (d *draft) finished() bool {
+	lists, err := os.ReadDir(d.at(layersName))
+	return err == nil && len(lists) > 0
+}
+
+// publish makes the draft an image of the store. The mark comes last, when all else is on the disk: a crash at any point leaves
+// either a complete image or one that is not there.
+func (d *draft) publish(im *Image) error {
+	raw, err := json.MarshalIndent(im, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(d.at(recordName), append(raw, '\n'), 0o600); err != nil {
+		return err
+	}
+	if err := d.settle(); err != nil {
+		return err
+	}
+	final := filepath.Join(d.store.Dir, d.id)
+	// What has the name already was found incomplete, or it would have been used.
+	if err := os.RemoveAll(final); err != nil {
+		return err
+	}
+	if err := os.Rename(d.path, final); err != nil {
+		return err
+	}
+	d.path = final
+	if err := syncDir(d.store.Dir); err != nil {
+		return err
+	}
+	return d.mark()
+}
+
+// settle brings everything to the disk: one sync for all files, since an fsync of each would cost minutes on a tree of tens of
+// thousands. Meanwhile the other names of the files go.
+func (d *draft) settle() error {
+	var synced error
+	var syncing sync.WaitGroup
+	syncing.Go(func() { synced = unix.Syncfs(int(d.lock.Fd())) })
+	var errs []error
+	for _, name := range []string{stageName, bootName} {
+		errs = append(errs, os.RemoveAll(d.at(name)))
+	}
+	syncing.Wait()
+	if synced != nil {
+		errs = append(errs, fmt.Errorf("syncing: %w", synced))
+	}
+	return errors.Join(errs...)
+}
+
+func (d *draft) mark() error { return writeDurably(d.at(completeName), []byte(d.id+"\n")) }
+
+// abandon ends the draft because of err, which it returns. Layers that are finished stay for the next run when it is the source
+// that failed, which may get better; otherwise, when someone has changed his mind, say, or the disk is full, nothing stays.
+func (d *draft) abandon(err error) error {
+	cerr := d.lock.Close
+	if !isSourceError(err) || !d.finished() {
+		cerr = func() error { return errors.Join(os.RemoveAll(d.path), d.lock.Close()) }
+	}
+	if cerr := cerr(); cerr != nil {
+		return fmt.Errorf("%w; then cleaning up: %w", err, cerr)
+	}
+	return err
+}
+
+func isSourceError(err error) bool {
+	return errors.Is(err, ErrRegistry) || errors.Is(err, ErrUnreachable) || errors.Is(err, ErrUnauthorized)
+}
+
+// empty empties the directory path.
+func empty(path string) error {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := os.RemoveAll(filepath.Join(path, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hexOf is the name of a layer's list and of its directory.
+func hexOf(diffID string) string { return strings.TrimPrefix(diffID, "sha256:") }

@@ -1,0 +1,313 @@
+package extract
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/layer"
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/rootfs"
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/stage"
+)
+
+// filling is the making of a draft's tree. Layers that are not known are put aside several at a time; those that are verified are
+// added to the tree in their order, by one goroutine.
+type filling struct {
+	d        *draft
+	src      images
+	layers   []*unpacked // oldest first
+	stage    *stage.Stage
+	tree     *rootfs.Tree
+	progress Progress
+}
+
+// unpacked is one layer of an image on its way into the tree.
+type unpacked struct {
+	descriptor
+	diffID  string
+	number  int
+	list    string         // of its entries, if it is known
+	entries []*layer.Entry // if it was read
+	dropped layer.Dropped
+	fetched bool          // from the source; set before ready is closed
+	ready   chan struct{} // closed when one of the two is there, and verified
+}
+
+// atOnce is how many layers are put aside at the same time: as many as can be inflated, within bounds of memory.
+func atOnce() int { return min(max(runtime.GOMAXPROCS(0), 2), 4) }
+
+// fill unpacks the layers into the draft's rootfs and adds the mount points.
+func (d *draft) fill(ctx context.Context, im *Image, from target, diffIDs []string, o UnpackOptions) (err error) {
+	others, err := d.store.List()
+	if err != nil && !errors.Is(err, ErrSchema) {
+		return err
+	}
+	f := &filling{d: d, src: from.src, progress: o.Progress}
+	if f.progress == nil {
+		f.progress = silent{}
+	}
+	for i, l := range from.manifest.Layers {
+		f.find(l, diffIDs[i], i, others)
+	}
+	budget := stage.NewBudget(int(d.lock.Fd()), o.Reserve)
+	if err := budget.Fits(f.estimate()); err != nil {
+		return err
+	}
+	index := stage.NewIndex(versions(others)...)
+	defer func() { err = errors.Join(err, index.Close()) }()
+	if f.stage, err = stage.New(d.at(stageName), atOnce(), index, budget); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.stage.Close()) }()
+	if f.tree, err = rootfs.New(d.rootfs(), f.stage); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.tree.Close()) }()
+
+	if err := f.unpack(ctx); err != nil {
+		return err
+	}
+	for _, m := range o.MountPoints {
+		made, err := f.tree.AddEmpty(m.Path, m.Dir, m.Mode)
+		if err != nil {
+			return fmt.Errorf("adding the mount point %s: %w", m.Path, err)
+		}
+		if made {
+			im.MountPoints = append(im.MountPoints, m)
+		}
+	}
+	if err := f.finish(ctx); err != nil {
+		return err
+	}
+	f.account(im)
+	return writeList(d.at(filesName), im.Digest, layer.Dropped{}, f.tree.Files)
+}
+
+// find looks for a layer in the image itself, among those that an earlier run finished, and in the images that are here.
+func (f *filling) find(l descriptor, diffID string, number int, others []*Image) {
+	u := &unpacked{descriptor: l, diffID: diffID, number: number, ready: make(chan struct{})}
+	own := listOf(f.d.path, diffID)
+	i := slices.IndexFunc(f.layers, func(other *unpacked) bool { return other.diffID == diffID })
+	switch {
+	case i >= 0:
+		u.list, u.ready = own, f.layers[i].ready
+	case exists(own):
+		u.list = own
+		close(u.ready)
+	default:
+		if u.list = known(others, diffID); u.list != "" {
+			close(u.ready)
+		}
+	}
+	f.layers = append(f.layers, u)
+}
+
+// versions are the images whose files may be shared, newest first.
+func versions(images []*Image) []stage.Version {
+	var v []stage.Version
+	for _, im := range images {
+		v = append(v, stage.Version{Rootfs: im.Rootfs(), Files: func(each func(*layer.Entry) error) error {
+			_, err := readList(filepath.Join(im.dir, filesName), each)
+			return err
+		}})
+	}
+	return v
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// expansion is what layers grow by, roughly: real images unpack to three times their compressed size.
+const expansion = 3
+
+// estimate is how many bytes the layers that are not known will take, roughly.
+func (f *filling) estimate() int64 {
+	var n int64
+	for _, u := range f.layers {
+		if u.list == "" {
+			n += expansion * u.Size
+		}
+	}
+	return n
+}
+
+// unpack brings all layers into the tree.
+func (f *filling) unpack(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce() + 1)
+	g.Go(func() error { return f.apply(ctx) })
+	for _, u := range f.layers {
+		if u.list == "" {
+			// Waits for one to be done: the oldest come first, since the tree needs them first.
+			g.Go(func() error { return f.layerError(u, f.read(ctx, u)) })
+		}
+	}
+	return g.Wait()
+}
+
+func (f *filling) layerError(u *unpacked, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("layer %d of %d: %w", u.number+1, len(f.layers), err)
+}
+
+// read puts a layer aside, verifies it, and records it.
+func (f *filling) read(ctx context.Context, u *unpacked) error {
+	err := f.fetch(ctx, u, func(archive io.Reader) (err error) {
+		// A mirror may have been wrong about it before.
+		if err := os.RemoveAll(f.d.stageOf(u)); err != nil {
+			return err
+		}
+		if err := f.stage.Open(u.number, f.d.stageOf(u)); err != nil {
+			return err
+		}
+		u.entries = nil
+		u.dropped, err = f.stage.Layer(ctx, u.number, archive, func(e *layer.Entry) error {
+			u.entries = append(u.entries, e)
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = writeList(listOf(f.d.path, u.diffID), u.diffID, u.dropped, func(write func(*layer.Entry) error) error {
+		for _, e := range u.entries {
+			if err := write(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("recording: %w", err)
+	}
+	close(u.ready)
+	return nil
+}
+
+// fetch gets a layer from the source and gives the archive in it to read.
+func (f *filling) fetch(ctx context.Context, u *unpacked, read func(archive io.Reader) error) error {
+	progress := f.progress.Layer(u.Digest, u.Size)
+	defer progress.Done()
+	u.fetched = true
+	return f.src.blob(ctx, u.descriptor, func(body io.Reader) error {
+		return unpack(ctx, newBlob(body, u.descriptor, progress.Add), u.diffID, read)
+	})
+}
+
+// apply adds the layers to the tree, in their order.
+func (f *filling) apply(ctx context.Context) error {
+	for _, u := range f.layers {
+		select {
+		case <-u.ready:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		err := f.add(u)
+		if err == nil {
+			err = f.tree.Flush(ctx)
+		}
+		if err != nil {
+			return f.layerError(u, err)
+		}
+	}
+	return nil
+}
+
+func (f *filling) add(u *unpacked) error {
+	if u.list == "" {
+		for _, e := range u.entries {
+			if err := f.tree.Apply(u.number, e); err != nil {
+				return invalid(err)
+			}
+		}
+		u.entries = nil
+		return nil
+	}
+	staged := exists(f.d.stageOf(u))
+	if staged {
+		if err := f.stage.Open(u.number, f.d.stageOf(u)); err != nil {
+			return err
+		}
+	}
+	var err error
+	u.dropped, err = readList(u.list, func(e *layer.Entry) error {
+		if !staged {
+			e.Staged = 0
+		}
+		return f.tree.Apply(u.number, e)
+	})
+	if err != nil {
+		return invalid(err)
+	}
+	return f.adopt(u)
+}
+
+// adopt gives the draft the list of a layer that another image has.
+func (f *filling) adopt(u *unpacked) error {
+	own := listOf(f.d.path, u.diffID)
+	if u.list == own || exists(own) {
+		return nil
+	}
+	return os.Link(u.list, own)
+}
+
+func invalid(err error) error {
+	if errors.Is(err, layer.ErrInvalid) {
+		return fmt.Errorf("%w: %w", ErrInvalidImage, err)
+	}
+	return err
+}
+
+// finish completes the tree. Contents of layers that are known may be missing, if other layers hid them in all images that are
+// here; then the layer is fetched after all.
+func (f *filling) finish(ctx context.Context) error {
+	if err := f.tree.Flush(ctx); err != nil {
+		return err
+	}
+	for _, n := range f.tree.Absent() {
+		u := f.layers[n]
+		if err := f.layerError(u, f.recover(ctx, u)); err != nil {
+			return err
+		}
+	}
+	return f.tree.Finish(ctx)
+}
+
+// recover fetches a layer again for contents that are needed.
+func (f *filling) recover(ctx context.Context, u *unpacked) error {
+	wanted := f.tree.Wanted(u.number)
+	return f.fetch(ctx, u, func(archive io.Reader) error {
+		return f.stage.Recover(ctx, archive, f.d.stageOf(u)+"-recovered", func(d layer.Digest) bool { return wanted[d] })
+	})
+}
+
+// account fills in what was done.
+func (f *filling) account(im *Image) {
+	for _, u := range f.layers {
+		im.Layers = append(im.Layers, Layer{u.Digest, u.diffID, u.Size, string(u.MediaType)})
+		im.Dropped.Add(u.dropped)
+		if u.fetched {
+			im.DownloadedBytes += u.Size
+		} else {
+			im.ReusedBytes += u.Size
+		}
+	}
+	stats := f.stage.Stats()
+	im.WrittenBytes, im.SharedBytes = stats.Written, stats.Shared
+}
+
+// stageOf is where the contents of a layer are put aside.
+func (d *draft) stageOf(u *unpacked) string { return d.at(stageName, hexOf(u.diffID)) }

@@ -1,0 +1,62 @@
+package stage
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrSpace says that the disk holds no more, or that what it holds is kept free on purpose.
+var ErrSpace = errors.New("not enough disk space")
+
+// Budget is the space that may be used on one file system.
+type Budget struct {
+	fd      int
+	reserve int64
+	written atomic.Int64 // since the file system was last asked
+}
+
+// step is how much is written between two looks at the file system, in bytes.
+const step = 16 << 20
+
+// NewBudget watches the file system of the open directory fd, of which reserve bytes stay free, and a thousandth of its inodes.
+func NewBudget(fd int, reserve int64) *Budget { return &Budget{fd: fd, reserve: reserve} }
+
+// Fits says whether n bytes more would leave the reserve alone. Errors wrap ErrSpace.
+func (b *Budget) Fits(n int64) error {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(b.fd, &st); err != nil {
+		return err
+	}
+	free := int64(st.Bavail) * st.Frsize
+	if free-n < b.reserve {
+		return fmt.Errorf("%w: %s needed, and %s of %s free to be left, but only %s are free",
+			ErrSpace, size(n), size(b.reserve), size(int64(st.Blocks)*st.Frsize), size(free))
+	}
+	// File systems without fixed inode tables report none.
+	if st.Files > 0 && st.Ffree < st.Files/1000+1 {
+		return fmt.Errorf("%w: %d of %d inodes are free", ErrSpace, st.Ffree, st.Files)
+	}
+	return nil
+}
+
+// take accounts for n bytes about to be written.
+func (b *Budget) take(n int64) error {
+	if b.written.Add(n) < step {
+		return nil
+	}
+	b.written.Store(0)
+	return b.Fits(n)
+}
+
+func size(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d KiB", (n+1023)>>10)
+}

@@ -1,0 +1,104 @@
+package stage
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/layer"
+)
+
+// store puts a small file aside, unless another version has it.
+func (r *reader) store(e *layer.Entry, number uint32, contents []byte) error {
+	e.Digest = sha256.Sum256(contents)
+	if r.wanted != nil && !r.wanted(e.Digest) {
+		return nil
+	}
+	// What is wanted is wanted because what is here did not do.
+	if r.wanted == nil {
+		if shared, err := r.share(e, number); shared || err != nil {
+			return err
+		}
+	}
+	if err := r.s.budget.take(e.Size); err != nil {
+		return err
+	}
+	fd, err := r.dir.create(number, e)
+	if err != nil {
+		return space(err)
+	}
+	defer unix.Close(fd)
+	if err := writeAll(fd, contents); err != nil {
+		return space(err)
+	}
+	r.s.written.Add(e.Size)
+	e.Staged = number
+	return space(r.dir.finish(fd, number, e))
+}
+
+// share makes do with a file that is here already, if there is one.
+func (r *reader) share(e *layer.Entry, number uint32) (bool, error) {
+	p, how := r.s.index.find(e.Digest, e.Path, e.Attrs)
+	if how == none {
+		return false, nil
+	}
+	exact := how == link && p.attrs.MTime == e.MTime
+	if !exact && r.s.clones.Load() {
+		if cloned, err := r.clone(p, e, number); cloned || err != nil {
+			return cloned, err
+		}
+	}
+	if how != link {
+		return false, nil
+	}
+	e.MTime = p.attrs.MTime
+	r.s.shared.Add(e.Size)
+	return true, nil
+}
+
+// clone makes a file of its own that shares its blocks with the file at p: ioctl_ficlone(2).
+func (r *reader) clone(p place, e *layer.Entry, number uint32) (bool, error) {
+	from, err := r.s.index.open(p, unix.O_RDONLY)
+	if err != nil {
+		return false, nil
+	}
+	defer unix.Close(from)
+	fd, err := r.dir.create(number, e)
+	if err != nil {
+		return false, space(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.IoctlFileClone(fd, from); err != nil {
+		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EXDEV) || errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EINVAL) {
+			r.s.clones.Store(false)
+		}
+		return false, unix.Unlinkat(r.dir.fd, numbered(number), 0)
+	}
+	r.s.shared.Add(e.Size)
+	e.Staged = number
+	return true, space(r.dir.finish(fd, number, e))
+}
+
+func writeAll(fd int, b []byte) error {
+	for len(b) > 0 {
+		n, err := unix.Write(fd, b)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// space makes ErrSpace of the errors that mean it.
+func space(err error) error {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return fmt.Errorf("%w: %w", ErrSpace, err)
+	}
+	return err
+}

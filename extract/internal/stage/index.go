@@ -1,0 +1,192 @@
+package stage
+
+import (
+	"errors"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/inroot"
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/layer"
+)
+
+// Index knows the files of versions that are here by their contents. It is safe for concurrent use. Empty files are not in it:
+// making one costs no more than linking one.
+type Index struct {
+	loaded chan struct{} // closed when the versions are in; everything waits for it
+
+	mu     sync.RWMutex
+	roots  []*inroot.Root
+	places []place
+	first  map[layer.Digest]int32 // index of a place
+	large  map[int64]int32        // by size, of files that are not held in memory while they are read
+}
+
+// place is one file of a version.
+type place struct {
+	root   int32
+	next   int32 // another place with the same contents, -1 if there is none
+	sized  int32 // another large place of the same size, -1 if there is none
+	path   string
+	size   int64
+	attrs  layer.Attrs
+	digest layer.Digest
+}
+
+// Version is a tree whose files may be shared.
+type Version struct {
+	Rootfs string
+	// Files gives its files, with paths free of links.
+	Files func(each func(*layer.Entry) error) error
+}
+
+// NewIndex reads the files of versions while the caller goes on.
+func NewIndex(versions ...Version) *Index {
+	x := &Index{loaded: make(chan struct{}), first: map[layer.Digest]int32{}, large: map[int64]int32{}}
+	go func() {
+		defer close(x.loaded)
+		for _, v := range versions {
+			// A version that cannot be read shares nothing. That it is damaged is for its verification to say.
+			_ = x.add(v, false)
+		}
+	}()
+	return x
+}
+
+// add adds the files of a version. Those that are there already with the same contents and attributes keep their place, unless
+// that is known to be stale.
+func (x *Index) add(v Version, stale bool) error {
+	root, err := inroot.Open(v.Rootfs)
+	if err != nil {
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.roots = append(x.roots, root)
+	n := int32(len(x.roots) - 1)
+	return v.Files(func(e *layer.Entry) error {
+		if e.Kind == layer.File && e.Size > 0 {
+			x.addFile(n, e, stale)
+		}
+		return nil
+	})
+}
+
+func (x *Index) addFile(root int32, e *layer.Entry, stale bool) {
+	p := place{root: root, next: -1, sized: -1, path: e.Path, size: e.Size, attrs: e.Attrs, digest: e.Digest}
+	if i, ok := x.first[e.Digest]; ok {
+		for j := i; j >= 0; j = x.places[j].next {
+			if !stale && same(x.places[j].attrs, e.Attrs) {
+				return
+			}
+		}
+		p.next = i
+	}
+	n := int32(len(x.places))
+	x.first[e.Digest] = n
+	if p.next < 0 && e.Size > bufferSize {
+		p.sized = -1
+		if i, ok := x.large[e.Size]; ok {
+			p.sized = i
+		}
+		x.large[e.Size] = n
+	}
+	x.places = append(x.places, p)
+}
+
+// use says how a file may be had from a place.
+type use int
+
+const (
+	none  use = iota
+	link      // the same inode will do
+	clone     // only the contents will do
+)
+
+// find looks for contents that are here, with attributes a if there are such. Where only the modification time differs the
+// file is linked with the time that it has, since upstream builds give new times to everything they copy. Python is the known
+// reader of such times: it takes compiled code for stale when the time of its source is another.
+func (x *Index) find(d layer.Digest, path string, a layer.Attrs) (place, use) {
+	<-x.loaded
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	i, ok := x.first[d]
+	if !ok {
+		return place{}, none
+	}
+	found, how := x.places[i], clone
+	for ; i >= 0; i = x.places[i].next {
+		p := x.places[i]
+		if same(p.attrs, a) {
+			return p, link
+		}
+		relaxed := p.attrs
+		relaxed.MTime = a.MTime
+		if how == clone && same(relaxed, a) && !strings.HasSuffix(path, ".py") {
+			found, how = p, link
+		}
+	}
+	return found, how
+}
+
+// sized returns the large files of one size.
+func (x *Index) sized(size int64) []place {
+	<-x.loaded
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	var found []place
+	i, ok := x.large[size]
+	for ; ok && i >= 0 && len(found) < 4; i = x.places[i].sized {
+		found = append(found, x.places[i])
+	}
+	return found
+}
+
+// open opens the file of a place for reading, or with O_PATH, and makes sure that it is still what was recorded.
+func (x *Index) open(p place, flags int) (int, error) {
+	x.mu.RLock()
+	root := x.roots[p.root]
+	x.mu.RUnlock()
+	fd, err := root.Openat(p.path, flags|unix.O_NOFOLLOW, unix.RESOLVE_NO_SYMLINKS)
+	if err != nil {
+		return -1, err
+	}
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	if err == nil && !unchanged(&st, p) {
+		err = unix.ESTALE
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+func unchanged(st *unix.Stat_t, p place) bool {
+	return st.Mode == unix.S_IFREG|p.attrs.Mode && st.Size == p.size && st.Uid == p.attrs.UID && st.Gid == p.attrs.GID &&
+		st.Mtim.Sec == p.attrs.MTime.Sec && st.Mtim.Nsec == int64(p.attrs.MTime.Nsec)
+}
+
+func same(a, b layer.Attrs) bool {
+	if a.Mode != b.Mode || a.UID != b.UID || a.GID != b.GID || a.MTime != b.MTime || len(a.Xattrs) != len(b.Xattrs) {
+		return false
+	}
+	for i := range a.Xattrs {
+		if a.Xattrs[i] != b.Xattrs[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// Close releases the versions.
+func (x *Index) Close() error {
+	<-x.loaded
+	var errs []error
+	for _, r := range x.roots {
+		errs = append(errs, r.Close())
+	}
+	return errors.Join(errs...)
+}

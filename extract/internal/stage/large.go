@@ -1,0 +1,279 @@
+package stage
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/layer"
+)
+
+// large is a file that comes in pieces. While it is the same as a file of that size that is here, nothing is written.
+type large struct {
+	r      *reader
+	p      *pending
+	number uint32
+	pieces chan []byte
+	hash   hash.Hash
+	size   int64
+
+	here []int // candidates that it may still be the same as, open
+	fd   int   // what is being written; -1 as long as nothing is
+	buf  []byte
+}
+
+// large hands a file to a worker, piece by piece.
+func (r *reader) large(p *pending, body io.Reader) error {
+	// What smaller files hold must not wait for this one.
+	r.flush()
+	r.number++
+	p.done = make(chan struct{})
+	l := &large{r: r, p: p, number: r.number, pieces: make(chan []byte, 2), hash: sha256.New(), fd: -1}
+	if err := r.send(p); err != nil {
+		return err
+	}
+	r.s.jobs <- l
+	defer close(l.pieces)
+	for left := p.entry.Size; left > 0; {
+		buf, err := r.buffer()
+		if err != nil {
+			return err
+		}
+		buf = buf[:min(left, bufferSize)]
+		if _, err := io.ReadFull(body, buf); err != nil {
+			r.s.free <- buf
+			return shortBody(err)
+		}
+		left -= int64(len(buf))
+		l.pieces <- buf
+	}
+	return nil
+}
+
+// run writes the file, as a worker.
+func (l *large) run() {
+	err := l.r.ctx.Err()
+	if err == nil {
+		l.candidates()
+	}
+	if l.p.entry.Sparse && err == nil {
+		// Whoever fills the holes later must find the room; and an archive can claim any number of them.
+		err = l.r.s.budget.Fits(l.p.entry.Size)
+	}
+	for buf := range l.pieces {
+		if err == nil {
+			err = l.piece(buf)
+		}
+		l.r.s.free <- buf
+	}
+	if err == nil {
+		err = l.finish()
+	}
+	for _, fd := range append(l.here, l.fd) {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+	l.p.err = space(err)
+	close(l.p.done)
+}
+
+func (l *large) candidates() {
+	if l.r.wanted != nil || l.p.entry.Sparse {
+		return
+	}
+	for _, p := range l.r.s.index.sized(l.p.entry.Size) {
+		if fd, err := l.r.s.index.open(p, unix.O_RDONLY); err == nil {
+			l.here = append(l.here, fd)
+		}
+	}
+	if len(l.here) > 0 {
+		l.buf = make([]byte, 64<<10)
+	}
+}
+
+func (l *large) piece(b []byte) error {
+	if err := l.r.ctx.Err(); err != nil {
+		return err
+	}
+	l.hash.Write(b)
+	if err := l.compare(b); err != nil {
+		return err
+	}
+	if len(l.here) == 0 {
+		if err := l.write(b); err != nil {
+			return err
+		}
+	}
+	l.size += int64(len(b))
+	return nil
+}
+
+// compare drops the candidates that go on in another way than b. From the last of them it takes what it had in common.
+func (l *large) compare(b []byte) error {
+	for i := len(l.here) - 1; i >= 0; i-- {
+		if l.equals(l.here[i], b) {
+			continue
+		}
+		fd := l.here[i]
+		l.here = slices.Delete(l.here, i, i+1)
+		var err error
+		if len(l.here) == 0 {
+			err = l.begin(fd)
+		}
+		unix.Close(fd)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// equals compares b with what a candidate has at the same place.
+func (l *large) equals(fd int, b []byte) bool {
+	for at := l.size; len(b) > 0; {
+		n, err := unix.Pread(fd, l.buf[:min(len(b), len(l.buf))], at)
+		if err != nil || n == 0 || !bytes.Equal(b[:n], l.buf[:n]) {
+			return false
+		}
+		b, at = b[n:], at+int64(n)
+	}
+	return true
+}
+
+// begin starts a file of its own with what it has in common with the candidate fd.
+func (l *large) begin(fd int) error {
+	if l.size == 0 {
+		return nil
+	}
+	if err := l.create(); err != nil {
+		return err
+	}
+	if err := l.r.s.budget.take(l.size); err != nil {
+		return err
+	}
+	l.r.s.written.Add(l.size)
+	return copyRange(fd, l.fd, l.size)
+}
+
+func (l *large) create() (err error) {
+	l.fd, err = l.r.dir.create(l.number, l.p.entry)
+	return err
+}
+
+func (l *large) write(b []byte) error {
+	if l.fd < 0 {
+		if err := l.create(); err != nil {
+			return err
+		}
+	}
+	if l.p.entry.Sparse {
+		return l.writeSparse(b)
+	}
+	if err := l.r.s.budget.take(int64(len(b))); err != nil {
+		return err
+	}
+	l.r.s.written.Add(int64(len(b)))
+	return writeAll(l.fd, b)
+}
+
+// hole is the granularity of holes, in bytes: what file systems use as a block.
+const hole = 4 << 10
+
+// writeSparse leaves out blocks of zeros.
+func (l *large) writeSparse(b []byte) error {
+	for at := l.size; len(b) > 0; {
+		n := min(len(b), hole)
+		if !bytes.Equal(b[:n], zeros[:n]) {
+			if err := l.r.s.budget.take(int64(n)); err != nil {
+				return err
+			}
+			if _, err := unix.Pwrite(l.fd, b[:n], at); err != nil {
+				return err
+			}
+			l.r.s.written.Add(int64(n))
+		}
+		b, at = b[n:], at+int64(n)
+	}
+	return nil
+}
+
+var zeros [hole]byte
+
+// finish decides what the file is, now that all of it is known.
+func (l *large) finish() error {
+	e := l.p.entry
+	if l.size != e.Size {
+		return fmt.Errorf("%w: its contents are cut short: %w", layer.ErrInvalid, io.ErrUnexpectedEOF)
+	}
+	l.hash.Sum(e.Digest[:0])
+	if l.r.wanted != nil && !l.r.wanted(e.Digest) {
+		return l.discard()
+	}
+	if len(l.here) > 0 {
+		shared, err := l.r.share(e, l.number)
+		if shared || err != nil {
+			return err
+		}
+		// The same contents, but nothing that can be linked or cloned.
+		if err := l.begin(l.here[0]); err != nil {
+			return err
+		}
+	}
+	if e.Sparse {
+		if err := unix.Ftruncate(l.fd, e.Size); err != nil {
+			return err
+		}
+	}
+	e.Staged = l.number
+	return l.r.dir.finish(l.fd, l.number, e)
+}
+
+func (l *large) discard() error {
+	if l.fd < 0 {
+		return nil
+	}
+	return unix.Unlinkat(l.r.dir.fd, numbered(l.number), 0)
+}
+
+// copyRange copies the first n bytes of from to to, in the kernel where it can: copy_file_range(2).
+func copyRange(from, to int, n int64) error {
+	var off int64
+	for off < n {
+		copied, err := unix.CopyFileRange(from, &off, to, nil, int(min(n-off, 1<<30)), 0)
+		if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL) {
+			return copySlow(from, to, off, n)
+		}
+		if err != nil {
+			return err
+		}
+		if copied == 0 {
+			return io.ErrUnexpectedEOF
+		}
+	}
+	return nil
+}
+
+func copySlow(from, to int, off, n int64) error {
+	buf := make([]byte, 256<<10)
+	for off < n {
+		read, err := unix.Pread(from, buf[:min(n-off, int64(len(buf)))], off)
+		if err != nil {
+			return err
+		}
+		if read == 0 {
+			return io.ErrUnexpectedEOF
+		}
+		if err := writeAll(to, buf[:read]); err != nil {
+			return err
+		}
+		off += int64(read)
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/layer"
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/rootfs"
+)
+
+// ErrAbsent says that the contents of a file are not here.
+var ErrAbsent = rootfs.ErrAbsent
+
+// placing remembers the directory of the last file that was linked: they come by directory.
+type placing struct {
+	root int32
+	dir  string
+	fd   int // 0 if there is none
+}
+
+func (p *placing) close() error {
+	if p.fd == 0 {
+		return nil
+	}
+	fd := p.fd
+	p.fd = 0
+	return unix.Close(fd)
+}
+
+// Place makes the file of e, an entry of layer n, name in the open directory dirfd, where nothing has that name. It is for one
+// goroutine. The error is ErrAbsent if its contents are not here; they may be later.
+func (s *Stage) Place(n int, e *layer.Entry, dirfd int, name string) error {
+	switch {
+	case e.Size == 0:
+		return s.write(e, dirfd, name, nil)
+	case e.Staged != 0:
+		// A link, not a rename: after a crash all that was put aside is where it was.
+		return unix.Linkat(s.dir(n).fd, numbered(e.Staged), dirfd, name, 0)
+	}
+	p, how := s.index.find(e.Digest, e.Path, e.Attrs)
+	if how == none {
+		return ErrAbsent
+	}
+	if how == link && p.attrs.MTime == e.MTime {
+		err := s.link(p, dirfd, name)
+		if !errors.Is(err, unix.EMLINK) {
+			return err
+		}
+	}
+	return s.write(e, dirfd, name, &p)
+}
+
+// link makes a hard link to the file at p, if that is still what was recorded.
+func (s *Stage) link(p place, dirfd int, name string) error {
+	dir, base := path.Split(p.path)
+	if s.placing.fd == 0 || s.placing.dir != dir || s.placing.root != p.root {
+		if err := s.placing.close(); err != nil {
+			return err
+		}
+		fd, err := s.index.roots[p.root].Openat(dir, unix.O_PATH|unix.O_DIRECTORY, unix.RESOLVE_NO_SYMLINKS)
+		if err != nil {
+			return ErrAbsent
+		}
+		s.placing = placing{root: p.root, dir: dir, fd: fd}
+	}
+	var st unix.Stat_t
+	if err := unix.Fstatat(s.placing.fd, base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil || !unchanged(&st, p) {
+		return ErrAbsent
+	}
+	return unix.Linkat(s.placing.fd, base, dirfd, name, 0)
+}
+
+// write makes a new file with the attributes of e, and with the contents of the one at from, if there is one.
+func (s *Stage) write(e *layer.Entry, dirfd int, name string, from *place) error {
+	in := -1
+	if from != nil {
+		var err error
+		if in, err = s.index.open(*from, unix.O_RDONLY); err != nil {
+			return ErrAbsent
+		}
+		defer unix.Close(in)
+		if err := s.budget.take(e.Size); err != nil {
+			return err
+		}
+	}
+	to := &dir{fd: dirfd, umask: s.base.umask}
+	fd, err := to.createAs(name, e)
+	if err != nil {
+		return space(err)
+	}
+	defer unix.Close(fd)
+	if in >= 0 {
+		if err := unix.IoctlFileClone(fd, in); err == nil {
+			s.shared.Add(e.Size)
+		} else if err := copyRange(in, fd, e.Size); err != nil {
+			return space(err)
+		} else {
+			s.written.Add(e.Size)
+		}
+	}
+	return space(to.finishAs(fd, name, e))
+}
+
+// Recover reads a layer again, from its plain tar archive, and puts the files whose contents are wanted aside in the directory path,
+// which is made. Place finds them then.
+func (s *Stage) Recover(ctx context.Context, archive io.Reader, path string, wanted func(layer.Digest) bool) error {
+	d, err := openDir(path)
+	if err != nil {
+		return err
+	}
+	d.umask = s.base.umask
+	var found []*layer.Entry
+	_, err = s.read(ctx, d, archive, wanted, func(e *layer.Entry) error {
+		if e.Staged != 0 {
+			e.Path = numbered(e.Staged)
+			found = append(found, e)
+		}
+		return nil
+	})
+	if err := errors.Join(err, d.Close()); err != nil {
+		return err
+	}
+	return s.index.add(Version{Rootfs: path, Files: func(each func(*layer.Entry) error) error {
+		for _, e := range found {
+			if err := each(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}, true)
+}

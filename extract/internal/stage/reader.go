@@ -1,0 +1,162 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/layer"
+)
+
+// pending is an entry whose contents may still be in work.
+type pending struct {
+	entry *layer.Entry
+	done  chan struct{}
+	err   error // set before done is closed
+}
+
+// ready is the done of what never waits.
+func ready() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+
+// reader reads one layer.
+type reader struct {
+	s       *Stage
+	ctx     context.Context
+	dir     *dir
+	wanted  func(layer.Digest) bool
+	scanner *layer.Scanner
+	out     chan *pending
+	number  uint32
+	batch   *batch
+}
+
+// batch is a buffer with the contents of small files.
+type batch struct {
+	r     *reader
+	buf   []byte
+	files []small
+}
+
+type small struct {
+	p      *pending
+	number uint32
+	from   int
+}
+
+// run reads the archive to its end.
+func (r *reader) run() error {
+	defer r.flush()
+	never := ready()
+	for {
+		if err := r.ctx.Err(); err != nil {
+			return err
+		}
+		e, body, err := r.scanner.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		p := &pending{entry: e}
+		switch {
+		case e.Kind != layer.File || e.Size == 0:
+			p.done = never
+			if err := r.send(p); err != nil {
+				return err
+			}
+			continue
+		case e.Size > bufferSize || e.Sparse:
+			err = r.large(p, body)
+		default:
+			err = r.small(p, body)
+		}
+		if err != nil {
+			return fmt.Errorf("entry %.200q: %w", e.Path, err)
+		}
+	}
+}
+
+func (r *reader) send(p *pending) error {
+	select {
+	case r.out <- p:
+		return nil
+	default:
+	}
+	// The consumer may be waiting for what the batch holds.
+	r.flush()
+	select {
+	case r.out <- p:
+		return nil
+	case <-r.ctx.Done():
+		return r.ctx.Err()
+	}
+}
+
+// small adds a file that fits a buffer to the batch.
+func (r *reader) small(p *pending, body io.Reader) error {
+	size := int(p.entry.Size)
+	if r.batch != nil && len(r.batch.buf)+size > bufferSize {
+		r.flush()
+	}
+	if r.batch == nil {
+		buf, err := r.buffer()
+		if err != nil {
+			return err
+		}
+		r.batch = &batch{r: r, buf: buf}
+	}
+	from := len(r.batch.buf)
+	buf := r.batch.buf[:from+size]
+	if _, err := io.ReadFull(body, buf[from:]); err != nil {
+		return shortBody(err)
+	}
+	r.batch.buf = buf
+	r.number++
+	p.done = make(chan struct{})
+	r.batch.files = append(r.batch.files, small{p: p, number: r.number, from: from})
+	return r.send(p)
+}
+
+// flush gives the batch to a worker.
+func (r *reader) flush() {
+	if r.batch == nil {
+		return
+	}
+	r.s.jobs <- r.batch
+	r.batch = nil
+}
+
+func (r *reader) buffer() ([]byte, error) {
+	select {
+	case buf := <-r.s.free:
+		return buf[:0], nil
+	case <-r.ctx.Done():
+		return nil, r.ctx.Err()
+	}
+}
+
+func shortBody(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: its contents are cut short: %w", layer.ErrInvalid, io.ErrUnexpectedEOF)
+	}
+	return err
+}
+
+// run writes the files of the batch, as a worker.
+func (b *batch) run() {
+	for _, f := range b.files {
+		if err := b.r.ctx.Err(); err != nil {
+			f.p.err = err
+		} else {
+			f.p.err = b.r.store(f.p.entry, f.number, b.buf[f.from:f.from+int(f.p.entry.Size)])
+		}
+		close(f.p.done)
+	}
+	b.r.s.free <- b.buf
+}

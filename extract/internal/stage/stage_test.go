@@ -1,0 +1,431 @@
+package stage
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/layer"
+	. "github.com/aztec-spartan/aztec-spartan/extract/internal/tartest"
+)
+
+func noise(seed, n int) string {
+	b := make([]byte, n)
+	rand.New(rand.NewSource(int64(seed))).Read(b)
+	return string(b)
+}
+
+// unlimited is a budget that nothing exhausts.
+func unlimited(t testing.TB, dir string) *Budget {
+	t.Helper()
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	return NewBudget(fd, 0)
+}
+
+// shelf is a stage, and a directory that stands for a tree.
+type shelf struct {
+	*Stage
+	t         testing.TB
+	dir, tree string
+	treefd    int
+}
+
+func newShelf(t testing.TB, versions ...Version) *shelf {
+	return newShelfIn(t, t.TempDir(), versions...)
+}
+
+func newShelfIn(t testing.TB, dir string, versions ...Version) *shelf {
+	t.Helper()
+	index := NewIndex(versions...)
+	s, err := New(filepath.Join(dir, "stage"), 2, index, unlimited(t, dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := filepath.Join(dir, "tree")
+	if err := os.Mkdir(tree, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Open(tree, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(s.Close(), index.Close(), unix.Close(fd)); err != nil {
+			t.Error(err)
+		}
+	})
+	return &shelf{Stage: s, t: t, dir: dir, tree: tree, treefd: fd}
+}
+
+// read puts one layer aside and returns its entries.
+func (s *shelf) read(n int, archive io.Reader) ([]*layer.Entry, error) {
+	s.t.Helper()
+	if err := s.Open(n, filepath.Join(s.dir, "stage", fmt.Sprint("layer", n))); err != nil {
+		s.t.Fatal(err)
+	}
+	var entries []*layer.Entry
+	_, err := s.Layer(s.t.Context(), n, archive, func(e *layer.Entry) error {
+		entries = append(entries, e)
+		return nil
+	})
+	return entries, err
+}
+
+// place makes the files of a layer under their own paths, which must have no directories, and returns them as a version to share.
+func (s *shelf) place(entries []Entry) Version {
+	s.t.Helper()
+	list, err := s.read(0, bytes.NewReader(Layer(s.t, entries...)))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, e := range list {
+		if err := s.Place(0, e, s.treefd, e.Path); err != nil {
+			s.t.Fatalf("placing %s: %v", e.Path, err)
+		}
+	}
+	return Version{Rootfs: s.tree, Files: func(each func(*layer.Entry) error) error {
+		for _, e := range list {
+			if err := each(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+}
+
+func (s *shelf) inode(name string) uint64 {
+	s.t.Helper()
+	var st unix.Stat_t
+	if err := unix.Lstat(filepath.Join(s.tree, name), &st); err != nil {
+		s.t.Fatal(err)
+	}
+	return st.Ino
+}
+
+var corpus = []Entry{
+	File("empty", ""),
+	File("small", "hello", Mode(0o640), Owner(7, 8), MTime(time.Unix(1e9, 5))),
+	File("sticky", "x", Mode(0o1777)),
+	File("unwritable", "y", Mode(0o400)),
+	File("buffer", noise(1, bufferSize)),
+	File("large", noise(2, bufferSize+1)),
+	File("larger", noise(3, 5*bufferSize+17), Mode(0o755)),
+	File("attribute", "z", Xattr("user.note", "kept")),
+}
+
+func TestPlace(t *testing.T) {
+	s := newShelf(t)
+	s.place(corpus)
+	list := List(t, s.tree)
+	for _, e := range corpus {
+		got := list[e.Header.Name]
+		want := Listed{
+			Type: "f", Mode: uint32(e.Header.Mode), UID: uint32(e.Header.Uid), GID: uint32(e.Header.Gid), MTime: e.Header.ModTime.UnixNano(),
+			Content: fmt.Sprintf("%x", sha256.Sum256([]byte(e.Body))),
+		}
+		if len(e.Body) <= 40 {
+			want.Content = fmt.Sprintf("%q", e.Body)
+		}
+		if e.Header.Name == "attribute" {
+			want.Xattrs = `user.note="kept"`
+		}
+		if got != want {
+			t.Errorf("%s is\n%v, want\n%v", e.Header.Name, got, want)
+		}
+	}
+	if got := s.Stats(); got.Shared != 0 || got.Written < 6*bufferSize {
+		t.Errorf("Stats = %+v", got)
+	}
+}
+
+// Entries come out in the order of the archive, whatever size their contents have, and with the digests of those.
+func TestOrder(t *testing.T) {
+	s := newShelf(t)
+	var entries []Entry
+	for i := range 3000 {
+		body := noise(i, i%700)
+		if i%500 == 3 {
+			body = noise(i, bufferSize*2)
+		}
+		entries = append(entries, File(fmt.Sprint("f", i), body), Symlink(fmt.Sprint("l", i), "x"))
+	}
+	got, err := s.read(0, bytes.NewReader(Layer(t, entries...)))
+	if err != nil || len(got) != len(entries) {
+		t.Fatalf("%d entries of %d, %v", len(got), len(entries), err)
+	}
+	for i, e := range got {
+		if e.Path != entries[i].Header.Name {
+			t.Fatalf("entry %d is %s", i, e.Path)
+		}
+		if e.Kind == layer.File && e.Size > 0 && e.Digest != sha256.Sum256([]byte(entries[i].Body)) {
+			t.Fatalf("%s has the wrong digest", e.Path)
+		}
+	}
+}
+
+func TestShare(t *testing.T) {
+	big := noise(9, 3*bufferSize)
+	late := big[:2*bufferSize] + noise(10, bufferSize)
+	old := []Entry{
+		File("same", "same contents"), File("moved", "moved contents"), File("time", "time contents"), File("source.py", "python"),
+		File("mode", "mode contents"), File("owner", "owner contents"), File("attribute", "attribute contents"),
+		File("big", big), File("big-time", noise(11, 2*bufferSize)), File("big-late", late[:len(late)-1]+"x"), File("empty", ""),
+	}
+	later := MTime(Time.Add(time.Hour))
+	for name, test := range map[string]struct {
+		entry  Entry
+		from   string // the file whose inode it is; "" for a file of its own
+		mtime  time.Time
+		shared int64
+	}{
+		"same":      {entry: File("same", "same contents"), from: "same"},
+		"moved":     {entry: File("elsewhere", "moved contents"), from: "moved"},
+		"time":      {entry: File("time", "time contents", later), from: "time"},
+		"python":    {entry: File("source.py", "python", later)},
+		"mode":      {entry: File("mode", "mode contents", Mode(0o600))},
+		"owner":     {entry: File("owner", "owner contents", Owner(1, 0))},
+		"attribute": {entry: File("attribute", "attribute contents", Xattr("user.a", "b"))},
+		"contents":  {entry: File("same", "other contents")},
+		"big":       {entry: File("big", big), from: "big"},
+		"big time":  {entry: File("big-time", noise(11, 2*bufferSize), later), from: "big-time"},
+		"big late":  {entry: File("big-late", late)},
+		"big mode":  {entry: File("big", big, Mode(0o600))},
+		"empty":     {entry: File("empty", "")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first := newShelf(t)
+			s := newShelf(t, first.place(old))
+			s.place([]Entry{test.entry})
+			got := List(t, s.tree)[test.entry.Header.Name]
+			body := []byte(test.entry.Body)
+			if got.Content != fmt.Sprintf("%q", body) && got.Content != fmt.Sprintf("%x", sha256.Sum256(body)) {
+				t.Errorf("it has the wrong contents: %v", got)
+			}
+			stats := s.Stats()
+			if test.from == "" {
+				if stats.Shared != 0 || stats.Written != int64(len(body)) || got.MTime != test.entry.Header.ModTime.UnixNano() || got.Mode != uint32(test.entry.Header.Mode) {
+					t.Errorf("it is %v; %+v", got, stats)
+				}
+				return
+			}
+			if s.inode(test.entry.Header.Name) != first.inode(test.from) || stats.Written != 0 || stats.Shared != int64(len(body)) {
+				t.Errorf("it is not shared; %+v", stats)
+			}
+		})
+	}
+}
+
+// What was changed behind our back is not linked, though it is in the index.
+func TestShareChanged(t *testing.T) {
+	for name, change := range map[string]func(path string) error{
+		"removed":   os.Remove,
+		"truncated": func(path string) error { return os.Truncate(path, 3) },
+		"touched":   func(path string) error { return os.Chtimes(path, time.Time{}, time.Unix(1, 0)) },
+		"chmodded":  func(path string) error { return os.Chmod(path, 0o777) },
+		"a link":    func(path string) error { return errors.Join(os.Remove(path), os.Symlink("/etc/passwd", path)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			first := newShelf(t)
+			version := first.place([]Entry{File("a", "contents")})
+			if err := change(filepath.Join(first.tree, "a")); err != nil {
+				t.Fatal(err)
+			}
+			s := newShelf(t, version)
+			archive := Layer(t, File("a", "contents"))
+			entries, err := s.read(0, bytes.NewReader(archive))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Place(0, entries[0], s.treefd, "a"); !errors.Is(err, ErrAbsent) {
+				t.Fatalf("Place = %v", err)
+			}
+			digest := entries[0].Digest
+			wanted := func(d layer.Digest) bool { return d == digest }
+			if err := s.Recover(t.Context(), bytes.NewReader(archive), filepath.Join(s.dir, "stage", "again"), wanted); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Place(0, entries[0], s.treefd, "a"); err != nil {
+				t.Fatal(err)
+			}
+			if got := List(t, s.tree)["a"]; got.Content != `"contents"` || got.Mode != 0o644 || got.MTime != Time.UnixNano() {
+				t.Errorf("it is %v", got)
+			}
+		})
+	}
+}
+
+func TestSparse(t *testing.T) {
+	archive, err := os.ReadFile("testdata/sparse.tar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newShelf(t)
+	entries, err := s.read(0, bytes.NewReader(archive))
+	if err != nil || len(entries) != 1 || !entries[0].Sparse {
+		t.Fatalf("%v, %v", entries, err)
+	}
+	if err := s.Place(0, entries[0], s.treefd, "f"); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(filepath.Join(s.tree, "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := make([]byte, 8<<20)
+	copy(want[4<<20:], strings.Repeat("data", 1024))
+	if !bytes.Equal(raw, want) {
+		t.Error("it has the wrong contents")
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(filepath.Join(s.tree, "f"), &st); err != nil || st.Blocks*512 > 64<<10 {
+		t.Errorf("it takes %d bytes, %v", st.Blocks*512, err)
+	}
+	if got := s.Stats().Written; got != 4096 {
+		t.Errorf("written %d", got)
+	}
+}
+
+// A reader that fails is the cause, not the file that is short because of it.
+func TestReaderFails(t *testing.T) {
+	broken := errors.New("the network went away")
+	for _, body := range []string{noise(1, 3*bufferSize), noise(1, 5000)} {
+		s := newShelf(t)
+		archive := Layer(t, File("first", "1"), File("f", body))
+		_, err := s.read(0, io.MultiReader(bytes.NewReader(archive[:len(archive)-2048]), failing{broken}))
+		if !errors.Is(err, broken) {
+			t.Errorf("%v", err)
+		}
+		_, err = s.read(1, bytes.NewReader(archive[:len(archive)-2048]))
+		if !errors.Is(err, layer.ErrInvalid) {
+			t.Errorf("cut short: %v", err)
+		}
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+func TestEmitFails(t *testing.T) {
+	s := newShelf(t)
+	if err := s.Open(0, filepath.Join(s.dir, "stage", "0")); err != nil {
+		t.Fatal(err)
+	}
+	stop := errors.New("enough")
+	archive := io.MultiReader(bytes.NewReader(Layer(t, File("f", noise(1, 9*bufferSize)))), endless{})
+	_, err := s.Layer(t.Context(), 0, archive, func(*layer.Entry) error { return stop })
+	if !errors.Is(err, stop) {
+		t.Errorf("%v", err)
+	}
+}
+
+// endless is an archive that has no end mark, whatever one does.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { clear(p); p[0] = 1; return len(p), nil }
+
+func TestCancel(t *testing.T) {
+	s := newShelf(t)
+	if err := s.Open(0, filepath.Join(s.dir, "stage", "0")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var many []Entry
+	for i := range 5000 {
+		many = append(many, File(fmt.Sprint(i), noise(i, 2000)))
+	}
+	seen := 0
+	_, err := s.Layer(ctx, 0, bytes.NewReader(Layer(t, many...)), func(*layer.Entry) error {
+		if seen++; seen == 10 {
+			cancel()
+		}
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+// Several layers with large files share few buffers and few workers; none may wait for ever.
+func TestNoDeadlock(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	dir := t.TempDir()
+	index := NewIndex()
+	defer index.Close()
+	const layers = 4
+	s, err := New(filepath.Join(dir, "stage"), layers, index, unlimited(t, dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var running sync.WaitGroup
+	for n := range layers {
+		if err := s.Open(n, filepath.Join(dir, "stage", fmt.Sprint(n))); err != nil {
+			t.Fatal(err)
+		}
+		var entries []Entry
+		for i := range 12 {
+			entries = append(entries, File(fmt.Sprint("large", i), noise(n*100+i, 4*bufferSize)))
+			for j := range 40 {
+				entries = append(entries, File(fmt.Sprint("small", i, "-", j), noise(j, 30000)))
+			}
+		}
+		archive := Layer(t, entries...)
+		running.Go(func() {
+			if _, err := s.Layer(t.Context(), n, bytes.NewReader(archive), func(*layer.Entry) error { return nil }); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	running.Wait()
+}
+
+func TestBudget(t *testing.T) {
+	dir := t.TempDir()
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	free := int64(st.Bavail) * st.Frsize
+	if err := NewBudget(fd, 0).Fits(free * 2); !errors.Is(err, ErrSpace) {
+		t.Errorf("twice what is free fits: %v", err)
+	}
+	// The reserve is so large that the first look at the file system finds too little.
+	index := NewIndex()
+	defer index.Close()
+	s, err := New(filepath.Join(dir, "stage"), 1, index, NewBudget(fd, free))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Open(0, filepath.Join(dir, "stage", "0")); err != nil {
+		t.Fatal(err)
+	}
+	big := Layer(t, File("f", noise(1, 2*step)))
+	_, err = s.Layer(t.Context(), 0, bytes.NewReader(big), func(*layer.Entry) error { return nil })
+	if !errors.Is(err, ErrSpace) || !strings.Contains(err.Error(), "free to be left") {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,80 @@
+package extract
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"time"
+)
+
+// Sighting is what a tag meant when it was seen.
+type Sighting struct {
+	Digest      string    `json:"digest"` // of the platform's manifest
+	IndexDigest string    `json:"index_digest,omitempty"`
+	Seen        time.Time `json:"seen"` // for the first time
+}
+
+// sightings is tags.json: the last sighting of every tag that was pulled or resolved, by its reference. A tag is a name that its
+// owner can give to something else at any time; a release is not expected to change, so it is worth a word when one does.
+type sightings struct {
+	Schema int                 `json:"schema"`
+	Tags   map[string]Sighting `json:"tags"`
+}
+
+const sightingsSchema = 1
+
+// Seen returns what a reference with a tag was when it was seen last, or nil if it never was.
+func (s *Store) Seen(ref string) (*Sighting, error) {
+	r, err := parseReference(ref, false)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.sightings()
+	if err != nil {
+		return nil, fmt.Errorf("reading what tags were: %w", err)
+	}
+	if last, ok := all.Tags[r.String()]; ok {
+		return &last, nil
+	}
+	return nil, nil
+}
+
+func (s *Store) sightings() (sightings, error) {
+	all := sightings{Schema: sightingsSchema}
+	if _, err := readJSON(filepath.Join(s.Dir, tagsName), &all); err != nil {
+		return sightings{}, err
+	}
+	if all.Schema > sightingsSchema {
+		return sightings{}, fmt.Errorf("%s: %w", tagsName, ErrSchema)
+	}
+	return all, nil
+}
+
+// sight records what a tag is now and returns what it was before, if that is something else. Two processes that record at the
+// same time may lose one of two records, which the next pull makes again.
+func (s *Store) sight(r reference, digest, index string) (*Sighting, error) {
+	if r.tag == "" || r.digest != "" {
+		return nil, nil
+	}
+	all, err := s.sightings()
+	if err != nil {
+		return nil, err
+	}
+	last, ok := all.Tags[r.String()]
+	if ok && last.Digest == digest {
+		return nil, nil
+	}
+	tags := maps.Clone(all.Tags)
+	if tags == nil {
+		tags = map[string]Sighting{}
+	}
+	tags[r.String()] = Sighting{Digest: digest, IndexDigest: index, Seen: time.Now().UTC()}
+	all.Tags = tags
+	if err := writeJSON(filepath.Join(s.Dir, tagsName), all); err != nil {
+		return nil, fmt.Errorf("recording what %s is: %w", r, err)
+	}
+	if !ok {
+		return nil, nil
+	}
+	return &last, nil
+}
