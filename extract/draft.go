@@ -168,16 +168,20 @@ func (d *draft) publish(im *Image) error {
 func (d *draft) settle() error {
 	var synced error
 	var syncing sync.WaitGroup
-	syncing.Go(func() { synced = unix.Syncfs(int(d.lock.Fd())) })
+	syncing.Go(func() { synced = syncFS(d.lock) })
 	var errs []error
 	for _, name := range []string{stageName, bootName} {
 		errs = append(errs, os.RemoveAll(d.at(name)))
 	}
 	syncing.Wait()
-	if synced != nil {
-		errs = append(errs, fmt.Errorf("syncing: %w", synced))
+	return errors.Join(append(errs, synced)...)
+}
+
+func syncFS(f *os.File) error {
+	if err := unix.Syncfs(int(f.Fd())); err != nil {
+		return fmt.Errorf("syncing: %w", err)
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 func (d *draft) mark() error { return writeDurably(d.at(completeName), []byte(d.id+"\n")) }

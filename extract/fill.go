@@ -279,18 +279,20 @@ func (f *filling) finish(ctx context.Context) error {
 	}
 	for _, n := range f.tree.Absent() {
 		u := f.layers[n]
-		if err := f.layerError(u, f.recover(ctx, u)); err != nil {
+		if err := f.layerError(u, f.recover(ctx, u, f.tree.Wanted(n), f.d.stageOf(u)+"-again")); err != nil {
 			return err
 		}
 	}
 	return f.tree.Finish(ctx)
 }
 
-// recover fetches a layer again for contents that are needed.
-func (f *filling) recover(ctx context.Context, u *unpacked) error {
-	wanted := f.tree.Wanted(u.number)
+// recover fetches a layer again for the contents that are wanted of it, and puts them aside in the directory path.
+func (f *filling) recover(ctx context.Context, u *unpacked, wanted map[layer.Digest]bool, path string) error {
 	return f.fetch(ctx, u, func(archive io.Reader) error {
-		return f.stage.Recover(ctx, archive, f.d.stageOf(u)+"-recovered", func(d layer.Digest) bool { return wanted[d] })
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+		return f.stage.Recover(ctx, archive, path, func(d layer.Digest) bool { return wanted[d] })
 	})
 }
 

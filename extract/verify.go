@@ -2,12 +2,21 @@ package extract
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/layer"
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/rootfs"
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/stage"
 )
 
 // Damage is one difference between an image and what was unpacked.
 type Damage struct {
-	Path string `json:"path"` // relative to the rootfs
-	What string `json:"what"` // "missing", "contents", ...
+	Path string `json:"path"` // relative to the rootfs; as hostile as the image is
+	What string `json:"what"` // for people: "missing", "mode 0644, not 0600"
 }
 
 // Verified says what was compared, and found.
@@ -21,15 +30,169 @@ type Verified struct {
 }
 
 // Verify compares every file of the image id with what was recorded when it was unpacked: type, contents, owner, mode, time,
-// attributes, target; and looks for what is missing or too much. report is told about each difference. Errors wrap ErrNotFound,
-// ErrSchema, or ErrRecord if what was recorded cannot be read.
+// attributes, target; and looks for what is missing or too much. report is told about each difference, one at a time. Errors wrap
+// ErrNotFound, ErrSchema, or ErrRecord if what was recorded cannot be read.
 func (s *Store) Verify(ctx context.Context, id string, report func(Damage)) (Verified, error) {
-	panic("todo")
+	v, err := s.verify(ctx, id, nil, report)
+	if err != nil {
+		return Verified{}, fmt.Errorf("verifying image %s: %w", oneLine(id), err)
+	}
+	return v, nil
 }
 
-// Repair is Verify, and puts right what is found. Layers are fetched only if contents that they hold are damaged; the registry is the one
-// that the image came from. What is replaced is replaced by renames, so a node may be running from the image. Errors are as
-// those of Verify and of Pull.
+// Repair is Verify, and puts right what is found. Layers are fetched only if contents that they hold are damaged, from the
+// registry that the image came from. What is replaced is replaced by renames, so a node may be running from the image. Errors are
+// as those of Verify and of Pull; what could not be fetched stays as it is.
 func (s *Store) Repair(ctx context.Context, id string, o PullOptions, report func(Damage)) (Verified, error) {
-	panic("todo")
+	v, err := s.verify(ctx, id, &o, report)
+	if err != nil {
+		return Verified{}, fmt.Errorf("repairing image %s: %w", oneLine(id), err)
+	}
+	return v, nil
+}
+
+// verify repairs if o is not nil.
+func (s *Store) verify(ctx context.Context, id string, o *PullOptions, report func(Damage)) (v Verified, err error) {
+	start := time.Now()
+	im, err := s.load(id)
+	if err != nil {
+		return v, err
+	}
+	// Contents never come from other images: what two have in common is damaged in both.
+	r := &repair{image: im}
+	defer func() { err = errors.Join(err, r.close()) }()
+	t, err := rootfs.Open(im.Rootfs(), r)
+	if err != nil {
+		return v, err
+	}
+	defer func() { err = errors.Join(err, t.Close()) }()
+	if err := im.recorded(t); err != nil {
+		return v, fmt.Errorf("%w: %w", ErrRecord, err)
+	}
+	var damages []rootfs.Damage
+	err = t.Check(ctx, func(d rootfs.Damage) {
+		damages = append(damages, d)
+		report(Damage{Path: d.Path, What: d.What})
+	})
+	stats := t.Stats()
+	v = Verified{Files: stats.Files, Bytes: stats.Bytes, Damaged: len(damages)}
+	if err == nil && o != nil && len(damages) > 0 {
+		t.Repair(damages)
+		err = r.run(ctx, t, o)
+		v.Repaired, v.DownloadedBytes = len(damages), r.downloaded
+	}
+	v.Seconds = time.Since(start).Seconds()
+	return v, err
+}
+
+// recorded brings into t, in memory, what was unpacked.
+func (im *Image) recorded(t *rootfs.Tree) error {
+	for n, l := range im.Layers {
+		_, err := readList(listOf(im.dir, l.DiffID), func(e *layer.Entry) error {
+			e.Staged = 0
+			return t.Apply(n, e)
+		})
+		if err != nil {
+			return fmt.Errorf("layer %d of %d: %w", n+1, len(im.Layers), err)
+		}
+	}
+	for _, m := range im.MountPoints {
+		if _, err := t.AddEmpty(m.Path, m.Dir, m.Mode); err != nil {
+			return fmt.Errorf("the mount point %s: %w", m.Path, err)
+		}
+	}
+	return nil
+}
+
+// repair gets contents of one image anew.
+type repair struct {
+	image      *Image
+	dir        string // of what is put aside; "" if nothing is
+	index      *stage.Index
+	stage      *stage.Stage
+	lock       *os.File
+	downloaded int64
+}
+
+// Place implements rootfs.Contents. A check asks for nothing.
+func (r *repair) Place(n int, e *layer.Entry, dirfd int, name string) error {
+	if r.stage == nil {
+		return rootfs.ErrAbsent
+	}
+	return r.stage.Place(n, e, dirfd, name)
+}
+
+func (r *repair) run(ctx context.Context, t *rootfs.Tree, o *PullOptions) error {
+	if err := r.open(o.Reserve); err != nil {
+		return err
+	}
+	if err := t.Flush(ctx); err != nil {
+		return err
+	}
+	if absent := t.Absent(); len(absent) > 0 {
+		if err := r.fetch(ctx, t, absent, *o); err != nil {
+			return err
+		}
+	}
+	if err := t.Finish(ctx); err != nil {
+		return err
+	}
+	return syncFS(r.lock)
+}
+
+func (r *repair) open(reserve int64) (err error) {
+	store := filepath.Dir(r.image.dir)
+	if r.dir, err = os.MkdirTemp(store, partial+"repair-"); err != nil {
+		return err
+	}
+	if r.lock, err = lockDir(r.dir); err != nil {
+		return err
+	}
+	r.index = stage.NewIndex()
+	r.stage, err = stage.New(filepath.Join(r.dir, stageName), 1, r.index, stage.NewBudget(int(r.lock.Fd()), reserve))
+	return err
+}
+
+// fetch puts the contents aside that t wants of its layers.
+func (r *repair) fetch(ctx context.Context, t *rootfs.Tree, layers []int, o PullOptions) error {
+	ref, err := parseReference(r.image.Reference, o.Insecure)
+	if err != nil {
+		return err
+	}
+	repo, err := connect(ref.repo, o)
+	if err != nil {
+		return err
+	}
+	defer repo.Close()
+	f := &filling{src: remoteImages(repo), stage: r.stage, progress: o.Progress}
+	if f.progress == nil {
+		f.progress = silent{}
+	}
+	for _, n := range layers {
+		l := r.image.Layers[n]
+		u := &unpacked{descriptor: descriptor{Digest: l.Digest, Size: l.Size}, diffID: l.DiffID, number: n}
+		err := f.recover(ctx, u, t.Wanted(n), filepath.Join(r.dir, hexOf(l.DiffID)))
+		if err != nil {
+			return fmt.Errorf("layer %d of %d: %w", n+1, len(r.image.Layers), err)
+		}
+		r.downloaded += l.Size
+	}
+	return nil
+}
+
+func (r *repair) close() error {
+	var errs []error
+	if r.stage != nil {
+		errs = append(errs, r.stage.Close())
+	}
+	if r.index != nil {
+		errs = append(errs, r.index.Close())
+	}
+	if r.dir != "" {
+		errs = append(errs, os.RemoveAll(r.dir))
+	}
+	if r.lock != nil {
+		errs = append(errs, r.lock.Close())
+	}
+	return errors.Join(errs...)
 }
