@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -41,6 +42,9 @@ func newMirror(mirror string, repo name.Repository, keys keychain, c *client) (*
 	host, prefix, _ := strings.Cut(rest, "/")
 	bad := func(err error) (*source, error) {
 		return nil, fmt.Errorf("using the mirror %s, which should be host[:port][/prefix]: %s", oneLine(mirror), oneLine(err.Error()))
+	}
+	if strings.Contains(prefix, "//") || strings.HasPrefix(prefix, "/") {
+		return bad(errors.New("there is an empty name in it"))
 	}
 	registry, err := name.NewRegistry(host, append(options, name.StrictValidation)...)
 	if err != nil {
