@@ -76,7 +76,7 @@ func (s *Store) prepare() error {
 			return err
 		}
 	}
-	return s.checkFormat()
+	return s.markFormat()
 }
 
 // prepare keeps of an earlier run of this boot the layers that it had finished.

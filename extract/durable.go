@@ -59,20 +59,33 @@ func writeJSON(path string, v any) error {
 	return writeDurably(path, append(raw, '\n'))
 }
 
-// checkFormat refuses a store that a newer version of this program has written to. One without a mark gets one.
+// format is store.json.
+type format struct {
+	Schema int `json:"schema"`
+}
+
+// checkFormat refuses a store that a newer version of this program has written to.
 func (s *Store) checkFormat() error {
-	var mark struct {
-		Schema int `json:"schema"`
+	_, err := s.format()
+	return err
+}
+
+func (s *Store) format() (format, error) {
+	var f format
+	if _, err := readJSON(filepath.Join(s.Dir, storeName), &f); err != nil {
+		return f, err
 	}
-	ok, err := readJSON(filepath.Join(s.Dir, storeName), &mark)
-	switch {
-	case err != nil:
+	if f.Schema > storeSchema {
+		return f, fmt.Errorf("%s: %w (schema %d, this one knows %d)", storeName, ErrSchema, f.Schema, storeSchema)
+	}
+	return f, nil
+}
+
+// markFormat is checkFormat for those who are about to write.
+func (s *Store) markFormat() error {
+	f, err := s.format()
+	if err != nil || f.Schema == storeSchema {
 		return err
-	case mark.Schema > storeSchema:
-		return fmt.Errorf("%s: %w (schema %d, this one knows %d)", storeName, ErrSchema, mark.Schema, storeSchema)
-	case ok && mark.Schema == storeSchema:
-		return nil
 	}
-	mark.Schema = storeSchema
-	return writeJSON(filepath.Join(s.Dir, storeName), mark)
+	return writeJSON(filepath.Join(s.Dir, storeName), format{storeSchema})
 }

@@ -38,6 +38,9 @@ func (s *Store) Collect(keep func(*Image) (reason string), dryRun bool) (Collect
 	if errors.Is(failed, ErrSchema) {
 		return c, failed
 	}
+	if err := s.checkFormat(); err != nil {
+		return c, err
+	}
 	if err := s.leftovers(&c, dryRun); err != nil {
 		return c, fmt.Errorf("removing what killed runs left: %w", err)
 	}

@@ -160,6 +160,9 @@ func (s *Store) remove(id string) error {
 	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
 		return ErrNotFound
 	}
+	if err := s.checkFormat(); err != nil {
+		return err
+	}
 	if err := os.Remove(filepath.Join(dir, completeName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
