@@ -44,8 +44,8 @@ tagged = $(addprefix ./,$(sort $(dir $(shell git grep -lE '^//go:build .*\b$(1)\
 demo: deps package ## the main job on a throwaway host, from nothing (root)
 	go run ./packaging/demo -deb dist/aztec-spartan_$(ARCH).deb
 
-bench: deps build ## pull the real image with this and with other tools
-	packaging/scripts/bench.sh dist/aztec-spartan-$(ARCH)
+bench: deps build ## pulls and updates with this and with other tools, compared in dist/bench (root)
+	go run ./packaging/bench -binary dist/aztec-spartan-$(ARCH) -out dist/bench
 
 soak: deps package ## long runs: the real node for half an hour, hours of fuzzing
 	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb packaging/scripts/soak.sh

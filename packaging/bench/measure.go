@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// clocks are CPU times that go on while a tool runs.
+type clocks struct {
+	user, system, registry, all time.Duration
+}
+
+func (b *bench) clocks(d *daemon) (c clocks, err error) {
+	if d != nil {
+		if c.user, c.system, err = cpuOf(d.pid()); err != nil {
+			return c, err
+		}
+	}
+	user, system, err1 := cpuOf(b.reg.pid())
+	all, err2 := busyNow()
+	c.registry, c.all = user+system, all
+	return c, errors.Join(err1, err2)
+}
+
+// measure lets a tool do one step.
+func (b *bench) measure(ctx context.Context, t tool, d *daemon, s step, store string) (sample, error) {
+	var one sample
+	size, err := used(ctx, store)
+	if err != nil {
+		return one, err
+	}
+	// Nobody pays for what another one left dirty.
+	unix.Sync()
+	if d != nil {
+		if err := forgetPeak(d.pid()); err != nil {
+			return one, err
+		}
+	}
+	before, err := b.clocks(d)
+	if err != nil {
+		return one, err
+	}
+	cmd := shell(ctx, t.pull, s.env(store)...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	began := time.Now()
+	err = cmd.Run()
+	one.Seconds = time.Since(began).Seconds()
+	if err != nil {
+		return one, fmt.Errorf("%w: %s", err, said.Bytes())
+	}
+	after, err := b.clocks(d)
+	if err != nil {
+		return one, err
+	}
+	synced, err := syncTime(store)
+	if err != nil {
+		return one, err
+	}
+	one.Sync = synced.Seconds()
+	one.User = (cmd.ProcessState.UserTime() + after.user - before.user).Seconds()
+	one.System = (cmd.ProcessState.SystemTime() + after.system - before.system).Seconds()
+	one.Registry = (after.registry - before.registry).Seconds()
+	// The clocks tick a hundred times a second, each on its own.
+	one.Other = max(0, (after.all-before.all).Seconds()-one.User-one.System-one.Registry)
+	// Of the shell and everything it waited for, kilobytes (getrusage(2)).
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		one.Peak = usage.Maxrss << 10
+	}
+	if d != nil {
+		peak, err := memoryOf(d.pid(), "status", "VmHWM")
+		if err != nil {
+			return one, err
+		}
+		one.Peak += peak
+	}
+	total, err := used(ctx, store)
+	if err != nil {
+		return one, err
+	}
+	one.Added = total - size
+	// A tool that says it is done and has less than the compressed layers is not.
+	if s.name == stepPull && one.Added < s.bytes {
+		return one, fmt.Errorf("the store has only %d MB of an image of %d MB", one.Added/1e6, s.bytes/1e6)
+	}
+	return one, nil
+}
