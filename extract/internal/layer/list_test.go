@@ -36,7 +36,7 @@ func sample() []layer.Entry {
 		{Kind: layer.Whiteout, Path: "usr/gone"},
 		{Kind: layer.Opaque, Path: "."},
 		{Kind: layer.File, Path: strings.Repeat(strings.Repeat("n", 255)+"/", 15) + strings.Repeat("n", 255), Attrs: b},
-		{Kind: layer.File, Path: "short", Attrs: layer.Attrs{Xattrs: []layer.Xattr{{Name: "user.long", Value: strings.Repeat("v", 60000)}}}},
+		{Kind: layer.File, Path: "short", Attrs: layer.Attrs{Xattrs: []layer.Xattr{{Name: "user.long", Value: strings.Repeat("v", 9000)}}}},
 	}
 }
 

@@ -65,20 +65,29 @@ func TestApply(t *testing.T) {
 		"opaque through a link":                     {layers{{Dir("d"), File("d/old", "1"), Symlink("s", "/d")}, {File("s/new", "2"), Opaque("s")}}, "d d 0755 0:0\nd/new f 0644 0:0 \"2\"\ns l 0000 0:0 -> /d"},
 		"a whiteout spares hard links of its layer": {layers{{Dir("d"), File("d/a", "1")}, {Link("d/b", "d/a"), Opaque("d")}}, "d d 0755 0:0\nd/b f 0644 0:0 \"1\""},
 
+		"the last name on disk goes, another comes":           {layers{{File("a", "1")}, {Link("b", "a"), Dir("a"), Link("a/x", "b")}, {Whiteout("b")}}, "a d 0755 0:0\na/x f 0644 0:0 \"1\""},
+		"the same, of a directory":                            {layers{{Dir("d"), File("d/a", "1"), Link("d/b", "d/a")}, {Link("e", "d/b"), Whiteout("d")}}, "e f 0644 0:0 \"1\""},
+		"the same, beside names like those in between":        {layers{{File("a", "1"), File(".placing-1", "2")}, {Link(".placing-2", "a"), Symlink("a", "x"), File(".placing-1", "3")}}, ".placing-1 f 0644 0:0 \"3\"\n.placing-2 f 0644 0:0 \"1\"\na l 0000 0:0 -> x"},
+		"a directory with what is hidden in it is hidden too": {layers{{Dir("d"), File("d/a", "1")}, {Whiteout("d/a"), File("d/b", "2")}, {Whiteout("d")}}, ""},
+		"a device is of its layer":                            {layers{{Dir("d", Mode(0o700)), File("d/a", "1")}, {Node(tar.TypeChar, "d/c"), Whiteout("d")}}, "d d 0755 0:0"},
+		"attributes go with what is reset":                    {layers{{Dir("d", Mode(0o700), Xattr("user.a", "1"))}, {File("d/f", "1"), Whiteout("d")}}, "d d 0755 0:0\nd/f f 0644 0:0 \"1\""},
+
 		"long names":      {layers{{File(strings.Repeat("d/", 60)+strings.Repeat("n", 255), "x")}}, longPath()},
 		"user attributes": {layers{{File("a", "x", Xattr("user.k", "v\x00w"), Xattr("trusted.k", "v"), Xattr("security.selinux", "v"))}}, "a f 0644 0:0 \"x\" user.k=\"v\\x00w\""},
 		"set-id bits":     {layers{{Dir("d", Mode(0o2775)), File("a", "x", Mode(0o4755)), File("b", "x", Mode(0o7711))}}, "a f 0755 0:0 \"x\"\nb f 1711 0:0 \"x\"\nd d 0775 0:0"},
 		"devices":         {layers{{File("c", "under"), File("z", "z")}, {Node(tar.TypeChar, "c"), Node(tar.TypeBlock, "b"), Link("b2", "b"), Link("z", "c")}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir, _, err := apply(t, test.in)
-			if err != nil {
-				t.Fatal(err)
-			}
-			list := List(t, dir)
-			delete(list, ".")
-			if diff := cmp.Diff(test.want, strings.Join(Lines(list), "\n")); diff != "" {
-				t.Errorf("tree differs (-want +got):\n%s", diff)
+			for _, when := range []often{never, afterLayers, afterEntries} {
+				dir, _, err := apply(t, test.in, when)
+				if err != nil {
+					t.Fatal(err)
+				}
+				list := List(t, dir)
+				delete(list, ".")
+				if diff := cmp.Diff(test.want, strings.Join(Lines(list), "\n")); diff != "" {
+					t.Errorf("tree differs, flushed %d (-want +got):\n%s", when, diff)
+				}
 			}
 		})
 	}
@@ -97,7 +106,7 @@ func TestDropped(t *testing.T) {
 		File("a", "x", Mode(0o4755), Xattr("security.capability", "cap")), File("b", "x", Mode(0o2755)), Dir("d", Mode(0o2755)),
 		Node(tar.TypeChar, "c"), Node(tar.TypeBlock, "e"), Link("f", "e"), Symlink("l", "a", Xattr("user.x", "1")), File("g", "", Xattr("security.ima", "1")),
 		Link("h", "a", Mode(0o4755), Xattr("security.capability", "cap")),
-	}})
+	}}, never)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +124,7 @@ func TestTimes(t *testing.T) {
 	dir, _, err := apply(t, layers{
 		{Dir("./", at(1)), Dir("d", at(2)), File("d/f", "x", at(3)), Symlink("d/l", "f", at(4)), Node(tar.TypeFifo, "d/p", at(5)), File("i/f", "x", at(6)), Dir("gone", at(7))},
 		{File("d/g", "x", at(8)), Whiteout("gone"), Link("d/h", "d/f", at(9))},
-	})
+	}, afterEntries)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,6 +139,64 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+// TestOrder applies entries of one layer in all orders: whiteouts hide what lower layers brought, whenever they come.
+func TestOrder(t *testing.T) {
+	lower := []Entry{
+		Dir("d", Mode(0o700), Owner(1, 1), Xattr("user.a", "1")), File("d/old", "1"), Dir("d/s", Mode(0o700)), File("d/s/old", "1"), Symlink("l", "d"), File("f", "1"),
+	}
+	for name, test := range map[string]struct {
+		upper []Entry
+		want  string
+	}{
+		"whiteout of what stays":      {[]Entry{Dir("d", Mode(0o711)), File("d/new", "2"), Whiteout("d"), Whiteout("f"), File("f", "2")}, "d d 0711 0:0\nd/new f 0644 0:0 \"2\"\nf f 0644 0:0 \"2\"\nl l 0000 0:0 -> d"},
+		"opaque":                      {[]Entry{Dir("d", Mode(0o711)), File("d/new", "2"), Opaque("d"), File("d/s/new", "2"), Whiteout("d/old")}, "d d 0711 0:0\nd/new f 0644 0:0 \"2\"\nd/s d 0755 0:0\nd/s/new f 0644 0:0 \"2\"\nf f 0644 0:0 \"1\"\nl l 0000 0:0 -> d"},
+		"opaque through a link":       {[]Entry{File("l/new", "2"), Opaque("l"), Dir("l/s", Mode(0o711)), Node(tar.TypeFifo, "d/p")}, "d d 0700 1:1 user.a=\"1\"\nd/new f 0644 0:0 \"2\"\nd/p p 0644 0:0\nd/s d 0711 0:0\nf f 0644 0:0 \"1\"\nl l 0000 0:0 -> d"},
+		"opaque root":                 {[]Entry{Opaque(""), File("d/s/new", "2"), Symlink("m", "d"), Dir("e")}, "d d 0755 0:0\nd/s d 0755 0:0\nd/s/new f 0644 0:0 \"2\"\ne d 0755 0:0\nm l 0000 0:0 -> d"},
+		"whiteout, implicit parents":  {[]Entry{Whiteout("d"), File("d/s/new", "2"), Whiteout("d/s"), Whiteout("l")}, "d d 0755 0:0\nd/s d 0755 0:0\nd/s/new f 0644 0:0 \"2\"\nf f 0644 0:0 \"1\""},
+		"whiteout beside a device":    {[]Entry{Whiteout("d"), Node(tar.TypeChar, "d/c"), Whiteout("f")}, "d d 0755 0:0\nl l 0000 0:0 -> d"},
+		"whiteout and opaque of it":   {[]Entry{Whiteout("d"), Opaque("d"), Opaque("d/s"), File("d/x/new", "2")}, "d d 0755 0:0\nd/x d 0755 0:0\nd/x/new f 0644 0:0 \"2\"\nf f 0644 0:0 \"1\"\nl l 0000 0:0 -> d"},
+		"hard links of the own layer": {[]Entry{Whiteout("f"), Opaque("d"), Link("d/h", "l")}, "d d 0700 1:1 user.a=\"1\"\nd/h l 0000 0:0 -> d\nl l 0000 0:0 -> d"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			permute(test.upper, len(test.upper), func(upper []Entry) {
+				dir, _, err := apply(t, layers{lower, upper}, never)
+				if err != nil {
+					t.Fatal(err)
+				}
+				list := List(t, dir)
+				delete(list, ".")
+				if diff := cmp.Diff(test.want, strings.Join(Lines(list), "\n")); diff != "" {
+					t.Errorf("in the order %v the tree differs (-want +got):\n%s", names(upper), diff)
+				}
+			})
+		})
+	}
+}
+
+// permute calls f with the first n of in in each order (Heap's algorithm).
+func permute(in []Entry, n int, f func([]Entry)) {
+	if n <= 1 {
+		f(in)
+		return
+	}
+	for i := range n {
+		permute(in, n-1, f)
+		if n%2 == 0 {
+			in[i], in[n-1] = in[n-1], in[i]
+		} else {
+			in[0], in[n-1] = in[n-1], in[0]
+		}
+	}
+}
+
+func names(entries []Entry) []string {
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Header.Name)
+	}
+	return names
+}
+
 func TestRoot(t *testing.T) {
 	for name, test := range map[string]struct {
 		in   layers
@@ -141,7 +208,7 @@ func TestRoot(t *testing.T) {
 		"not in the later": {layers{{Dir("./", Owner(1, 2), Xattr("user.a", "1"))}, {Dir("d")}}, `d 0755 1:2 user.a="1"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir, _, err := apply(t, test.in)
+			dir, _, err := apply(t, test.in, never)
 			if err != nil {
 				t.Fatal(err)
 			}

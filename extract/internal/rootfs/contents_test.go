@@ -75,15 +75,24 @@ func (m memory) scan(raw []byte) ([]*layer.Entry, layer.Dropped, error) {
 
 type layers [][]Entry
 
+// often says when a test calls Flush before Finish does.
+type often int
+
+const (
+	never often = iota
+	afterLayers
+	afterEntries
+)
+
 // apply makes a tree of layers in a fresh directory.
-func apply(t *testing.T, in layers) (string, rootfs.Stats, error) {
+func apply(t *testing.T, in layers, when often) (string, rootfs.Stats, error) {
 	t.Helper()
 	dir := t.TempDir()
-	stats, err := applyTo(t, dir, in)
+	stats, err := applyTo(t, dir, in, when)
 	return dir, stats, err
 }
 
-func applyTo(t *testing.T, dir string, in layers) (rootfs.Stats, error) {
+func applyTo(t *testing.T, dir string, in layers, when often) (rootfs.Stats, error) {
 	t.Helper()
 	m := memory{}
 	tree, err := rootfs.New(dir, m)
@@ -91,7 +100,7 @@ func applyTo(t *testing.T, dir string, in layers) (rootfs.Stats, error) {
 		t.Fatal(err)
 	}
 	defer tree.Close()
-	dropped, err := m.applyAll(t, tree, in)
+	dropped, err := m.applyAll(t, tree, in, when)
 	if err == nil {
 		err = tree.Finish(context.Background())
 	}
@@ -100,7 +109,7 @@ func applyTo(t *testing.T, dir string, in layers) (rootfs.Stats, error) {
 	return stats, err
 }
 
-func (m memory) applyAll(t *testing.T, tree *rootfs.Tree, in layers) (layer.Dropped, error) {
+func (m memory) applyAll(t *testing.T, tree *rootfs.Tree, in layers, when often) (layer.Dropped, error) {
 	t.Helper()
 	var total layer.Dropped
 	for n, entries := range in {
@@ -109,8 +118,12 @@ func (m memory) applyAll(t *testing.T, tree *rootfs.Tree, in layers) (layer.Drop
 			return total, err
 		}
 		total.Add(dropped)
-		for _, e := range list {
-			if err := tree.Apply(n, e); err != nil {
+		for i, e := range list {
+			err := tree.Apply(n, e)
+			if err == nil && (when == afterEntries || when == afterLayers && i == len(list)-1) {
+				err = tree.Flush(context.Background())
+			}
+			if err != nil {
 				return total, err
 			}
 		}

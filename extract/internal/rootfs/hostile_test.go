@@ -52,7 +52,7 @@ func TestNothingOutside(t *testing.T) {
 					h.Name, h.Linkname = strings.Replace(h.Name, "V", victim, 1), strings.Replace(h.Linkname, "V", victim, 1)
 				}
 			}
-			_, err := applyTo(t, root, in)
+			_, err := applyTo(t, root, in, afterEntries)
 			if diff := cmp.Diff(before, List(t, victim)); diff != "" {
 				t.Errorf("outside the root something changed (error %v):\n%s", err, diff)
 			}
@@ -76,7 +76,7 @@ func TestThroughLinks(t *testing.T) {
 		"directory":       {{keep, Symlink("l", "keep"), Dir("l", Mode(0o777))}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir, _, err := apply(t, in)
+			dir, _, err := apply(t, in, afterEntries)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -139,7 +139,7 @@ func TestRefused(t *testing.T) {
 		"below a whiteout":           {[]Entry{File(".wh.d/f", "")}, "not a directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := apply(t, layers{test.in})
+			_, _, err := apply(t, layers{test.in}, never)
 			if !errors.Is(err, layer.ErrInvalid) || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want an invalid layer: %s", err, test.want)
 			}

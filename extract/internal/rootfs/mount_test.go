@@ -24,7 +24,7 @@ func TestAddEmpty(t *testing.T) {
 		Dir("etc", MTime(time.Unix(5, 0))), File("etc/hosts", "kept"), Symlink("etc/resolv.conf", "../run/r/stub"), Symlink("etc/dangling", "/srv/x"),
 		Symlink("etc/chain", "dangling/y"), Symlink("etc/loop", "loop"), Symlink("up", "etc/../.."),
 	}
-	if _, err := m.applyAll(t, tree, layers{entries}); err != nil {
+	if _, err := m.applyAll(t, tree, layers{entries}, never); err != nil {
 		t.Fatal(err)
 	}
 	if err := tree.Flush(context.Background()); err != nil {
@@ -79,7 +79,7 @@ func TestFlushStopsWhenCancelled(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tree.Close()
-	if _, err := m.applyAll(t, tree, layers{{File("a", "x")}}); err != nil {
+	if _, err := m.applyAll(t, tree, layers{{File("a", "x")}}, never); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -102,7 +102,7 @@ func TestNoSpace(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	_, err := applyTo(t, dir, layers{{File("a", strings.Repeat("x", 1<<20))}})
+	_, err := applyTo(t, dir, layers{{File("a", strings.Repeat("x", 1<<20))}}, never)
 	if !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), `"a"`) {
 		t.Errorf("got %v, want ENOSPC naming the entry", err)
 	}
