@@ -81,7 +81,8 @@ func (a *app) command() *cobra.Command {
 	root.AddCommand(
 		a.configCommand(), a.startCommand(), a.stopCommand(), a.restartCommand(),
 		a.logsCommand(), a.statusCommand(), a.updateCommand(), a.rollbackCommand(),
-		a.versionsCommand(), a.pullCommand(), a.probeCommand(), a.rollCommand(), a.versionCommand(),
+		a.versionsCommand(), a.pullCommand(), a.loadCommand(), a.verifyCommand(), a.gcCommand(),
+		a.pinCommand(), a.unpinCommand(), a.probeCommand(), a.rollCommand(), a.versionCommand(),
 	)
 	for _, c := range root.Commands() {
 		if c.Args != nil {
@@ -121,15 +122,17 @@ func (a *app) path(host string) string { return filepath.Join(a.root, host) }
 
 // Paths of a host, see units.Service for those that units name.
 const (
-	configDir   = "/etc/aztec-spartan"
-	configFile  = configDir + "/config.toml"
-	instanceDir = configDir + "/instances"
-	imageDir    = "/var/lib/aztec-spartan/images"
-	stateDir    = "/var/lib/aztec-spartan/instances"
-	systemdDir  = "/etc/systemd/system"
-	sysusersDir = "/etc/sysusers.d"
-	lockDir     = "/run/aztec-spartan"
-	program     = "/usr/bin/aztec-spartan"
+	configDir  = "/etc/aztec-spartan"
+	configFile = configDir + "/config.toml"
+	// credentialsFile is root's alone, and goes before what users have.
+	credentialsFile = configDir + "/registry-auth.json"
+	instanceDir     = configDir + "/instances"
+	imageDir        = "/var/lib/aztec-spartan/images"
+	stateDir        = "/var/lib/aztec-spartan/instances"
+	systemdDir      = "/etc/systemd/system"
+	sysusersDir     = "/etc/sysusers.d"
+	lockDir         = "/run/aztec-spartan"
+	program         = "/usr/bin/aztec-spartan"
 )
 
 func (a *app) store() *extract.Store { return &extract.Store{Dir: a.path(imageDir)} }

@@ -180,10 +180,9 @@ func (a *app) imageFor(ctx context.Context, inst profiles.Instance, meta units.M
 		}
 	}
 	if !f.noPull && !f.dryRun {
-		img, _, err := a.pull(ctx, inst.Image, "")
-		return img, err
+		return a.fetch(ctx, inst.Image)
 	}
-	img, err := a.store().ByReference(inst.Image)
+	img, err := a.here(inst.Image)
 	if !errors.Is(err, extract.ErrNotFound) {
 		return img, err
 	}

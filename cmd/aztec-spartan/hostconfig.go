@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -20,7 +22,12 @@ type hostConfig struct {
 	Registry struct {
 		Repository string   `toml:"repository"`
 		Insecure   []string `toml:"insecure"`
+		Mirrors    []string `toml:"mirrors"`
+		CAFile     string   `toml:"ca_file"`
 	} `toml:"registry"`
+	Store struct {
+		Reserve size `toml:"reserve"` // of the file system, to stay free
+	} `toml:"store"`
 	Update struct {
 		GateTimeout duration `toml:"gate_timeout"`
 		Settle      duration `toml:"settle"`
@@ -28,6 +35,10 @@ type hostConfig struct {
 }
 
 const hostConfigSchema = 1
+
+// defaultReserve leaves a node that writes to the same disk the time to be
+// noticed.
+const defaultReserve = 1 << 30
 
 // duration is written as in Go: "90s", "5m".
 type duration struct{ time.Duration }
@@ -43,6 +54,7 @@ func (d *duration) UnmarshalText(text []byte) (err error) {
 func (a *app) hostConfig() (hostConfig, error) {
 	var c hostConfig
 	c.Registry.Repository = "docker.io/aztecprotocol/aztec"
+	c.Store.Reserve = defaultReserve
 	c.Update.GateTimeout.Duration = roll.DefaultGate.Timeout
 	c.Update.Settle.Duration = roll.DefaultGate.Settle
 	data, err := os.ReadFile(a.path(configFile))
@@ -66,5 +78,30 @@ func (a *app) hostConfig() (hostConfig, error) {
 		}
 		return c, usage(fmt.Errorf("reading %s: unknown setting %s", configFile, strings.Join(keys, ", ")))
 	}
+	if err := c.check(); err != nil {
+		return c, usage(fmt.Errorf("reading %s: %w", configFile, err))
+	}
 	return c, nil
+}
+
+func (c hostConfig) check() error {
+	for _, m := range c.Registry.Mirrors {
+		if err := checkMirror(m); err != nil {
+			return fmt.Errorf("registry.mirrors: %w", err)
+		}
+	}
+	if f := c.Registry.CAFile; f != "" && !filepath.IsAbs(f) {
+		return fmt.Errorf("registry.ca_file: %q is not an absolute path", f)
+	}
+	return nil
+}
+
+// mirrorForm is where the repository's own name can be put after.
+var mirrorForm = regexp.MustCompile(`^(https?://)?([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?(/[a-z0-9]+([._/-]+[a-z0-9]+)*)?/?$`)
+
+func checkMirror(mirror string) error {
+	if !mirrorForm.MatchString(mirror) {
+		return fmt.Errorf("%q is not HOST[:PORT][/PREFIX], with http:// before it for plain HTTP", mirror)
+	}
+	return nil
 }

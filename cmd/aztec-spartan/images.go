@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
@@ -34,20 +35,41 @@ func repositoryOf(ref string) string {
 	return ref
 }
 
+// tagOf is the tag of a reference, "" if it has none.
+func tagOf(ref string) string {
+	ref, _, _ = strings.Cut(ref, "@")
+	return strings.TrimPrefix(strings.TrimPrefix(ref, repositoryOf(ref)), ":")
+}
+
 func (a *app) pullOptions(ref string) (extract.PullOptions, error) {
 	c, err := a.hostConfig()
 	if err != nil {
 		return extract.PullOptions{}, err
 	}
 	o := extract.PullOptions{
-		Version: func(tree fs.FS, cfg extract.Config, tag string) string {
-			return profiles.ImageVersion(tree, cfg.Labels, tag)
-		},
+		Mirrors:         c.Registry.Mirrors,
+		CredentialsFile: a.path(credentialsFile),
+		Report:          func(event string) { a.note("aztec-spartan: %s", event) },
+		UnpackOptions:   a.unpackOptions(c),
+	}
+	if c.Registry.CAFile != "" {
+		o.CAFile = a.path(c.Registry.CAFile)
 	}
 	for _, registry := range c.Registry.Insecure {
 		if strings.HasPrefix(ref, registry+"/") {
 			o.Insecure = true
 		}
+	}
+	return o, nil
+}
+
+// unpackOptions are the same wherever an image comes from.
+func (a *app) unpackOptions(c hostConfig) extract.UnpackOptions {
+	o := extract.UnpackOptions{
+		Version: func(tree fs.FS, cfg extract.Config, tag string) string {
+			return profiles.ImageVersion(tree, cfg.Labels, tag)
+		},
+		Reserve: int64(c.Store.Reserve),
 	}
 	for _, m := range units.MountPoints() {
 		mode := fs.FileMode(0o644)
@@ -56,24 +78,69 @@ func (a *app) pullOptions(ref string) (extract.PullOptions, error) {
 		}
 		o.MountPoints = append(o.MountPoints, extract.MountPoint{Path: m.Path, Dir: m.Dir, Mode: mode})
 	}
-	return o, nil
+	return o
 }
 
-// pull brings an image into the store, under the store's lock.
-func (a *app) pull(ctx context.Context, ref, platform string) (img *extract.Image, stats extract.PullStats, err error) {
+// pull brings an image into the store, under the store's lock. Changes are
+// made to the options of the host's configuration.
+func (a *app) pull(ctx context.Context, ref string, changes ...func(*extract.PullOptions)) (img *extract.Image, stats extract.PullStats, err error) {
 	o, err := a.pullOptions(ref)
 	if err != nil {
 		return nil, stats, err
 	}
-	o.Platform = platform
+	for _, change := range changes {
+		change(&o)
+	}
 	err = a.locked(ctx, storeLock, "pull "+ref, func() error {
 		bars := a.progress(ctx)
-		o.Progress = bars
+		defer bars.finish()
+		o.Progress, o.Report = bars, bars.say
 		img, stats, err = a.store().Pull(ctx, ref, o)
-		bars.finish()
 		return err
 	})
+	if err == nil && stats.Moved != nil {
+		a.warnMoved(img.Reference, stats.Moved, img.Digest)
+	}
 	return img, stats, err
+}
+
+// warnMoved says that a tag means something else than it did. A release is
+// not expected to change.
+func (a *app) warnMoved(ref string, was *extract.Sighting, is string) {
+	a.note("warning: the tag %s has moved: it was %s when it was seen on %s, and is %s now",
+		ref, was.Digest, was.Seen.Format(time.DateOnly), is)
+}
+
+// fetch is pull for verbs that can do with what is here.
+func (a *app) fetch(ctx context.Context, ref string) (*extract.Image, error) {
+	img, _, err := a.pull(ctx, ref)
+	return img, a.orHere(ref, err)
+}
+
+// orHere adds to an error of a registry that is away what can be done without
+// it.
+func (a *app) orHere(ref string, err error) error {
+	if errors.Is(err, extract.ErrUnreachable) {
+		if _, herr := a.here(ref); herr == nil {
+			return withHint(err, "%s is in the store: --no-pull takes it from there", ref)
+		}
+	}
+	return err
+}
+
+// here returns the image in the store that ref named when it was last pulled,
+// resolved or loaded. No registry is asked.
+func (a *app) here(ref string) (*extract.Image, error) {
+	img, err := a.store().ByReference(ref)
+	if !errors.Is(err, extract.ErrNotFound) {
+		return img, err
+	}
+	// It may have been pulled by another name before.
+	seen, serr := a.store().Seen(ref)
+	if serr != nil || seen == nil {
+		return nil, err
+	}
+	return a.have(strings.Replace(seen.Digest, ":", "-", 1))
 }
 
 // have returns the image of an instance if it is in the store.
@@ -83,25 +150,4 @@ func (a *app) have(id string) (*extract.Image, error) {
 		return nil, fmt.Errorf("image %s is not in the store: %w", id, err)
 	}
 	return img, err
-}
-
-// hintFor says what to do about errors that have a usual remedy.
-func hintFor(err error) string {
-	switch {
-	case errors.Is(err, extract.ErrReference):
-		return "a reference is REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:..., or a version such as 4.1.2"
-	case errors.Is(err, extract.ErrUnknown):
-		return "aztec-spartan versions lists what the registry offers"
-	case errors.Is(err, extract.ErrUnauthorized):
-		return "is the name right? credentials are read from ~/.docker/config.json of the user who runs this"
-	case errors.Is(err, extract.ErrUnreachable):
-		return "is the registry up, and reachable from this host?"
-	case errors.Is(err, extract.ErrDigest):
-		return "the registry sent something else than was asked for; nothing was kept: try again, or another registry"
-	case errors.Is(err, extract.ErrNoPlatform):
-		return "--platform chooses another one"
-	case codeOf(err) == exitLocked:
-		return "wait for it to finish, or look at it with ps"
-	}
-	return ""
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
@@ -10,22 +11,37 @@ import (
 )
 
 // progress shows one bar for each layer, on a terminal only.
-type progress struct{ bars *mpb.Progress }
+type progress struct {
+	bars *mpb.Progress
+	note func(format string, args ...any)
+}
 
 // barWidth leaves room for the digest and the sizes in 80 columns.
 const barWidth = 72
 
 func (a *app) progress(ctx context.Context) *progress {
-	if !isTerminal(a.err) {
-		return &progress{}
+	p := &progress{note: a.note}
+	if isTerminal(a.err) {
+		p.bars = mpb.NewWithContext(ctx, mpb.WithOutput(a.err), mpb.WithWidth(barWidth))
 	}
-	return &progress{bars: mpb.NewWithContext(ctx, mpb.WithOutput(a.err), mpb.WithWidth(barWidth))}
+	return p
 }
 
 func (p *progress) finish() {
 	if p.bars != nil {
 		p.bars.Shutdown()
 	}
+}
+
+// say prints a line, above the bars if there are any.
+func (p *progress) say(event string) {
+	const form = "aztec-spartan: %s"
+	if p.bars != nil {
+		if _, err := fmt.Fprintf(p.bars, form+"\n", event); err == nil {
+			return
+		}
+	}
+	p.note(form, event)
 }
 
 // Layer implements extract.Progress. size is the compressed size in bytes.

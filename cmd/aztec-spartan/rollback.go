@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
@@ -44,7 +46,11 @@ func (a *app) prepareRollback(_ context.Context, name string, f updateFlags) (bo
 		return false, fmt.Errorf("rolling %s back: %w", name, err)
 	}
 	if _, err := a.have(g.Image); err != nil {
-		return false, fmt.Errorf("rolling %s back to %s: %w", name, g.Version, err)
+		err = fmt.Errorf("rolling %s back to %s: %w", name, g.Version, err)
+		if errors.Is(err, extract.ErrNotFound) {
+			err = withHint(err, "gc removed it; aztec-spartan pull %s@%s fetches it again", repositoryOf(g.Reference), g.Digest)
+		}
+		return false, err
 	}
 	if edited, err := a.edited(inst, meta.Generation); err != nil {
 		return false, err

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
 )
@@ -99,10 +101,14 @@ func (a *app) prepare(ctx context.Context, inst profiles.Instance) (string, erro
 			return state.Unit, nil
 		}
 		// The very image that the unit names, whatever its tag means today.
-		_, _, err := a.pull(ctx, repositoryOf(meta.Reference)+"@"+meta.Digest, "")
+		_, _, err := a.pull(ctx, repositoryOf(meta.Reference)+"@"+meta.Digest)
 		return state.Unit, err
 	}
-	img, _, err := a.pull(ctx, inst.Image, "")
+	// What was pulled or loaded ahead of the first start is what was meant.
+	img, err := a.here(inst.Image)
+	if errors.Is(err, extract.ErrNotFound) {
+		img, _, err = a.pull(ctx, inst.Image)
+	}
 	if err != nil {
 		return "", err
 	}

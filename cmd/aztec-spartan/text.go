@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
+	"unicode/utf16"
 )
 
 func join(list []string) string { return strings.Join(list, ", ") }
@@ -30,4 +32,34 @@ func residentBytes(pid uint32) uint64 {
 		return 0
 	}
 	return resident * uint64(os.Getpagesize())
+}
+
+// quoted is text from elsewhere, such as a path in an image, as it may appear
+// on a terminal: no control characters, none that change the direction of
+// what follows, no end that cannot be seen.
+func quoted(s string) string {
+	plain := func(r rune) bool { return r > ' ' && r < 0x7f && r != '"' && r != '\\' }
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return s
+	}
+	return strconv.QuoteToASCII(s)
+}
+
+// asciiJSON escapes what is not ASCII in JSON text, where it can only be in
+// strings (RFC 8259, section 7): encoding/json leaves the C1 controls as they
+// are, which drive terminals too.
+func asciiJSON(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for _, r := range string(text) {
+		switch {
+		case r < 0x7f:
+			out = append(out, byte(r))
+		case r <= 0xffff:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		default:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		}
+	}
+	return out
 }

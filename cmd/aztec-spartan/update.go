@@ -4,22 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
-	"github.com/aztec-spartan/aztec-spartan/units"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
 // updateFlags are shared by update and rollback.
 type updateFlags struct {
 	to                  string
-	all, check          bool
+	all, check, noPull  bool
 	gateTimeout, settle time.Duration
 }
 
@@ -37,7 +34,8 @@ not, the old version is put back and the exit code is 4.
 The roll runs in aztec-roll@NAME.service: a lost terminal changes nothing.`,
 		Example: `  aztec-spartan update val1 --check
   aztec-spartan update val1
-  aztec-spartan update val1 --to 4.1.2`,
+  aztec-spartan update val1 --to 4.1.2
+  aztec-spartan update val1 --to 4.1.2 --no-pull`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.rollEach(cmd.Context(), "update", args, f, a.prepareUpdate)
@@ -46,6 +44,7 @@ The roll runs in aztec-roll@NAME.service: a lost terminal changes nothing.`,
 	fs := cmd.Flags()
 	fs.StringVar(&f.to, "to", "", "`version`, tag or image reference to roll to, also a skipped one")
 	fs.BoolVar(&f.check, "check", false, "only say what would be done")
+	fs.BoolVar(&f.noPull, "no-pull", false, "ask no registry: roll to an image that was pulled or loaded before")
 	f.register(cmd)
 	return cmd
 }
@@ -171,19 +170,14 @@ func (a *app) prepareUpdate(ctx context.Context, name string, f updateFlags) (bo
 		}
 		return false, err
 	}
-	ref, err := a.target(ctx, meta, state, f.to)
+	ref, err := a.target(ctx, meta, state, f)
 	if err != nil {
 		return false, err
 	}
 	if f.check {
-		if ref == meta.Reference {
-			a.print("%s: %s is the newest version", inst.Name, meta.Version)
-		} else {
-			a.print("%s: %s -> %s", inst.Name, meta.Version, ref)
-		}
-		return false, nil
+		return false, a.checkUpdate(ctx, inst.Name, meta, ref, f)
 	}
-	img, _, err := a.pull(ctx, ref, "")
+	img, err := a.imageToRoll(ctx, ref, f)
 	if err != nil {
 		return false, fmt.Errorf("updating %s: %w", inst.Name, err)
 	}
@@ -231,36 +225,4 @@ func (a *app) record(name string, state roll.State, kind string, from, to int, f
 	}
 	state.Intent = &roll.Intent{Kind: kind, From: from, To: to, Requested: time.Now().UTC(), Gate: gate}
 	return a.files().Save(name, state)
-}
-
-// target is the reference to roll to: the one asked for, or the newest stable
-// version of the same major, none that was skipped, in the repository of the
-// current one.
-func (a *app) target(ctx context.Context, current units.Meta, state roll.State, to string) (string, error) {
-	repository := repositoryOf(current.Reference)
-	switch {
-	case strings.ContainsAny(to, "/:@"):
-		return to, nil
-	case to != "":
-		if _, err := profiles.ParseVersion(to); err == nil {
-			to = strings.TrimPrefix(to, "v")
-		}
-		return repository + ":" + to, nil
-	}
-	offered, err := a.offered(ctx, repository)
-	if err != nil {
-		return "", err
-	}
-	for _, skip := range state.Skipped {
-		skipped := func(tag string) bool { return tag == skip.Version }
-		if slices.ContainsFunc(offered, skipped) {
-			a.note("%s is skipped: %s; --to %s tries it again", skip.Version, skip.Reason, skip.Version)
-			offered = slices.DeleteFunc(offered, skipped)
-		}
-	}
-	newest, err := profiles.Newest(current.Version, offered)
-	if err != nil || newest == "" {
-		return current.Reference, err
-	}
-	return repository + ":" + newest, nil
 }

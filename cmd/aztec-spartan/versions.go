@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,9 @@ import (
 type installed struct {
 	pulled
 	ActiveFor []string `json:"active_for"` // instances whose unit runs it
+	Pinned    bool     `json:"pinned"`
+
+	platform string
 }
 
 func (a *app) versionsCommand() *cobra.Command {
@@ -22,7 +26,8 @@ func (a *app) versionsCommand() *cobra.Command {
 		Use:   "versions",
 		Short: "List installed versions, and those the registry offers",
 		Long: `List the images in the version store and which instances run them, and the
-versions that the configured repository offers. --json lists the installed ones.`,
+versions that the configured repository offers. Tags that mean something else
+there than here are told. --json lists the installed ones.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.needRoot("versions", false); err != nil {
@@ -36,9 +41,13 @@ versions that the configured repository offers. --json lists the installed ones.
 				return a.printJSON(list)
 			}
 			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "VERSION\tDIGEST\tREFERENCE\tRUN BY")
+			fmt.Fprintln(w, "VERSION\tDIGEST\tREFERENCE\tRUN BY\tPINNED")
 			for _, v := range list {
-				fmt.Fprintf(w, "%s\t%.19s\t%s\t%s\n", orDefault(v.Version, "unknown"), v.Digest, v.Reference, orDefault(join(v.ActiveFor), "-"))
+				pin := "-"
+				if v.Pinned {
+					pin = "pinned"
+				}
+				fmt.Fprintf(w, "%s\t%.19s\t%s\t%s\t%s\n", orDefault(v.Version, "unknown"), v.Digest, v.Reference, orDefault(join(v.ActiveFor), "-"), pin)
 			}
 			if err := w.Flush(); err != nil || offline {
 				return err
@@ -71,14 +80,11 @@ func (a *app) installed() ([]installed, error) {
 	}
 	list := []installed{}
 	for _, img := range images {
-		v := installed{ActiveFor: users[img.ID]}
-		if v.ActiveFor == nil {
-			v.ActiveFor = []string{}
-		}
-		v.pulled = pulled{
-			ID: img.ID, Reference: img.Reference, Digest: img.Digest, Version: img.Version, Rootfs: img.Rootfs(),
-			DownloadedBytes: img.DownloadedBytes, WrittenBytes: img.WrittenBytes, ReusedBytes: img.ReusedBytes, Seconds: img.Seconds,
-		}
+		v := installed{ActiveFor: append([]string{}, users[img.ID]...), Pinned: img.Pinned(), platform: img.Platform}
+		v.pulled = pulledOf(img, extract.PullStats{
+			DownloadedBytes: img.DownloadedBytes, WrittenBytes: img.WrittenBytes, SharedBytes: img.SharedBytes,
+			ReusedBytes: img.ReusedBytes, Seconds: img.Seconds,
+		})
 		list = append(list, v)
 	}
 	return list, nil
@@ -117,6 +123,35 @@ func (a *app) printOffered(ctx context.Context, list []installed) error {
 			return err
 		}
 		a.print("\noffered by %s:\n  %s", r, orDefault(join(tags), "nothing"))
+		if err := a.tellMoved(ctx, list, r, tags); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellMoved compares the tags that images here were pulled by with what a
+// repository has under them now.
+func (a *app) tellMoved(ctx context.Context, list []installed, repository string, tags []string) error {
+	o, err := a.pullOptions(repository)
+	if err != nil {
+		return err
+	}
+	told := map[string]bool{}
+	for _, v := range list {
+		ref := v.Reference
+		if told[ref] || repositoryOf(ref) != repository || ref != repository+":"+tagOf(ref) || !slices.Contains(tags, tagOf(ref)) {
+			continue
+		}
+		told[ref] = true
+		o.Platform = v.platform
+		now, err := extract.Resolve(ctx, ref, o)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(list, func(v installed) bool { return v.Digest == now.Digest }) {
+			a.note("warning: the tag %s has moved: it is %s here, and %s there", ref, v.Digest, now.Digest)
+		}
 	}
 	return nil
 }
