@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -77,7 +78,7 @@ func (b *bench) round(ctx context.Context, round int, p *place) error {
 	for i := range b.tools {
 		n := (i + round) % len(b.tools)
 		t := b.tools[n]
-		if !t.goal && !full {
+		if !t.goal && !full || b.result.failed(p.Path, t.key) {
 			continue
 		}
 		if err := p.room(); err != nil {
@@ -87,7 +88,12 @@ func (b *bench) round(ctx context.Context, round int, p *place) error {
 		name := fmt.Sprintf("%d-%d", round, n)
 		names = append(names, name)
 		if err := b.turn(ctx, round, p, t, b.result.Tools[n], name, full); err != nil {
-			return fmt.Errorf("measuring %s in %s: %w", t.name, p.Path, err)
+			if t.key == ourKey || ctx.Err() != nil {
+				return fmt.Errorf("measuring %s in %s: %w", t.name, p.Path, err)
+			}
+			// Other people's tools may not like this machine; the rest is of use.
+			fmt.Fprintf(os.Stderr, "bench: leaving out %s in %s: %v\n", t.name, p.Path, err)
+			b.result.Failures = append(b.result.Failures, failure{p.Path, t.key, strings.Join(strings.Fields(err.Error()), " ")})
 		}
 		if p.Memory {
 			if err := p.remove(name); err != nil {

@@ -54,6 +54,13 @@ type entrant struct {
 	Drivers map[string]string `json:"drivers,omitempty"`
 }
 
+// failure is a tool that does not work in a place.
+type failure struct {
+	Dir   string `json:"dir"`
+	Tool  string `json:"tool"`
+	Error string `json:"error"`
+}
+
 // result is everything that a run found out; bench.json holds it.
 type result struct {
 	Date    string     `json:"date"`
@@ -63,6 +70,13 @@ type result struct {
 	Tools   []*entrant `json:"tools"`
 	Samples []sample   `json:"samples"`
 	Idle    []idle     `json:"idle"`
+	// Failures are others' only: a failure of this program ends the run.
+	Failures []failure `json:"failures,omitempty"`
+}
+
+// failed tells whether a tool is left out of a place.
+func (r *result) failed(dir, tool string) bool {
+	return slices.ContainsFunc(r.Failures, func(f failure) bool { return f.Dir == dir && f.Tool == tool })
 }
 
 // median of nothing is 0; of an even number the mean of the middle two.

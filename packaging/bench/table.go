@@ -13,6 +13,8 @@ func (r *result) markdown() string {
 	m := r.Machine
 	fmt.Fprintf(&b, "%s, %s, %d cores, %.0f GiB of memory, %s, Linux %s. The registry is on the same machine.\n",
 		r.Date, m.CPU, m.Cores, float64(m.Memory)/(1<<30), m.System, m.Kernel)
+	b.WriteString("\n")
+	r.met(&b)
 	for _, p := range r.Places {
 		fmt.Fprintf(&b, "\n### %s (%s)\n\n", p.Path, p.Type)
 		r.times(&b, p)
@@ -134,6 +136,9 @@ func (r *result) notes(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "- Cores in use, median: %.2f by the tool, %.2f by the registry, %.2f by anything else, the kernel's own threads included.\n",
 		median(busy), median(registry), median(other))
+	for _, f := range r.Failures {
+		fmt.Fprintf(b, "- %s failed in %s and was left out from there on: %s\n", cell(r.name(f.Tool)), f.Dir, cell(f.Error))
+	}
 	b.WriteString("- Versions:")
 	for i, t := range r.Tools {
 		if i > 0 {
@@ -145,6 +150,16 @@ func (r *result) notes(b *strings.Builder) {
 		}
 	}
 	b.WriteString(".\n")
+}
+
+// name of a tool by its key.
+func (r *result) name(key string) string {
+	for _, t := range r.Tools {
+		if t.Key == key {
+			return t.Name
+		}
+	}
+	return key
 }
 
 // number is the median in a unit, with two digits after the point below ten, and
