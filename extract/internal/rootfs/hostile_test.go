@@ -3,6 +3,7 @@ package rootfs_test
 import (
 	"archive/tar"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,53 +13,83 @@ import (
 	. "github.com/aztec-spartan/aztec-spartan/extract/internal/tartest"
 )
 
-// TestNothingOutside applies layers that aim at a directory beside the root, by each kind of link, and checks that it is as it
-// was. V stands for its absolute path. Whether the layer is refused or resolved inside the root is not the question here.
-func TestNothingOutside(t *testing.T) {
-	for name, in := range map[string]layers{
-		"write through absolute link":       {{Symlink("l", "V"), File("l/f", "evil"), File("l/new", "evil")}},
-		"write through relative link":       {{Symlink("l", "../victim"), File("l/f", "evil")}},
-		"write through link chain":          {{Symlink("a", "b"), Symlink("b", "../victim"), File("a/f", "evil")}},
-		"write through link ancestor":       {{Dir("a"), Symlink("a/l", "../../victim"), File("a/l/d/f", "evil")}},
-		"write through link of lower layer": {{Symlink("l", "V/f")}, {File("l", "evil")}},
-		"mode through link":                 {{Symlink("l", "V/f", Mode(0o777)), Dir("l", Mode(0o777), Owner(9, 9))}}, // CVE-2021-32760
-		"mode through link as parent":       {{Symlink("l", "V"), Dir("l/d", Mode(0o777), Owner(9, 9))}},
-		"whiteout through link":             {{Symlink("l", "V"), Whiteout("l/f"), Whiteout("l/d")}},
-		"whiteout of lower layer's link":    {{Symlink("l", "V")}, {Whiteout("l/f"), Whiteout("l/d")}},
-		"opaque through link":               {{Symlink("l", "V")}, {Opaque("l")}},
-		"hard link through link":            {{Symlink("l", "V"), Link("h", "l/f"), File("h", "evil", Mode(0o777))}},
-		"hard link to link":                 {{Symlink("l", "V/f"), Link("h", "l"), File("h/x", "evil")}},
-		"hard link out, absolute":           {{Link("h", "V/f")}},
-		"hard link into link":               {{File("a", "evil"), Symlink("l", "V"), Link("l/f", "a")}},
-		"hard link dot dot":                 {{Link("h", "../victim/f")}},
-		"dot dot":                           {{File("../victim/f", "evil")}},
-		"dot dot inside":                    {{Dir("a"), File("a/../../victim/f", "evil")}},
-		"absolute":                          {{File("V/f", "evil")}},
-		"fifo through link":                 {{Symlink("l", "V"), Node(tar.TypeFifo, "l/f")}},
-		"device through link":               {{Symlink("l", "V"), Node(tar.TypeChar, "l/f")}},
-		"link through link":                 {{Symlink("l", "V"), Symlink("l/f", "/etc/passwd")}},
-		"directory becomes link":            {{Dir("d"), File("d/x", "1"), Symlink("d", "V"), File("d/f", "evil")}},
-		"directory becomes link, cached":    {{Dir("d"), Dir("d/e"), File("d/e/x", "1"), Symlink("d", "V"), File("d/e/f", "evil")}},
-		"root becomes link":                 {{Symlink("./", "V"), File("f", "evil")}}, // CVE-2021-29136
-		"implicit parents through link":     {{Symlink("l", "V/new/deep"), File("l/a/b", "evil")}},
-		"magic link":                        {{Symlink("l", "/proc/self/root"), File("l/f", "evil")}},
+// TestHostile applies layers that aim at a directory beside the root, by each kind of link, and checks that it is as it was, and that
+// each is either refused with one clear error or, as a process chrooted there would do it, resolved inside the root. V stands for
+// the directory's absolute path.
+func TestHostile(t *testing.T) {
+	const inside = ""
+	for name, test := range map[string]struct {
+		in   layers
+		want string // part of the error
+	}{
+		"CVE-2021-29136, root becomes a link":                   {layers{{Symlink("./", "V"), File("f", "evil")}}, "the root must stay a directory"},
+		"CVE-2021-29136, root of a later layer":                 {layers{{Dir("./"), File("f", "")}, {Symlink(".", "V")}}, "the root must stay a directory"},
+		"CVE-2021-32760, mode through a link":                   {layers{{Symlink("l", "V/f", Mode(0o777)), Dir("l", Mode(0o777), Owner(9, 9))}}, inside},
+		"CVE-2021-32760, mode through a link as parent":         {layers{{Symlink("l", "V"), Dir("l/d", Mode(0o777), Owner(9, 9))}}, inside},
+		"CVE-2021-32760, mode through a hard link to a link":    {layers{{Symlink("l", "V/f"), Link("h", "l", Mode(0o777), Owner(9, 9)), File("h2", ""), Link("h2", "l")}}, inside},
+		"CVE-2021-41103, set-id programs":                       {layers{{Dir("./", Mode(0o6777)), Dir("d", Mode(0o6777)), File("d/sh", "x", Mode(0o6777)), Node(tar.TypeFifo, "p", Mode(0o6777))}}, inside},
+		"CVE-2024-40635, owner that wraps to root":              {layers{{File("a", "", Owner(1<<32, 0))}}, "is not an owner"},
+		"CVE-2024-40635, group that wraps to root":              {layers{{File("a", "", Owner(0, 1<<32))}}, "is not an owner"},
+		"CVE-2025-47290, directory becomes a link":              {layers{{Dir("d"), File("d/x", "1"), Symlink("d", "V"), File("d/f", "evil")}}, inside},
+		"CVE-2025-47290, directory becomes a link, deeper":      {layers{{Dir("d"), Dir("d/e"), File("d/e/x", "1"), Symlink("d", "V"), File("d/e/f", "evil")}}, inside},
+		"CVE-2025-47290, link becomes a directory and back":     {layers{{Symlink("d", "V"), Dir("d"), File("d/x", ""), Symlink("d", "V"), File("d/f", "evil")}, {Dir("d"), File("d/f", "")}}, inside},
+		"nbc 86, hard link out, absolute":                       {layers{{Link("h", "V/f")}}, "no such file"},
+		"nbc 86, hard link out through a link":                  {layers{{Symlink("l", "V"), Link("h", "l/f"), File("h", "evil", Mode(0o777))}}, "no such file"},
+		"nbc 86, hard link to a link out":                       {layers{{Symlink("l", "V/f"), Link("h", "l"), File("h/x", "evil")}}, inside},
+		"oras-go 2.6.2, hard link to a file of the working dir": {layers{{Link("h", "hostile_test.go")}}, "no such file"},
+		"banger, write through a link above":                    {layers{{Dir("a"), Symlink("a/l", "../../victim"), File("a/l/d/f", "evil")}}, inside},
+		"banger, whiteout through a link":                       {layers{{Symlink("l", "V"), Whiteout("l/f"), Whiteout("l/d")}}, inside},
+		"banger, whiteout through a link of a lower layer":      {layers{{Symlink("l", "V")}, {Whiteout("l/f"), Whiteout("l/d")}}, inside},
+		"banger, opaque through a link":                         {layers{{Symlink("l", "V")}, {Opaque("l")}}, inside},
+		"banger, hard link into a link":                         {layers{{File("a", "evil"), Symlink("l", "V"), Link("l/f", "a")}}, inside},
+
+		"write through an absolute link":    {layers{{Symlink("l", "V"), File("l/f", "evil"), File("l/new", "evil")}}, inside},
+		"write through a relative link":     {layers{{Symlink("l", "../victim"), File("l/f", "evil")}}, inside},
+		"write through a chain of links":    {layers{{Symlink("a", "b"), Symlink("b", "../victim"), File("a/f", "evil")}}, inside},
+		"write through a lower layer's":     {layers{{Symlink("l", "V/f")}, {File("l", "evil")}}, inside},
+		"parents made through a link":       {layers{{Symlink("l", "V/new/deep"), File("l/a/b", "evil")}}, inside},
+		"FIFO through a link":               {layers{{Symlink("l", "V"), Node(tar.TypeFifo, "l/f")}}, inside},
+		"device through a link":             {layers{{Symlink("l", "V"), Node(tar.TypeChar, "l/f")}}, inside},
+		"link through a link":               {layers{{Symlink("l", "V"), Symlink("l/f", "/etc/passwd")}}, inside},
+		"magic link":                        {layers{{Symlink("l", "/proc/self/root"), File("l/f", "evil")}}, inside},
+		"hard link, dot dot":                {layers{{Link("h", "../victim/f")}}, "'..' in the name"},
+		"dot dot":                           {layers{{File("../victim/f", "evil")}}, "'..' in the name"},
+		"dot dot in the middle":             {layers{{Dir("a"), File("a/../../victim/f", "evil")}}, "'..' in the name"},
+		"absolute":                          {layers{{File("V/f", "evil")}}, inside},
+		"whiteout of dot dot":               {layers{{File("d/.wh...", "")}}, "not a valid whiteout"},
+		"what is hidden is a link out":      {layers{{Symlink("d", "V"), File("x", "")}, {File("d", "")}, {Whiteout("d")}}, inside},
+		"a directory of links out, removed": {layers{{Dir("d"), Symlink("d/a", "V"), Symlink("d/b", "../../victim"), Dir("d/c"), Symlink("d/c/f", "V/f")}, {Whiteout("d")}}, inside},
 	} {
 		t.Run(name, func(t *testing.T) {
-			root, victim := outside(t)
-			before := List(t, victim)
-			for _, entries := range in {
-				for i := range entries {
-					h := &entries[i].Header
-					h.Name, h.Linkname = strings.Replace(h.Name, "V", victim, 1), strings.Replace(h.Linkname, "V", victim, 1)
+			for _, when := range []often{never, afterEntries} {
+				root, victim := outside(t)
+				before := List(t, victim)
+				var in layers
+				for _, entries := range test.in {
+					entries = slices.Clone(entries)
+					for i := range entries {
+						h := &entries[i].Header
+						h.Name, h.Linkname = strings.Replace(h.Name, "V", victim, 1), strings.Replace(h.Linkname, "V", victim, 1)
+					}
+					in = append(in, entries)
 				}
-			}
-			_, err := applyTo(t, root, in, afterEntries)
-			if diff := cmp.Diff(before, List(t, victim)); diff != "" {
-				t.Errorf("outside the root something changed (error %v):\n%s", err, diff)
-			}
-			for path, l := range List(t, root) {
-				if l.Content == `"keep"` {
-					t.Errorf("%s has contents from outside the root", path)
+				_, err := applyTo(t, root, in, when)
+				if test.want == inside && err != nil {
+					t.Errorf("refused: %v", err)
+				}
+				if test.want != inside && (!errors.Is(err, layer.ErrInvalid) || !strings.Contains(err.Error(), test.want)) {
+					t.Errorf("got %v, want an invalid layer: %s", err, test.want)
+				}
+				if diff := cmp.Diff(before, List(t, victim)); diff != "" {
+					t.Errorf("outside the root something changed (error %v):\n%s", err, diff)
+				}
+				for path, l := range List(t, root) {
+					if l.Content == `"keep"` {
+						t.Errorf("%s has contents from outside the root", path)
+					}
+					if l.Mode&0o6000 != 0 || l.Type == "c" || l.Type == "b" {
+						t.Errorf("%s is %s", path, l)
+					}
 				}
 			}
 		})
