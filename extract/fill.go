@@ -63,7 +63,8 @@ func (d *draft) fill(ctx context.Context, im *Image, from target, diffIDs []stri
 	}
 	index := stage.NewIndex(versions(others)...)
 	defer func() { err = errors.Join(err, index.Close()) }()
-	if f.stage, err = stage.New(d.at(stageName), atOnce(), index, budget); err != nil {
+	// One more than are fetched in the usual way: see recall.
+	if f.stage, err = stage.New(d.at(stageName), atOnce()+1, index, budget); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.stage.Close()) }()
@@ -149,7 +150,13 @@ func (f *filling) unpack(ctx context.Context) error {
 	for _, u := range f.layers {
 		if u.list == "" {
 			// Waits for one to be done: the oldest come first, since the tree needs them first.
-			g.Go(func() error { return f.layerError(u, f.read(ctx, u)) })
+			g.Go(func() error {
+				if err := f.read(ctx, u); err != nil {
+					return f.layerError(u, err)
+				}
+				close(u.ready)
+				return nil
+			})
 		}
 	}
 	return g.Wait()
@@ -193,7 +200,6 @@ func (f *filling) read(ctx context.Context, u *unpacked) error {
 	if err != nil {
 		return fmt.Errorf("recording: %w", err)
 	}
-	close(u.ready)
 	return nil
 }
 
@@ -215,7 +221,7 @@ func (f *filling) apply(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		err := f.add(u)
+		err := f.add(ctx, u)
 		if err == nil {
 			err = f.tree.Flush(ctx)
 		}
@@ -226,16 +232,32 @@ func (f *filling) apply(ctx context.Context) error {
 	return nil
 }
 
-func (f *filling) add(u *unpacked) error {
-	if u.list == "" {
-		for _, e := range u.entries {
-			if err := f.tree.Apply(u.number, e); err != nil {
-				return invalid(err)
-			}
+func (f *filling) add(ctx context.Context, u *unpacked) error {
+	if u.list != "" {
+		if err := f.recall(ctx, u); err != nil {
+			return err
 		}
-		u.entries = nil
-		return nil
 	}
+	for _, e := range u.entries {
+		if err := f.tree.Apply(u.number, e); err != nil {
+			return invalid(err)
+		}
+	}
+	u.entries = nil
+	return nil
+}
+
+// recall reads the list of a layer that is known. One that is damaged, or gone with its image by now, has cost a download and no more.
+func (f *filling) recall(ctx context.Context, u *unpacked) error {
+	err := f.reread(u)
+	if errors.Is(err, layer.ErrDamaged) || errors.Is(err, layer.ErrSchema) || errors.Is(err, fs.ErrNotExist) {
+		u.list = ""
+		return f.read(ctx, u)
+	}
+	return err
+}
+
+func (f *filling) reread(u *unpacked) error {
 	staged := exists(f.d.stageOf(u))
 	if staged {
 		if err := f.stage.Open(u.number, f.d.stageOf(u)); err != nil {
@@ -247,10 +269,11 @@ func (f *filling) add(u *unpacked) error {
 		if !staged {
 			e.Staged = 0
 		}
-		return f.tree.Apply(u.number, e)
+		u.entries = append(u.entries, e)
+		return nil
 	})
 	if err != nil {
-		return invalid(err)
+		return err
 	}
 	return f.adopt(u)
 }

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 
@@ -19,20 +20,25 @@ type Index struct {
 	mu     sync.RWMutex
 	roots  []*inroot.Root
 	places []place
+	attrs  []layer.Attrs          // of places, times apart: few versions have many
+	known  map[string]int32       // index of attrs, by what key makes of them
 	first  map[layer.Digest]int32 // index of a place
 	large  map[int64]int32        // by size, of files that are not held in memory while they are read
 }
 
-// place is one file of a version.
+// place is one file of a version. There are tens of thousands, so it is small.
 type place struct {
-	root   int32
-	next   int32 // another place with the same contents, -1 if there is none
-	sized  int32 // another large place of the same size, -1 if there is none
-	path   string
-	size   int64
-	attrs  layer.Attrs
-	digest layer.Digest
+	path  string
+	size  int64
+	mtime layer.Time
+	attrs int32 // index of what else it has
+	root  int32
+	next  int32 // another place with the same contents, -1 if there is none
+	sized int32 // another large place of the same size, -1 if there is none
 }
+
+// maxSame is how many places are remembered of the same contents, so that no image can make looking for them slow.
+const maxSame = 16
 
 // Version is a tree whose files may be shared.
 type Version struct {
@@ -43,7 +49,7 @@ type Version struct {
 
 // NewIndex reads the files of versions while the caller goes on.
 func NewIndex(versions ...Version) *Index {
-	x := &Index{loaded: make(chan struct{}), first: map[layer.Digest]int32{}, large: map[int64]int32{}}
+	x := &Index{loaded: make(chan struct{}), known: map[string]int32{}, first: map[layer.Digest]int32{}, large: map[int64]int32{}}
 	go func() {
 		defer close(x.loaded)
 		for _, v := range versions {
@@ -64,20 +70,50 @@ func (x *Index) add(v Version, stale bool) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.roots = append(x.roots, root)
-	n := int32(len(x.roots) - 1)
-	return v.Files(func(e *layer.Entry) error {
+	n, had := int32(len(x.roots)-1), int32(len(x.places))
+	err = v.Files(func(e *layer.Entry) error {
 		if e.Kind == layer.File && e.Size > 0 {
 			x.addFile(n, e, stale)
 		}
 		return nil
 	})
+	if err != nil {
+		// What a damaged list said before the damage was noticed may be wrong too.
+		x.forget(had)
+	}
+	return err
+}
+
+// forget drops all places from number n on.
+func (x *Index) forget(n int32) {
+	for d, i := range x.first {
+		for i >= n {
+			i = x.places[i].next
+		}
+		if x.first[d] = i; i < 0 {
+			delete(x.first, d)
+		}
+	}
+	for size, i := range x.large {
+		for i >= n {
+			i = x.places[i].sized
+		}
+		if x.large[size] = i; i < 0 {
+			delete(x.large, size)
+		}
+	}
+	x.places = x.places[:n]
 }
 
 func (x *Index) addFile(root int32, e *layer.Entry, stale bool) {
-	p := place{root: root, next: -1, sized: -1, path: e.Path, size: e.Size, attrs: e.Attrs, digest: e.Digest}
+	p := place{path: e.Path, size: e.Size, mtime: e.MTime, attrs: x.addAttrs(e.Attrs), root: root, next: -1, sized: -1}
 	if i, ok := x.first[e.Digest]; ok {
+		n := 0
 		for j := i; j >= 0; j = x.places[j].next {
-			if !stale && same(x.places[j].attrs, e.Attrs) {
+			if n++; n == maxSame {
+				return
+			}
+			if !stale && x.places[j].attrs == p.attrs && x.places[j].mtime == p.mtime {
 				return
 			}
 		}
@@ -86,13 +122,25 @@ func (x *Index) addFile(root int32, e *layer.Entry, stale bool) {
 	n := int32(len(x.places))
 	x.first[e.Digest] = n
 	if p.next < 0 && e.Size > bufferSize {
-		p.sized = -1
 		if i, ok := x.large[e.Size]; ok {
 			p.sized = i
 		}
 		x.large[e.Size] = n
 	}
 	x.places = append(x.places, p)
+}
+
+// addAttrs returns the index of a without its time.
+func (x *Index) addAttrs(a layer.Attrs) int32 {
+	a.MTime = layer.Time{}
+	key := fmt.Sprint(a)
+	i, ok := x.known[key]
+	if !ok {
+		i = int32(len(x.attrs))
+		x.attrs = append(x.attrs, a)
+		x.known[key] = i
+	}
+	return i
 }
 
 // use says how a file may be had from a place.
@@ -116,14 +164,17 @@ func (x *Index) find(d layer.Digest, path string, a layer.Attrs) (place, use) {
 		return place{}, none
 	}
 	found, how := x.places[i], clone
+	want := a
+	want.MTime = layer.Time{}
 	for ; i >= 0; i = x.places[i].next {
 		p := x.places[i]
-		if same(p.attrs, a) {
+		if !same(x.attrs[p.attrs], want) {
+			continue
+		}
+		if p.mtime == a.MTime {
 			return p, link
 		}
-		relaxed := p.attrs
-		relaxed.MTime = a.MTime
-		if how == clone && same(relaxed, a) && !strings.HasSuffix(path, ".py") {
+		if how == clone && !strings.HasSuffix(path, ".py") {
 			found, how = p, link
 		}
 	}
@@ -146,7 +197,7 @@ func (x *Index) sized(size int64) []place {
 // open opens the file of a place for reading, or with O_PATH, and makes sure that it is still what was recorded.
 func (x *Index) open(p place, flags int) (int, error) {
 	x.mu.RLock()
-	root := x.roots[p.root]
+	root, attrs := x.roots[p.root], x.attrs[p.attrs]
 	x.mu.RUnlock()
 	fd, err := root.Openat(p.path, flags|unix.O_NOFOLLOW, unix.RESOLVE_NO_SYMLINKS)
 	if err != nil {
@@ -154,7 +205,7 @@ func (x *Index) open(p place, flags int) (int, error) {
 	}
 	var st unix.Stat_t
 	err = unix.Fstat(fd, &st)
-	if err == nil && !unchanged(&st, p) {
+	if err == nil && !p.unchanged(&st, attrs) {
 		err = unix.ESTALE
 	}
 	if err != nil {
@@ -164,9 +215,10 @@ func (x *Index) open(p place, flags int) (int, error) {
 	return fd, nil
 }
 
-func unchanged(st *unix.Stat_t, p place) bool {
-	return st.Mode == unix.S_IFREG|p.attrs.Mode && st.Size == p.size && st.Uid == p.attrs.UID && st.Gid == p.attrs.GID &&
-		st.Mtim.Sec == p.attrs.MTime.Sec && st.Mtim.Nsec == int64(p.attrs.MTime.Nsec)
+// unchanged says whether what is at p is still what was recorded.
+func (p place) unchanged(st *unix.Stat_t, a layer.Attrs) bool {
+	return st.Mode == unix.S_IFREG|a.Mode && st.Size == p.size && st.Uid == a.UID && st.Gid == a.GID &&
+		st.Mtim.Sec == p.mtime.Sec && st.Mtim.Nsec == int64(p.mtime.Nsec)
 }
 
 func same(a, b layer.Attrs) bool {

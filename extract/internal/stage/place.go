@@ -39,13 +39,17 @@ func (s *Stage) Place(n int, e *layer.Entry, dirfd int, name string) error {
 		return s.write(e, dirfd, name, nil)
 	case e.Staged != 0:
 		// A link, not a rename: after a crash all that was put aside is where it was.
-		return unix.Linkat(s.dir(n).fd, numbered(e.Staged), dirfd, name, 0)
+		err := unix.Linkat(s.dir(n).fd, numbered(e.Staged), dirfd, name, 0)
+		if !errors.Is(err, unix.ENOENT) {
+			return space(err)
+		}
+		// An earlier run put it aside, and something else has removed it.
 	}
 	p, how := s.index.find(e.Digest, e.Path, e.Attrs)
 	if how == none {
 		return ErrAbsent
 	}
-	if how == link && p.attrs.MTime == e.MTime {
+	if how == link && p.mtime == e.MTime {
 		err := s.link(p, dirfd, name)
 		if !errors.Is(err, unix.EMLINK) {
 			return err
@@ -68,10 +72,10 @@ func (s *Stage) link(p place, dirfd int, name string) error {
 		s.placing = placing{root: p.root, dir: dir, fd: fd}
 	}
 	var st unix.Stat_t
-	if err := unix.Fstatat(s.placing.fd, base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil || !unchanged(&st, p) {
+	if err := unix.Fstatat(s.placing.fd, base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil || !p.unchanged(&st, s.index.attrs[p.attrs]) {
 		return ErrAbsent
 	}
-	return unix.Linkat(s.placing.fd, base, dirfd, name, 0)
+	return space(unix.Linkat(s.placing.fd, base, dirfd, name, 0))
 }
 
 // write makes a new file with the attributes of e, and with the contents of the one at from, if there is one.
