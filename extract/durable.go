@@ -17,10 +17,11 @@ const (
 
 // writeDurably replaces the file at path: what a crash leaves is the old one or the new one.
 func writeDurably(path string, raw []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".tmp-*")
+	f, lock, err := lockedTemp(path)
 	if err != nil {
 		return err
 	}
+	defer lock.Close()
 	defer func() {
 		if err != nil {
 			os.Remove(f.Name())
@@ -34,6 +35,23 @@ func writeDurably(path string, raw []byte) (err error) {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// lockedTemp makes a file beside path that is swept if this process is killed, and only then.
+func lockedTemp(path string) (f, lock *os.File, err error) {
+	for {
+		if f, err = os.CreateTemp(filepath.Dir(path), partial+filepath.Base(path)+"-*"); err != nil {
+			return nil, nil, err
+		}
+		if lock, err = lockDir(f.Name()); err == nil {
+			return f, lock, nil
+		}
+		f.Close()
+		// A sweeper was quicker.
+		if !errors.Is(err, ErrBusy) && !errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, errors.Join(err, os.Remove(f.Name()))
+		}
+	}
 }
 
 // readJSON reads a file of the store; ok is false if there is none.

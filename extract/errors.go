@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/aztec-spartan/aztec-spartan/extract/internal/inroot"
 	"github.com/aztec-spartan/aztec-spartan/extract/internal/registry"
 	"github.com/aztec-spartan/aztec-spartan/extract/internal/stage"
@@ -45,6 +47,14 @@ func (e *NoPlatformError) Error() string {
 
 // Is makes errors.Is(err, ErrNoPlatform) true.
 func (e *NoPlatformError) Is(target error) bool { return target == ErrNoPlatform }
+
+// full counts every way in which a file system says that it is full as ErrSpace.
+func full(err error) error {
+	if (errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)) && !errors.Is(err, ErrSpace) {
+		return fmt.Errorf("%w: %w", ErrSpace, err)
+	}
+	return err
+}
 
 // oneLine makes text from a registry or an image fit for an error message.
 func oneLine(s string) string {

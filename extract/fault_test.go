@@ -126,7 +126,7 @@ func TestFaults(t *testing.T) {
 				t.Errorf("not one clean line: %q", err)
 			}
 			// What was finished before the registry failed is kept; fault by fault, TestResume has more on that.
-			if none(t, s); !errors.Is(err, extract.ErrRegistry) {
+			if none(t, s); !errors.Is(err, extract.ErrRegistry) && !errors.Is(err, extract.ErrUnreachable) {
 				empty(t, s)
 			}
 		})

@@ -41,10 +41,10 @@ func (s *Store) Collect(keep func(*Image) (reason string), dryRun bool) (Collect
 	if err := s.checkFormat(); err != nil {
 		return c, err
 	}
-	if err := s.leftovers(&c, dryRun); err != nil {
+	seen := links{}
+	if err := s.leftovers(&c, seen, dryRun); err != nil {
 		return c, fmt.Errorf("removing what killed runs left: %w", err)
 	}
-	seen := links{}
 	for _, im := range slices.Backward(images) {
 		if reason := keep(im); reason != "" {
 			c.Kept = append(c.Kept, Kept{im, reason})
@@ -67,30 +67,15 @@ func (s *Store) Collect(keep func(*Image) (reason string), dryRun bool) (Collect
 }
 
 // leftovers counts and removes what killed runs left.
-func (s *Store) leftovers(c *Collected, dryRun bool) error {
-	paths, err := filepath.Glob(filepath.Join(s.Dir, partial+"*"))
-	if err != nil {
-		return err
-	}
-	seen := links{}
-	for _, path := range paths {
-		lock, err := lockDir(path)
-		if errors.Is(err, ErrBusy) || errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
+func (s *Store) leftovers(c *Collected, seen links, dryRun bool) error {
+	err := s.left(func(path string) error {
 		n, err := seen.usage(path)
-		lock.Close()
-		if err != nil {
-			return err
-		}
 		c.Leftovers += n
-	}
+		return err
+	})
 	c.FreedBytes += c.Leftovers
-	if dryRun {
-		return nil
+	if err != nil || dryRun {
+		return err
 	}
 	return s.sweep("")
 }

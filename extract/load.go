@@ -29,7 +29,7 @@ func (s *Store) Load(ctx context.Context, path string, r io.Reader, o LoadOption
 	start := time.Now()
 	im, stats, err := s.loadArchive(ctx, path, r, o, start)
 	if err != nil {
-		return nil, PullStats{}, fmt.Errorf("loading %s: %w", oneLine(path), err)
+		return nil, PullStats{}, fmt.Errorf("loading %s: %w", oneLine(path), full(err))
 	}
 	stats.Seconds = time.Since(start).Seconds()
 	return im, stats, nil

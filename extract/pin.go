@@ -12,7 +12,11 @@ const pinName = "pinned" // in the directory of an image that collections keep
 
 // Pin marks the image id as one to keep, or takes the mark away. Errors wrap ErrNotFound.
 func (s *Store) Pin(id string, pinned bool) error {
-	im, err := s.load(id)
+	err := s.checkFormat()
+	var im *Image
+	if err == nil {
+		im, err = s.load(id)
+	}
 	if err == nil {
 		path := filepath.Join(im.dir, pinName)
 		if pinned {

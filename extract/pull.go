@@ -65,13 +65,13 @@ type PullStats struct {
 // one that it was first pulled by.
 //
 // The error is one sentence with the reference and the cause, and wraps one of the errors of this package, the context's, or
-// that of the operating system. No image is left behind by it; layers that were finished when the registry failed are kept for
+// that of the operating system. No image is left behind by it, unless all that failed was recording what the tag is; layers that were finished when the registry failed are kept for
 // the next pull of the same image, and swept away by that of another.
 func (s *Store) Pull(ctx context.Context, ref string, o PullOptions) (*Image, PullStats, error) {
 	start := time.Now()
 	im, stats, err := s.pull(ctx, ref, o, start)
 	if err != nil {
-		return nil, PullStats{}, fmt.Errorf("pulling %s: %w", oneLine(ref), err)
+		return nil, PullStats{}, fmt.Errorf("pulling %s: %w", oneLine(ref), full(err))
 	}
 	stats.Seconds = time.Since(start).Seconds()
 	return im, stats, nil
@@ -84,6 +84,13 @@ func (s *Store) pull(ctx context.Context, ref string, o PullOptions, start time.
 	}
 	want, err := parsePlatform(o.Platform)
 	if err != nil {
+		return nil, PullStats{}, err
+	}
+	// What will be written to in the end had better be readable before anything is downloaded.
+	if err := s.checkFormat(); err != nil {
+		return nil, PullStats{}, err
+	}
+	if _, err := s.sightings(); err != nil {
 		return nil, PullStats{}, err
 	}
 	if im, err := s.present(r, want); err != nil || im != nil {

@@ -31,7 +31,7 @@ const (
 //	sha256-HEX/files       the files of the root file system, for other images to share
 //	sha256-HEX/pinned      if it is there, collections keep the image
 //	sha256-HEX/complete    written last and removed first; without it there is no image
-//	.partial-*             being unpacked or removed, locked (flock) by whoever does it; anyone's to sweep when not
+//	.partial-*             being written, unpacked or removed, locked (flock) by whoever does it; anyone's to sweep when not
 //
 // Files that images have in common are hard links to one another. So no image needs another, and removing one frees what no other has.
 //
@@ -169,43 +169,67 @@ func (s *Store) remove(id string) error {
 	if err := syncDir(dir); err != nil {
 		return err
 	}
-	if err := s.sweep(""); err != nil {
-		return err
-	}
-	gone := filepath.Join(s.Dir, partial+"removed-"+id)
-	if err := os.Rename(dir, gone); err != nil {
-		return err
-	}
-	return os.RemoveAll(gone)
+	// What has no mark is swept.
+	return s.sweep("")
 }
 
-// sweep deletes what crashed runs left, but not the path keep. What is locked belongs to a run that is alive.
+// sweep deletes what crashed runs left, but not the path keep.
 func (s *Store) sweep(keep string) error {
-	left, err := filepath.Glob(filepath.Join(s.Dir, partial+"*"))
+	return s.left(func(path string) error {
+		if path == keep {
+			return nil
+		}
+		if err := os.RemoveAll(path); err != nil {
+			return fmt.Errorf("sweeping up: %w", err)
+		}
+		return nil
+	})
+}
+
+// left gives what crashed runs left to each, locked: drafts, images without a mark, and files that were to replace others. What is
+// locked already belongs to a run that is alive.
+func (s *Store) left(each func(path string) error) error {
+	entries, err := os.ReadDir(s.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	for _, path := range left {
-		if path == keep {
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), partial) && !validID.MatchString(e.Name()) {
 			continue
 		}
-		lock, err := lockDir(path)
-		if errors.Is(err, ErrBusy) || errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
+		if err := s.leftAt(filepath.Join(s.Dir, e.Name()), each); err != nil {
 			return err
-		}
-		err = os.RemoveAll(path)
-		lock.Close()
-		if err != nil {
-			return fmt.Errorf("sweeping up: %w", err)
 		}
 	}
 	return nil
 }
 
-// lockDir locks a directory until the file is closed. The error is ErrBusy if another process has it.
+func (s *Store) leftAt(path string, each func(path string) error) error {
+	marked := func() bool {
+		return validID.MatchString(filepath.Base(path)) && exists(filepath.Join(path, completeName))
+	}
+	if marked() {
+		return nil
+	}
+	lock, err := lockDir(path)
+	if errors.Is(err, ErrBusy) || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	// Its run may have been about to finish.
+	if marked() {
+		return nil
+	}
+	return each(path)
+}
+
+// lockDir locks a directory, or a file, until the file that it returns is closed. The error is ErrBusy if another process has it.
 func lockDir(path string) (*os.File, error) {
 	f, err := os.Open(path)
 	if err != nil {

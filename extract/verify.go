@@ -43,10 +43,12 @@ func (s *Store) Verify(ctx context.Context, id string, report func(Damage)) (Ver
 // Repair is Verify, and puts right what is found. Layers are fetched only if contents that they hold are damaged, from the
 // registry that the image came from. What is replaced is replaced by renames, so a node may be running from the image. Errors are
 // as those of Verify and of Pull; what could not be fetched stays as it is.
-func (s *Store) Repair(ctx context.Context, id string, o PullOptions, report func(Damage)) (Verified, error) {
-	v, err := s.verify(ctx, id, &o, report)
+func (s *Store) Repair(ctx context.Context, id string, o PullOptions, report func(Damage)) (v Verified, err error) {
+	if err = s.checkFormat(); err == nil {
+		v, err = s.verify(ctx, id, &o, report)
+	}
 	if err != nil {
-		return Verified{}, fmt.Errorf("repairing image %s: %w", oneLine(id), err)
+		return Verified{}, fmt.Errorf("repairing image %s: %w", oneLine(id), full(err))
 	}
 	return v, nil
 }
