@@ -60,12 +60,11 @@ func (b *bench) clean() error {
 func (b *bench) rounds(ctx context.Context) error {
 	for round := range b.options.rounds {
 		for _, p := range b.result.Places {
-			if err := b.round(ctx, round, p); err != nil {
+			err := b.round(ctx, round, p)
+			// What is known by now is of use however the run goes on.
+			if err := errors.Join(err, b.result.write(b.options.out)); err != nil {
 				return err
 			}
-		}
-		if err := b.result.write(b.options.out); err != nil {
-			return err
 		}
 	}
 	return nil
