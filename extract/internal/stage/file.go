@@ -44,7 +44,7 @@ func (r *reader) share(e *layer.Entry, number uint32) (bool, error) {
 	if how == none {
 		return false, nil
 	}
-	exact := how == link && p.attrs.MTime == e.MTime
+	exact := how == link && p.mtime == e.MTime
 	if !exact && r.s.clones.Load() {
 		if cloned, err := r.clone(p, e, number); cloned || err != nil {
 			return cloned, err
@@ -53,7 +53,7 @@ func (r *reader) share(e *layer.Entry, number uint32) (bool, error) {
 	if how != link {
 		return false, nil
 	}
-	e.MTime = p.attrs.MTime
+	e.MTime = p.mtime
 	r.s.shared.Add(e.Size)
 	return true, nil
 }

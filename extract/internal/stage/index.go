@@ -21,7 +21,8 @@ type Index struct {
 	roots  []*inroot.Root
 	places []place
 	attrs  []layer.Attrs          // of places, times apart: few versions have many
-	known  map[string]int32       // index of attrs, by what key makes of them
+	known  map[string]int32       // index of attrs, by what they are in text
+	last   int32                  // index of attrs
 	first  map[layer.Digest]int32 // index of a place
 	large  map[int64]int32        // by size, of files that are not held in memory while they are read
 }
@@ -133,13 +134,17 @@ func (x *Index) addFile(root int32, e *layer.Entry, stale bool) {
 // addAttrs returns the index of a without its time.
 func (x *Index) addAttrs(a layer.Attrs) int32 {
 	a.MTime = layer.Time{}
-	key := fmt.Sprint(a)
+	if len(x.attrs) > 0 && same(x.attrs[x.last], a) {
+		return x.last
+	}
+	key := fmt.Sprintf("%o %d %d %q", a.Mode, a.UID, a.GID, a.Xattrs)
 	i, ok := x.known[key]
 	if !ok {
 		i = int32(len(x.attrs))
 		x.attrs = append(x.attrs, a)
 		x.known[key] = i
 	}
+	x.last = i
 	return i
 }
 
