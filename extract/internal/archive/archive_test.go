@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"errors"
@@ -195,11 +196,15 @@ func TestUnpackedSave(t *testing.T) {
 			}
 		}
 	}
+	before := openFiles(t)
 	a, err := Open(context.Background(), dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	compare(t, a, wanted(t, pictures...))
+	if after := openFiles(t); after != before {
+		t.Errorf("open files before:\n%s\nand after:\n%s", before, after)
+	}
 }
 
 // TestImages pins what is said about images, one listed under two names and platforms side by side included.
@@ -355,6 +360,46 @@ func TestBlobErrors(t *testing.T) {
 	}
 	if _, _, err := packedLayout.Manifest(context.Background(), whole); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "its content is") {
 		t.Errorf("a damaged manifest: %v", err)
+	}
+}
+
+// TestManifestSize compares a manifest with what index.json says of it.
+func TestManifestSize(t *testing.T) {
+	manifest := `{"schemaVersion":2}`
+	d := describing(ociManifest, manifest)
+	d["size"] = len(manifest) - 1
+	a := opened(t, pack(t, member{name: "oci-layout", body: `{"imageLayoutVersion":"1.0.0"}`}, member{name: blobName(manifest), body: manifest},
+		member{name: "index.json", body: text(t, object{"schemaVersion": 2, "manifests": []object{d}})}))
+	_, _, err := a.Manifest(context.Background(), a.Images()[0].Digest)
+	if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "it has 19 bytes, and the index says 18") {
+		t.Error(err)
+	}
+}
+
+// TestGlobalHeaders passes over what is no entry, such as git archive writes, unless another reader would see other entries.
+func TestGlobalHeaders(t *testing.T) {
+	for key, fine := range map[string]bool{"comment": true, "path": false, "linkpath": false, "size": false} {
+		var b bytes.Buffer
+		for range 2 {
+			w := tar.NewWriter(&b)
+			h := &tar.Header{Typeflag: tar.TypeXGlobalHeader, Name: "/../index.json", PAXRecords: map[string]string{key: "1"}}
+			if err := w.WriteHeader(h); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.Write(pack(t, layout(t, pictures...)...))
+		a, err := Read(context.Background(), &b, Options{TempDir: t.TempDir()})
+		if fine {
+			if err != nil {
+				t.Fatal(err)
+			}
+			compare(t, a, wanted(t, pictures...))
+		} else if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "a global "+key) {
+			t.Errorf("%s: %v", key, err)
+		}
 	}
 }
 

@@ -79,6 +79,12 @@ func index(ctx context.Context, r *io.SectionReader, file io.Closer) (*packed, e
 
 func (p *packed) add(h *tar.Header, offset, total int64) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
+		// pax(1) applies them to all entries that follow, tar.Reader does not: to those that matter here, neither may.
+		for _, key := range []string{"path", "linkpath", "size"} {
+			if _, ok := h.PAXRecords[key]; ok {
+				return fmt.Errorf("%w: it has a global %s", ErrInvalid, key)
+			}
+		}
 		return nil
 	}
 	name, err := cleanName(h.Name)

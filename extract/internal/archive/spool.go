@@ -34,7 +34,7 @@ func membersOf(ctx context.Context, r io.Reader, o Options) (*packed, error) {
 			if err != nil {
 				return nil, err
 			}
-			section := io.NewSectionReader(f, at, max(0, st.Size()-at))
+			section := io.NewSectionReader(f, at, st.Size()-at)
 			head := make([]byte, headSize)
 			n, err := section.ReadAt(head, 0)
 			if err != nil && !errors.Is(err, io.EOF) {

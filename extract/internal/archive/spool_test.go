@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 )
@@ -125,12 +127,13 @@ func (zeros) Read(p []byte) (int, error) {
 func TestInflate(t *testing.T) {
 	plain := pack(t, layout(t, pictures...)...)
 	for packing, compress := range packings {
-		calls := 0
+		calls, closes := 0, 0
 		a, err := Read(context.Background(), bytes.NewReader(compress(t, plain)), Options{
 			TempDir: t.TempDir(),
 			Inflate: func(r io.Reader) (io.ReadCloser, error) {
 				calls++
-				return decompressor(r)
+				z, err := decompressor(r)
+				return &closing{z, &closes}, err
 			},
 		})
 		if err != nil {
@@ -140,6 +143,102 @@ func TestInflate(t *testing.T) {
 		if want := map[bool]int{true: 0, false: 1}[packing == "plain"]; calls != want {
 			t.Errorf("%s: %d calls", packing, calls)
 		}
+		if closes != calls {
+			t.Errorf("%s: %d calls and %d of Close", packing, calls, closes)
+		}
+	}
+}
+
+type closing struct {
+	io.ReadCloser
+	closes *int
+}
+
+func (c *closing) Close() error {
+	*c.closes++
+	return c.ReadCloser.Close()
+}
+
+// TestCancelledBomb stops what comes out of few bytes for a long time.
+func TestCancelledBomb(t *testing.T) {
+	plain := pack(t, layout(t, pictures...)...)
+	ctx, cancel := context.WithCancel(context.Background())
+	_, err := Read(ctx, bytes.NewReader(gz(t, plain, 1)), Options{
+		TempDir: t.TempDir(), MaxBytes: 1 << 30,
+		Inflate: func(io.Reader) (io.ReadCloser, error) {
+			cancel()
+			return io.NopCloser(io.MultiReader(bytes.NewReader(plain[:512]), zeros{})), nil
+		},
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// TestClosedAfterErrors shows that nothing stays open when an archive cannot be.
+func TestClosedAfterErrors(t *testing.T) {
+	plain := pack(t, layout(t, pictures...)...)
+	twice := pack(t, append(layout(t, pictures...), member{name: "index.json"})...)
+	for name, c := range map[string]struct {
+		packed []byte
+		o      Options
+	}{
+		"cut short":               {packed: gz(t, plain, 1)[:1000]},
+		"too large":               {packed: gz(t, plain, 1), o: Options{MaxBytes: 1000}},
+		"invalid":                 {packed: twice},
+		"invalid and compressed":  {packed: gz(t, twice, 1)},
+		"without an image":        {packed: pack(t, member{name: "x"})},
+		"without, and compressed": {packed: zst(t, pack(t, member{name: "x"}), 1)},
+	} {
+		path := write(t, c.packed)
+		c.o.TempDir = t.TempDir()
+		before := openFiles(t)
+		if _, err := Open(context.Background(), path, c.o); err == nil {
+			t.Errorf("%s: it opened", name)
+		}
+		if after := openFiles(t); after != before {
+			t.Errorf("%s: open files before:\n%s\nand after:\n%s", name, before, after)
+		}
+	}
+	dir := unpackTo(t, t.TempDir(), layout(t, pictures...))
+	a, err := Open(context.Background(), dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := openFiles(t)
+	config := pictures[0].config(t)
+	if _, err := a.Blob(context.Background(), digestOf([]byte(config)), 1); !errors.Is(err, ErrInvalid) {
+		t.Error(err)
+	}
+	if _, err := walk(a); err != nil {
+		t.Error(err)
+	}
+	if after := openFiles(t); after != before {
+		t.Errorf("open files before:\n%s\nand after:\n%s", before, after)
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+	if left := openFiles(t); strings.Contains(left, dir) {
+		t.Errorf("open after Close:\n%s", left)
+	}
+}
+
+// TestPosition reads from where a file is at, which may be behind its end.
+func TestPosition(t *testing.T) {
+	f, err := os.Open(write(t, pack(t, layout(t, pictures...)...)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.Seek(1<<40, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(context.Background(), f, Options{}); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "it is empty") {
+		t.Error(err)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		t.Error("Read closed the file:", err)
 	}
 }
 
@@ -172,9 +271,22 @@ func TestWindow(t *testing.T) {
 // TestSourceFails passes errors of reading on, compressed or not, wherever they come.
 func TestSourceFails(t *testing.T) {
 	plain := pack(t, layout(t, pictures...)...)
-	for packing, compress := range packings {
+	all := maps.Clone(packings)
+	all["gzip with a long header"] = func(t testing.TB, b []byte) []byte {
+		var out bytes.Buffer
+		w := gzip.NewWriter(&out)
+		w.Extra = make([]byte, 2000)
+		if _, err := w.Write(b); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return out.Bytes()
+	}
+	for packing, compress := range all {
 		packed := compress(t, plain)
-		for _, at := range []int{0, 1, 100, len(packed) / 2, len(packed) - 1, len(packed)} {
+		for _, at := range []int{0, 1, 100, 1000, len(packed) / 2, len(packed) - 1, len(packed)} {
 			r := io.MultiReader(bytes.NewReader(packed[:at]), iotest.ErrReader(unix.EIO))
 			_, err := Read(context.Background(), r, Options{TempDir: t.TempDir()})
 			if !errors.Is(err, unix.EIO) || errors.Is(err, ErrInvalid) {
