@@ -2,6 +2,9 @@ package rootfs_test
 
 import (
 	"archive/tar"
+	"errors"
+	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/aztec-spartan/aztec-spartan/extract/internal/layer"
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/rootfs"
 	. "github.com/aztec-spartan/aztec-spartan/extract/internal/tartest"
 )
 
@@ -68,7 +72,7 @@ func TestApply(t *testing.T) {
 		"the last name on disk goes, another comes":           {layers{{File("a", "1")}, {Link("b", "a"), Dir("a"), Link("a/x", "b")}, {Whiteout("b")}}, "a d 0755 0:0\na/x f 0644 0:0 \"1\""},
 		"the same, of a directory":                            {layers{{Dir("d"), File("d/a", "1"), Link("d/b", "d/a")}, {Link("e", "d/b"), Whiteout("d")}}, "e f 0644 0:0 \"1\""},
 		"the same, beside names like those in between":        {layers{{File("a", "1"), File(".placing-1", "2")}, {Link(".placing-2", "a"), Symlink("a", "x"), File(".placing-1", "3")}}, ".placing-1 f 0644 0:0 \"3\"\n.placing-2 f 0644 0:0 \"1\"\na l 0000 0:0 -> x"},
-		"a directory with what is hidden in it is hidden too": {layers{{Dir("d"), File("d/a", "1")}, {Whiteout("d/a"), File("d/b", "2")}, {Whiteout("d")}}, ""},
+		"a directory with what is hidden in it is hidden too": {layers{{Dir("d"), File("d/a", "1"), File("x", "")}, {Whiteout("x"), Whiteout("d/a"), Whiteout("d")}}, ""},
 		"a device is of its layer":                            {layers{{Dir("d", Mode(0o700)), File("d/a", "1")}, {Node(tar.TypeChar, "d/c"), Whiteout("d")}}, "d d 0755 0:0"},
 		"attributes go with what is reset":                    {layers{{Dir("d", Mode(0o700), Xattr("user.a", "1"))}, {File("d/f", "1"), Whiteout("d")}}, "d d 0755 0:0\nd/f f 0644 0:0 \"1\""},
 
@@ -137,6 +141,44 @@ func TestTimes(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("times differ (-want +got):\n%s", diff)
 	}
+}
+
+// TestMostLinks follows as many links as a kernel would.
+func TestMostLinks(t *testing.T) {
+	dir, _, err := apply(t, layers{append(chain(40), File("l1/f", "x"))}, never)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := List(t, dir)["end/f"].String(); got != `f 0644 0:0 "x"` {
+		t.Errorf("at the end is %s", got)
+	}
+}
+
+// chain is n links, each to the next, and the last to "end".
+func chain(n int) []Entry {
+	var entries []Entry
+	for i := range n - 1 {
+		entries = append(entries, Symlink(fmt.Sprint("l", i+1), fmt.Sprint("l", i+2)))
+	}
+	return append(entries, Symlink(fmt.Sprint("l", n), "/end"))
+}
+
+// TestMostNames fills a tree in memory.
+func TestMostNames(t *testing.T) {
+	tree, err := rootfs.New(t.TempDir(), memory{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tree.Close()
+	for i := range 1 << 20 {
+		if err := tree.Apply(0, &layer.Entry{Kind: layer.File, Path: strconv.Itoa(i)}); err != nil {
+			if i != 1<<20-1 || !errors.Is(err, layer.ErrInvalid) || !strings.Contains(err.Error(), "names") {
+				t.Errorf("entry %d: %v", i, err)
+			}
+			return
+		}
+	}
+	t.Error("there is room for more names than the cap, the root's included")
 }
 
 // TestOrder applies entries of one layer in all orders: whiteouts hide what lower layers brought, whenever they come.

@@ -104,7 +104,7 @@ func store(b *testing.B, dir string, entries []*layer.Entry) flat {
 }
 
 // cpu is what this process used of processors so far, in µs: on a busy machine it says more than the time that passed.
-func cpu(b *testing.B) float64 {
+func cpu(b testing.TB) float64 {
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
 		b.Fatal(err)

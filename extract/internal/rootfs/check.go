@@ -38,7 +38,7 @@ const (
 // Check compares what is on disk with the tree and reports each difference, in no certain order and one at a time: what is missing,
 // extra, of another type, size, owner or mode, has another time, other attributes or another link's target, contents of another
 // digest, and names of one file that lead to two. It reads every file, each inode once, on all processors, and changes nothing.
-// Times are compared to the nanosecond, within the range that every file system keeps (inode_set_ctime and s_time_max of Linux).
+// Times are compared to the nanosecond, if they are within the 32 bits of seconds that every file system keeps.
 func (t *Tree) Check(ctx context.Context, report func(Damage)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -366,6 +366,55 @@ func TestRepairKeepsOtherVersions(t *testing.T) {
 	}
 }
 
+// same is Contents that has nothing better than the file that is there.
+type same struct {
+	memory
+	path string
+}
+
+func (s same) Place(_ int, _ *layer.Entry, dirfd int, name string) error {
+	return unix.Linkat(unix.AT_FDCWD, s.path, dirfd, name, 0)
+}
+
+// TestRepairWithTheSame renames a name of an inode over another, which rename(2) takes for done.
+func TestRepairWithTheSame(t *testing.T) {
+	m := memory{}
+	dir := build(t, m)
+	if err := errors.Join(write(dir+"/d/f", "fil3"), os.Chtimes(dir+"/d/f", Time, Time)); err != nil {
+		t.Fatal(err)
+	}
+	tree, err := rootfs.Open(dir, same{m, dir + "/d/f"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tree.Close()
+	settle(t, tree, m)
+	tree.Repair(check(t, tree))
+	if err := tree.Finish(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if got := lines(check(t, tree)); got != "0! d/f: other contents" {
+		t.Errorf("left:\n%s", got)
+	}
+}
+
+// TestRepairAfterOneKilled finds a name taken that only a repair could have left, and repairs nothing but contents.
+func TestRepairAfterOneKilled(t *testing.T) {
+	m := memory{}
+	dir := build(t, m)
+	if err := errors.Join(write(dir+"/d/f", "fil3"), os.WriteFile(dir+"/d/.placing-1", nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	tree := open(t, dir, m)
+	tree.Repair(slices.DeleteFunc(check(t, tree), func(d rootfs.Damage) bool { return !d.ContentLost }))
+	if err := tree.Finish(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if left := check(t, tree); len(left) > 0 {
+		t.Errorf("after the repair:\n%s", lines(left))
+	}
+}
+
 func TestCheckStopsWhenCancelled(t *testing.T) {
 	m := memory{}
 	tree := open(t, build(t, m), m)

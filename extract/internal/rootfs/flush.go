@@ -17,7 +17,7 @@ const temporary = ".placing-"
 
 // Flush makes on disk what Apply brought since the last call, and unlinks what was made and is hidden by now. It costs as much as
 // there is to do, so it may be called often. Files whose contents are absent stay pending; Absent tells of them. Directories are not
-// finished: they get their attributes in Finish. After an error it may be tried again.
+// finished: they get their attributes in Finish. After the context's error it may be called again; after others the tree is of no use.
 func (t *Tree) Flush(ctx context.Context) error {
 	f := flusher{t: t, to: cursor{t: t}, from: cursor{t: t}}
 	err := f.run(ctx)
@@ -152,6 +152,10 @@ func (f *flusher) place(x *node) error {
 // replace makes x in place of what may be there: a process may be using that, and finds the one or the other.
 func (f *flusher) replace(x *node, fd int) error {
 	name := f.t.freeName(x.up)
+	// A repair that was killed may have left it.
+	if err := removeAll(fd, name); err != nil {
+		return err
+	}
 	if err := f.create(x, fd, name); err != nil {
 		return err
 	}

@@ -156,6 +156,8 @@ func TestRefused(t *testing.T) {
 		"hard link to what it hides": {[]Entry{Dir("d"), File("d/f", ""), Link("d", "d/f")}, "no such file"},
 		"below a file":               {[]Entry{File("a", ""), File("a/b", "")}, "not a directory"},
 		"below a link to itself":     {[]Entry{Symlink("l", "l"), File("l/f", "")}, "too many levels"},
+		"below too many links":       {append(chain(41), File("l1/f", "")), "too many levels"},
+		"below a link that was cut":  {[]Entry{Dir("x"), Symlink("l", "x/.."), File("l/x", ""), File("l/y", "")}, "not a directory"},
 		"owner too large":            {[]Entry{File("a", "", Owner(1<<32-1, 0))}, "is not an owner"}, // chown's "leave it"
 		"group too large":            {[]Entry{File("a", "", Owner(0, 1<<32))}, "is not an owner"},
 		"negative owner":             {[]Entry{File("a", "", Owner(-1, 0), func(e *Entry) { e.Header.Format = tar.FormatGNU })}, "is not an owner"},
