@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
 )
@@ -13,6 +14,8 @@ func hintFor(err error) string {
 		return "a reference is REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:..., or a version such as 4.1.2"
 	case errors.Is(err, extract.ErrUnknown):
 		return "aztec-spartan versions lists what the registry offers"
+	case strings.Contains(err.Error(), "reading credentials from "): // the type is not exported
+		return "it must be root's alone, and like ~/.docker/config.json: chown root:root " + credentialsFile + " && chmod 600 " + credentialsFile
 	case errors.Is(err, extract.ErrUnauthorized):
 		return "is the name right? credentials are read from " + credentialsFile + " and ~/.docker/config.json of the user who runs this"
 	case errors.Is(err, extract.ErrUnreachable):
@@ -26,7 +29,7 @@ func hintFor(err error) string {
 	case errors.Is(err, extract.ErrIncomplete):
 		return "save all of it: docker save --platform OS/ARCH, or skopeo copy docker://REF oci-archive:FILE"
 	case errors.Is(err, extract.ErrRecord):
-		return "aztec-spartan pull unpacks it again"
+		return "once no instance needs it, aztec-spartan gc removes it and aztec-spartan pull unpacks it again"
 	case errors.Is(err, extract.ErrSchema):
 		return "use the newer aztec-spartan that wrote it"
 	case codeOf(err) == exitLocked:

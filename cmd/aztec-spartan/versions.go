@@ -149,7 +149,12 @@ func (a *app) tellMoved(ctx context.Context, list []installed, repository string
 		if err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(list, func(v installed) bool { return v.Digest == now.Digest }) {
+		seen, err := a.store().Seen(ref)
+		if err != nil {
+			return err
+		}
+		same := func(v installed) bool { return v.Reference == ref && v.Digest == now.Digest }
+		if !slices.ContainsFunc(list, same) && (seen == nil || seen.Digest != now.Digest) {
 			a.note("warning: the tag %s has moved: it is %s here, and %s there", ref, v.Digest, now.Digest)
 		}
 	}
