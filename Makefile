@@ -12,7 +12,7 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-TAGS := booted,oracle,real,inhost,soak
+TAGS := booted,oracle,strace,real,inhost,soak
 
 .PHONY: help build test test-unit test-booted test-real demo bench lint vuln soak package deps clean golden
 
@@ -29,7 +29,8 @@ test: deps test-unit test-booted ## unit, golden and CLI tests, and booted hosts
 
 test-unit: # root only for the oracles
 	CGO_ENABLED=1 go test -race ./...
-	go test -tags oracle -run Oracle ./extract/...
+	go test -tags oracle,strace -run 'Oracle|Strace' ./extract/...
+	packaging/scripts/fuzz.sh 20s ./extract/...
 
 # Hosts and nodes share two cores in CI: one package at a time.
 test-booted: package
@@ -47,7 +48,7 @@ demo: deps package ## the main job on a throwaway host, from nothing (root)
 bench: deps build ## pulls and updates with this and with other tools, compared in dist/bench (root)
 	go run ./packaging/bench -binary dist/aztec-spartan-$(ARCH) -out dist/bench
 
-soak: deps package ## long runs: the real node for half an hour, hours of fuzzing
+soak: deps package ## long runs: the real node for half an hour, an hour for each fuzz target
 	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb packaging/scripts/soak.sh
 
 golden: ## rewrite golden files after an intended change

@@ -330,6 +330,7 @@ func (f *filling) account(im *Image) {
 			im.ReusedBytes += u.Size
 		}
 	}
+	im.Dropped.Add(f.tree.Stats().Dropped)
 	stats := f.stage.Stats()
 	im.WrittenBytes, im.SharedBytes = stats.Written, stats.Shared
 }

@@ -4,10 +4,4 @@
 # for an hour (FUZZTIME=1h). Results with their date go to packaging/soak.md.
 set -eu
 go test -tags soak -run Soak -count=1 -timeout 3h -v ./cmd/aztec-spartan
-time=${FUZZTIME:-1h}
-for pkg in $(go list ./...); do
-	for target in $(go test -list '^Fuzz' "$pkg" | grep '^Fuzz' || true); do
-		echo "== $pkg $target for $time"
-		go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 5x "$pkg"
-	done
-done
+packaging/scripts/fuzz.sh "${FUZZTIME:-1h}" ./...
