@@ -49,6 +49,9 @@ Nothing is fetched for an image that is whole.
 			if err != nil && len(images) == 0 {
 				return err
 			}
+			if len(images) == 0 {
+				a.note("there is no image on this host")
+			}
 			list, verr := a.verifyAll(cmd.Context(), images, repair)
 			if a.json {
 				err = errors.Join(err, a.printJSON(list))
