@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
+	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
@@ -14,7 +16,11 @@ import (
 type progress struct {
 	bars *mpb.Progress
 	note func(format string, args ...any)
+	said atomic.Int64 // when something was said last: Unix time in nanoseconds
 }
+
+// refresh is how often bars are drawn.
+const refresh = 150 * time.Millisecond
 
 // barWidth leaves room for the digest and the sizes in 80 columns.
 const barWidth = 72
@@ -22,15 +28,19 @@ const barWidth = 72
 func (a *app) progress(ctx context.Context) *progress {
 	p := &progress{note: a.note}
 	if isTerminal(a.err) {
-		p.bars = mpb.NewWithContext(ctx, mpb.WithOutput(a.err), mpb.WithWidth(barWidth))
+		p.bars = mpb.NewWithContext(ctx, mpb.WithOutput(a.err), mpb.WithWidth(barWidth), mpb.WithRefreshRate(refresh))
 	}
 	return p
 }
 
 func (p *progress) finish() {
-	if p.bars != nil {
-		p.bars.Shutdown()
+	if p.bars == nil {
+		return
 	}
+	// What is said is drawn with the bars, the next time they are, and a
+	// shutdown does not draw.
+	time.Sleep(time.Until(time.Unix(0, p.said.Load()).Add(2 * refresh)))
+	p.bars.Shutdown()
 }
 
 // say prints a line, above the bars if there are any.
@@ -38,6 +48,7 @@ func (p *progress) say(event string) {
 	const form = "aztec-spartan: %s"
 	if p.bars != nil {
 		if _, err := fmt.Fprintf(p.bars, form+"\n", event); err == nil {
+			p.said.Store(time.Now().UnixNano())
 			return
 		}
 	}
