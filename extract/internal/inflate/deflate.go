@@ -5,17 +5,19 @@ import (
 	"fmt"
 )
 
-// deflate decodes RFC 1951.
+// deflate decodes a stream of RFC 1951. It may stop between any two symbols: a block that is handed out may hold a few bytes
+// more than BlockSize, so no match is ever cut.
 type deflate struct {
 	tables
 	bits  uint64 // of the input, lowest first; from nbits on, zeros or the bits that follow in the source
 	nbits uint64
 	hist  int // index of the oldest byte that a match may reach
 	state state
-	final bool
-	left  int // of a stored block
+	final bool // no block follows this one
+	left  int  // of a stored block, in bytes
 }
 
+// state is the part of a stream that comes next.
 type state int
 
 const (
@@ -24,6 +26,8 @@ const (
 	coded
 	done
 )
+
+// reset begins with a stream whose first byte will be at index at.
 
 func (d *deflate) reset(at int) {
 	d.bits, d.nbits, d.hist, d.state, d.final = 0, 0, at, header, false
@@ -54,6 +58,7 @@ func (d *deflate) take(n uint64) uint64 {
 	return v
 }
 
+// giveBack returns whole bytes to the source, which keeps eight of those that were taken.
 func (d *deflate) giveBack(s *source) {
 	s.pos -= int(d.nbits >> 3)
 	d.nbits &= 7
@@ -92,19 +97,20 @@ func (d *deflate) decode(s *source, out *buffer, at int) (int, error) {
 			at += n
 			d.left -= n
 		case coded:
-			st := more
 			if s.end-s.pos < inSlack {
 				d.giveBack(s)
 			}
+			var st status
+			// An error here means that the end is near. It counts once a symbol wants more than there is.
 			err := s.must(inSlack)
 			if err == nil {
 				at, st = d.fast(s, out, at)
 			} else {
-				if at, st = d.step(s, out, at); st == short {
-					return at, err
-				}
+				at, st = d.step(s, out, at)
 			}
 			switch st {
+			case short:
+				return at, err
 			case endBlock:
 				d.state = header
 			case badSymbol:
@@ -119,149 +125,6 @@ func (d *deflate) decode(s *source, out *buffer, at int) (int, error) {
 		}
 	}
 	return at, nil
-}
-
-var order = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
-
-func (d *deflate) header(s *source) error {
-	if err := d.need(s, 3); err != nil {
-		return err
-	}
-	d.final = d.take(1) == 1
-	switch d.take(2) {
-	case 0:
-		d.giveBack(s)
-		d.bits, d.nbits = 0, 0
-		if err := s.must(4); err != nil {
-			return err
-		}
-		v := binary.LittleEndian.Uint32(s.buf[s.pos:])
-		s.pos += 4
-		if uint16(v) != ^uint16(v>>16) {
-			return d.corrupt(s, "length of a stored block")
-		}
-		d.left = int(uint16(v))
-		d.state = stored
-		return nil
-	case 1:
-		d.state = coded
-		if !d.fixed {
-			for i := range 288 {
-				switch {
-				case i < 144:
-					d.lens[i] = 8
-				case i < 256:
-					d.lens[i] = 9
-				case i < 280:
-					d.lens[i] = 7
-				default:
-					d.lens[i] = 8
-				}
-			}
-			for i := 288; i < 320; i++ {
-				d.lens[i] = 5
-			}
-			d.buildLit(d.lens[:288])
-			d.buildDist(d.lens[288:])
-			d.fixed = true
-		}
-		return nil
-	case 2:
-		return d.dynamic(s)
-	}
-	return d.corrupt(s, "block type 3")
-}
-
-func (d *deflate) dynamic(s *source) error {
-	d.fixed = false
-	if err := d.need(s, 14); err != nil {
-		return err
-	}
-	nlit := int(d.take(5)) + 257
-	ndist := int(d.take(5)) + 1
-	nlen := int(d.take(4)) + 4
-	if nlit > 286 || ndist > 30 {
-		return d.corrupt(s, "too many codes")
-	}
-	var lens [19]uint8
-	for i := range nlen {
-		if err := d.need(s, 3); err != nil {
-			return err
-		}
-		lens[order[i]] = uint8(d.take(3))
-	}
-	ok, _ := d.assign(lens[:])
-	if !ok {
-		return d.corrupt(s, "code lengths code")
-	}
-	var pre [128]uint8
-	for l := 1; l <= 7; l++ {
-		for i := d.start[l]; i < d.start[l+1]; i++ {
-			for k := int(d.code[i]); k < 128; k += 1 << l {
-				pre[k] = uint8(d.rank[i])<<3 | uint8(l)
-			}
-		}
-	}
-	total := nlit + ndist
-	for i := 0; i < total; {
-		// As at the end of input there may be fewer bits than a code of seven and its seven extra ones, ask for the true need.
-		e := pre[d.bits&127]
-		for uint64(e&7) > d.nbits || e == 0 {
-			if e == 0 && d.nbits >= 7 {
-				return d.corrupt(s, "code lengths code")
-			}
-			if err := d.need(s, d.nbits+1); err != nil {
-				return err
-			}
-			e = pre[d.bits&127]
-		}
-		d.take(uint64(e & 7))
-		sym := e >> 3
-		if sym < 16 {
-			d.lens[i] = sym
-			i++
-			continue
-		}
-		var v uint8
-		var n, x int
-		switch sym {
-		case 16:
-			if i == 0 {
-				return d.corrupt(s, "repeat of nothing")
-			}
-			v = d.lens[i-1]
-			n, x = 3, 2
-		case 17:
-			n, x = 3, 3
-		default:
-			n, x = 11, 7
-		}
-		if err := d.need(s, uint64(x)); err != nil {
-			return err
-		}
-		n += int(d.take(uint64(x)))
-		if n > total-i {
-			return d.corrupt(s, "repeat past the end")
-		}
-		for range n {
-			d.lens[i] = v
-			i++
-		}
-	}
-	if d.lens[256] == 0 {
-		return d.corrupt(s, "no end of block")
-	}
-	// buildLit must not see distances.
-	var dl [32]uint8
-	copy(dl[:], d.lens[nlit:total])
-	if !d.buildLit(d.lens[:nlit]) {
-		return d.corrupt(s, "literal code")
-	}
-	if !d.buildDist(dl[:ndist]) {
-		return d.corrupt(s, "distance code")
-	}
-	d.state = coded
-	return nil
 }
 
 // step decodes one symbol where the input may end in the middle of it.

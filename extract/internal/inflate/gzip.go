@@ -16,13 +16,13 @@ const (
 	flagReserved  = 7 << 5
 )
 
-// gzip is the format of layers of RFC 1952: members, one after another.
+// gzipFormat is the format of layers of RFC 1952: members, one after another.
 //
 // What follows the last member must be nothing, or zero bytes up to the end, with which tapes and sectors are padded: gzip(1)
 // takes those in silence. Go's compress/gzip refuses them. Other bytes gzip(1) ignores with a warning and Go refuses; here
 // they are refused, as nobody would read a warning, and so is a member after zero bytes, which gzip(1) would lose.
 // Reserved flags are refused as the RFC demands and gzip(1) does, though Go ignores them.
-type gzip struct {
+type gzipFormat struct {
 	src   *source
 	flate deflate
 	stage stage
@@ -42,11 +42,11 @@ const (
 	memberTrailer
 )
 
-func (g *gzip) reset(s *source) {
+func (g *gzipFormat) reset(s *source) {
 	g.src, g.stage, g.prev = s, memberFirst, nil
 }
 
-func (g *gzip) fill(b *Block) error {
+func (g *gzipFormat) fill(b *Block) error {
 	if g.prev != nil {
 		copy(b.buf[:windowSize], g.prev.buf[g.end-windowSize:g.end])
 		g.flate.slide(g.end - windowSize)
@@ -58,7 +58,7 @@ func (g *gzip) fill(b *Block) error {
 }
 
 // members decodes until the block is full, and returns where what was decoded ends.
-func (g *gzip) members(out *buffer) (int, error) {
+func (g *gzipFormat) members(out *buffer) (int, error) {
 	at := windowSize
 	for {
 		switch g.stage {
@@ -94,7 +94,7 @@ func (g *gzip) members(out *buffer) (int, error) {
 }
 
 // between returns nil if a member follows, and io.EOF at the end.
-func (g *gzip) between() error {
+func (g *gzipFormat) between() error {
 	s := g.src
 	zeros := false
 	for {
@@ -116,7 +116,7 @@ func (g *gzip) between() error {
 	}
 }
 
-func (g *gzip) header() error {
+func (g *gzipFormat) header() error {
 	s := g.src
 	if err := g.want(10); err != nil {
 		return err
@@ -169,7 +169,7 @@ func (g *gzip) header() error {
 }
 
 // text passes over a string and the zero byte that ends it.
-func (g *gzip) text() error {
+func (g *gzipFormat) text() error {
 	for {
 		if err := g.want(1); err != nil {
 			return err
@@ -182,7 +182,7 @@ func (g *gzip) text() error {
 	}
 }
 
-func (g *gzip) trailer() error {
+func (g *gzipFormat) trailer() error {
 	if err := g.want(8); err != nil {
 		return err
 	}
@@ -198,14 +198,14 @@ func (g *gzip) trailer() error {
 }
 
 // pass goes over n bytes of a header.
-func (g *gzip) pass(n int) {
+func (g *gzipFormat) pass(n int) {
 	g.crc = crc32.Update(g.crc, crc32.IEEETable, g.src.unread()[:n])
 	g.src.pos += n
 }
 
 // want is that of the source, but that the end is always unexpected.
-func (g *gzip) want(n int) error { return g.src.must(n) }
+func (g *gzipFormat) want(n int) error { return g.src.must(n) }
 
-func (g *gzip) corrupt(what string) error {
+func (g *gzipFormat) corrupt(what string) error {
 	return fmt.Errorf("inflating: %w: wrong %s of the gzip member at byte %d", ErrCorrupt, what, g.src.offset())
 }

@@ -3,7 +3,7 @@ package inflate
 import "math/bits"
 
 const (
-	litBits  = 12
+	litBits  = 12 // of 16 KiB, half of a usual L1 cache; 11 and 10 are slower, and entries of three literals no faster
 	distBits = 9
 	maxCode  = 15 // bits of a code (RFC 1951, section 3.2.7)
 	litSub   = maxCode - litBits
@@ -13,7 +13,7 @@ const (
 )
 
 // An entry of the literal/length table is
-//   - 1 to 3 literals: their count in bits 6-7, themselves from bit 8 on, first one lowest;
+//   - 1 or 2 literals: their count in bits 6-7, themselves from bit 8 on, first one lowest;
 //   - a length: bits 6-7 and 12 clear, the bits of the code in bits 8-11, the base from bit 16 on;
 //   - anything else: bits 6-7 clear, bit 12 set, and one of the flags below.
 //
@@ -30,16 +30,18 @@ const (
 	distIsBad    = 1 << 7
 )
 
+// tables are those of a block.
 type tables struct {
 	lit   [1<<litBits + maxLit/2<<litSub]uint32
 	dist  [1<<distBits + maxDist/2<<distSub]uint32
-	lens  [maxLit + maxDist]uint8
-	code  [maxLit]uint16 // by rank, bits reversed
-	rank  [maxLit]uint16 // symbols by length, then value
-	start [maxCode + 2]int
-	fixed bool
+	lens  [maxLit + maxDist]uint8 // of the codes, in bits
+	rank  [maxLit]uint16          // symbols by length, then value
+	code  [maxLit]uint16          // of those, bits reversed
+	start [maxCode + 2]int        // where a length begins in rank
+	fixed bool                    // lit and dist are those of buildFixed
 }
 
+// Lengths and distances (RFC 1951, section 3.2.5).
 var (
 	lengthBase = [32]uint16{
 		3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31,
@@ -53,9 +55,9 @@ var (
 	distExtra = [32]uint8{0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13}
 )
 
-// assign gives every symbol its code: canonical, sorted into t.rank and t.code. It reports whether the set of lengths is one
-// that zlib accepts: complete, or a single code of one bit, or, if that makes sense, none at all.
-func (t *tables) assign(lens []uint8) (ok, empty bool) {
+// assign gives every symbol its code: canonical, sorted into t.rank and t.code. It reports whether the set of lengths is one that
+// can be used: complete, or a single code of one bit (RFC 1951, section 3.2.7, on distances), or none at all.
+func (t *tables) assign(lens []uint8) bool {
 	var count [maxCode + 1]int
 	for _, l := range lens {
 		count[l&15]++
@@ -68,7 +70,7 @@ func (t *tables) assign(lens []uint8) (ok, empty bool) {
 	for l := 1; l <= maxCode; l++ {
 		left = left<<1 - count[l]
 		if left < 0 {
-			return false, false
+			return false
 		}
 		code <<= 1
 		first[l] = code
@@ -78,7 +80,7 @@ func (t *tables) assign(lens []uint8) (ok, empty bool) {
 	}
 	t.start[maxCode+1] = at
 	if left > 0 && at > 0 && (at > 1 || count[1] != 1) {
-		return false, false
+		return false
 	}
 	for s, l := range lens {
 		if l &= 15; l > 0 {
@@ -89,7 +91,7 @@ func (t *tables) assign(lens []uint8) (ok, empty bool) {
 			first[l]++
 		}
 	}
-	return true, at == 0
+	return true
 }
 
 func litEntry(sym, l uint32) uint32 {
@@ -105,14 +107,16 @@ func litEntry(sym, l uint32) uint32 {
 	return uint32(lengthBase[s])<<16 | l<<8 | (l + uint32(lengthExtra[s]))
 }
 
-// buildLit makes the literal/length table.
+// buildLit makes the literal/length table. It grows bit by bit: with every bit more, what is there is doubled, and then the codes
+// of that length overwrite what no shorter code has claimed. So the cost is that of the codes and of a few copies.
+//
+// Where codes are longer than litBits, their first litBits bits are the place of a subtable. At least two codes share such a
+// beginning, the set being complete, so there are at most maxLit/2 subtables.
 func (t *tables) buildLit(lens []uint8) bool {
-	ok, empty := t.assign(lens)
-	if !ok {
+	if !t.assign(lens) {
 		return false
 	}
 	t.lit[0] = entryOther | entryBad
-	_ = empty
 	var lits [maxCode + 2]int // where the literals of a length end
 	for l := 1; l <= maxCode; l++ {
 		i := t.start[l]
@@ -126,24 +130,9 @@ func (t *tables) buildLit(lens []uint8) bool {
 		copy(t.lit[size:2*size], t.lit[:size])
 		size *= 2
 		for i := t.start[l]; i < t.start[l+1]; i++ {
-			t.lit[t.code[i]&(1<<litBits-1)] = litEntry(uint32(t.rank[i]), uint32(l))
+			t.lit[t.code[i]&litMask] = litEntry(uint32(t.rank[i]), uint32(l))
 		}
-		for la := 1; la < l; la++ {
-			lb := l - la
-			bs := t.rank[t.start[lb]:lits[lb]]
-			if len(bs) == 0 {
-				continue
-			}
-			bc := t.code[t.start[lb]:lits[lb]]
-			bc = bc[:len(bs)]
-			for i := t.start[la]; i < lits[la]; i++ {
-				e := 2<<6 | uint32(t.rank[i])<<8 | uint32(l)
-				ca := t.code[i]
-				for j, b := range bs {
-					t.lit[(ca|bc[j]<<(la&15))&(1<<litBits-1)] = e | uint32(b)<<16
-				}
-			}
-		}
+		t.pairs(l, &lits)
 	}
 	next := uint32(1 << litBits)
 	for i := t.start[litBits+1]; i < t.start[maxCode+1]; i++ {
@@ -152,7 +141,7 @@ func (t *tables) buildLit(lens []uint8) bool {
 			l++
 		}
 		c := uint32(t.code[i])
-		p := &t.lit[c&(1<<litBits-1)]
+		p := &t.lit[c&litMask]
 		if *p&(entryOther|entrySub) != entryOther|entrySub {
 			*p = entryOther | entrySub | next<<16
 			next += 1 << litSub
@@ -166,6 +155,23 @@ func (t *tables) buildLit(lens []uint8) bool {
 	return true
 }
 
+// pairs lets entries of l bits hold two literals whose codes have as many together. There are at most 1<<l of them.
+func (t *tables) pairs(l int, lits *[maxCode + 2]int) {
+	for la := 1; la < l; la++ {
+		second := t.rank[t.start[l-la]:lits[l-la]]
+		codes := t.code[t.start[l-la]:][:len(second)]
+		if len(second) == 0 {
+			continue
+		}
+		for i := t.start[la]; i < lits[la]; i++ {
+			e := 2<<6 | uint32(t.rank[i])<<8 | uint32(l)
+			for j, b := range second {
+				t.lit[(t.code[i]|codes[j]<<(la&15))&litMask] = e | uint32(b)<<16
+			}
+		}
+	}
+}
+
 func distEntry(sym, l uint32) uint32 {
 	if sym > 29 {
 		return distIsBad | l
@@ -174,9 +180,9 @@ func distEntry(sym, l uint32) uint32 {
 	return uint32(distBase[s])<<16 | l<<8 | (l + uint32(distExtra[s]))
 }
 
-// buildDist makes the table of distances.
+// buildDist makes the table of distances, as buildLit does its own.
 func (t *tables) buildDist(lens []uint8) bool {
-	if ok, _ := t.assign(lens); !ok {
+	if !t.assign(lens) {
 		return false
 	}
 	t.dist[0] = distIsBad
@@ -185,7 +191,7 @@ func (t *tables) buildDist(lens []uint8) bool {
 		copy(t.dist[size:2*size], t.dist[:size])
 		size *= 2
 		for i := t.start[l]; i < t.start[l+1]; i++ {
-			t.dist[t.code[i]&(1<<distBits-1)] = distEntry(uint32(t.rank[i]), uint32(l))
+			t.dist[t.code[i]&distMask] = distEntry(uint32(t.rank[i]), uint32(l))
 		}
 	}
 	next := uint32(1 << distBits)
@@ -195,7 +201,7 @@ func (t *tables) buildDist(lens []uint8) bool {
 			l++
 		}
 		c := uint32(t.code[i])
-		p := &t.dist[c&(1<<distBits-1)]
+		p := &t.dist[c&distMask]
 		if *p&distOther != distIsSub {
 			*p = distIsSub | next<<16
 			next += 1 << distSub
@@ -207,4 +213,23 @@ func (t *tables) buildDist(lens []uint8) bool {
 		}
 	}
 	return true
+}
+
+// buildFixed makes both tables for the codes of section 3.2.6.
+func (t *tables) buildFixed() {
+	for i := range t.lens {
+		switch {
+		case i < 144, i >= 280 && i < maxLit:
+			t.lens[i] = 8
+		case i < 256:
+			t.lens[i] = 9
+		case i < 280:
+			t.lens[i] = 7
+		default:
+			t.lens[i] = 5
+		}
+	}
+	t.buildLit(t.lens[:maxLit])
+	t.buildDist(t.lens[maxLit:])
+	t.fixed = true
 }

@@ -19,9 +19,9 @@ type Reader struct {
 	src    source
 	blocks blocks
 	format format
-	gzip   gzip
-	zstd   zstd
-	plain  plain
+	gzip   gzipFormat
+	zstd   zstdFormat
+	plain  plainFormat
 	cur    *Block // the block that Read is in
 	rest   []byte // of it, what Read has not returned
 	err    error  // of the block to come
@@ -149,10 +149,10 @@ func (z *Reader) drop() {
 	}
 }
 
-// plain is the format of layers that are not compressed.
-type plain struct{ src *source }
+// plainFormat is the format of layers that are not compressed.
+type plainFormat struct{ src *source }
 
-func (p *plain) fill(b *Block) error {
+func (p *plainFormat) fill(b *Block) error {
 	dst := b.buf[windowSize : windowSize+BlockSize]
 	n := 0
 	for n < len(dst) {

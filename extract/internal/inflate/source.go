@@ -7,7 +7,7 @@ import (
 
 const (
 	inSize = 128 << 10
-	// inSlack is what one turn of the fast loop may load from the input: three times eight bytes, and what it skips between.
+	// inSlack is what one turn of the fast loop may load from the input: three loads of eight bytes, what it skips between, and room to spare.
 	inSlack = 64
 )
 
@@ -105,7 +105,9 @@ func (s *source) Read(p []byte) (int, error) {
 			n, err := s.r.Read(p)
 			s.off += int64(n)
 			s.err = err
-			return n, s.verdict()
+			if n > 0 || err != nil {
+				return n, s.verdict()
+			}
 		}
 		s.more()
 	}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	kzstd "github.com/klauspost/compress/zstd"
+	"github.com/klauspost/compress/zstd"
 )
 
 const (
@@ -18,10 +18,10 @@ const (
 	usualWindow = 8 << 20
 )
 
-// zstd is the format of layers of RFC 8878.
-type zstd struct {
+// zstdFormat is the format of layers of RFC 8878.
+type zstdFormat struct {
 	src    *source
-	dec    *kzstd.Decoder
+	dec    *zstd.Decoder
 	window int
 }
 
@@ -34,11 +34,11 @@ func isSkippable(magic []byte) bool {
 }
 
 // reset finds out how large a window the first frame needs; those that follow may use no more, or the usual one.
-func (z *zstd) reset(s *source) error {
+func (z *zstdFormat) reset(s *source) error {
 	z.src = s
-	var h kzstd.Header
+	var h zstd.Header
 	for {
-		if err := s.want(kzstd.HeaderMaxSize); err != nil && err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) {
+		if err := s.want(zstd.HeaderMaxSize); err != nil && err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) {
 			return err
 		}
 		if len(s.unread()) == 0 {
@@ -66,16 +66,16 @@ func (z *zstd) reset(s *source) error {
 		return fmt.Errorf("inflating: %w: %d bytes, where %d are allowed", ErrWindow, window, MaxWindow)
 	}
 	z.window = int(window)
-	limit := kzstd.WithDecoderMaxWindow(max(window, usualWindow))
+	limit := zstd.WithDecoderMaxWindow(max(window, usualWindow))
 	if z.dec != nil {
 		return z.dec.ResetWithOptions(s, limit)
 	}
 	var err error
-	z.dec, err = kzstd.NewReader(s, kzstd.WithDecoderConcurrency(1), kzstd.WithDecoderLowmem(true), limit)
+	z.dec, err = zstd.NewReader(s, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), limit)
 	return err
 }
 
-func (z *zstd) fill(b *Block) error {
+func (z *zstdFormat) fill(b *Block) error {
 	dst := b.buf[windowSize : windowSize+BlockSize]
 	n := 0
 	for n < len(dst) {
@@ -90,7 +90,7 @@ func (z *zstd) fill(b *Block) error {
 	return nil
 }
 
-func (z *zstd) explain(err error) error {
+func (z *zstdFormat) explain(err error) error {
 	switch {
 	case z.src.err != nil && z.src.err != io.EOF: // whatever the decoder made of it
 		return z.src.failure()
@@ -98,13 +98,13 @@ func (z *zstd) explain(err error) error {
 		return io.EOF
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("inflating: zstd frame at byte %d: %w", z.src.offset(), err)
-	case errors.Is(err, kzstd.ErrWindowSizeExceeded), errors.Is(err, kzstd.ErrDecoderSizeExceeded):
+	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
 		return fmt.Errorf("inflating: %w: before byte %d: %w", ErrWindow, z.src.offset(), err)
 	}
 	return fmt.Errorf("inflating: %w: before byte %d: %w", ErrCorrupt, z.src.offset(), err)
 }
 
-func (z *zstd) close() {
+func (z *zstdFormat) close() {
 	if z.dec != nil {
 		z.dec.Close()
 		z.dec = nil
