@@ -43,10 +43,10 @@ func start(ctx context.Context, name string, cmd *exec.Cmd, ready func(context.C
 		_ = cmd.Wait()
 		close(d.done)
 	}()
-	limit, cancel := context.WithTimeout(ctx, patience)
+	answer, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		err := ready(limit)
+		err := ready(answer)
 		if err == nil {
 			return d, nil
 		}
@@ -54,9 +54,9 @@ func start(ctx context.Context, name string, cmd *exec.Cmd, ready func(context.C
 		case <-d.done:
 			d.stop()
 			return nil, fmt.Errorf("starting %s: it ended: %s", name, d.output)
-		case <-limit.Done():
+		case <-answer.Done():
 			d.stop()
-			return nil, fmt.Errorf("starting %s: it does not answer: %w: %s", name, errors.Join(err, limit.Err()), d.output)
+			return nil, fmt.Errorf("starting %s: it does not answer: %w: %s", name, errors.Join(err, answer.Err()), d.output)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

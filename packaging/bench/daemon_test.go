@@ -30,14 +30,14 @@ func TestDaemon(t *testing.T) {
 	d.stop()
 	// It may be left as a zombie to whoever adopted it.
 	stat := "/proc/" + strings.TrimSpace(read(t, file)) + "/stat"
-	limit := time.After(patience)
+	end := time.After(patience)
 	for {
 		b, err := os.ReadFile(stat)
 		if gone(err) || err == nil && strings.Contains(string(b), ") Z ") {
 			return
 		}
 		select {
-		case <-limit:
+		case <-end:
 			t.Fatalf("the child still runs: %s, %v", b, err)
 		case <-time.After(time.Millisecond):
 		}

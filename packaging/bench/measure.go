@@ -28,6 +28,9 @@ func (b *bench) clocks(d *daemon) (c clocks, err error) {
 	return c, errors.Join(err1, err2)
 }
 
+// limit is how long one step may take; what hangs would hold up all others.
+const limit = 5 * time.Minute
+
 // measure lets a tool do one step.
 func (b *bench) measure(ctx context.Context, t tool, d *daemon, s step, store string) (sample, error) {
 	var one sample
@@ -46,14 +49,20 @@ func (b *bench) measure(ctx context.Context, t tool, d *daemon, s step, store st
 	if err != nil {
 		return one, err
 	}
-	cmd := shell(ctx, t.pull, s.env(store)...)
+	timed, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	cmd := shell(timed, t.pull, s.env(store)...)
+	// A pipeline ends as a whole, also where one of it takes no notice of signals.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	began := time.Now()
 	err = cmd.Run()
 	one.Seconds = time.Since(began).Seconds()
 	if err != nil {
-		return one, fmt.Errorf("%w: %s", err, said.Bytes())
+		return one, fmt.Errorf("%w: %s", errors.Join(err, timed.Err()), said.Bytes())
 	}
 	after, err := b.clocks(d)
 	if err != nil {
