@@ -32,6 +32,9 @@ var (
 	ErrKernel = inroot.ErrKernel
 )
 
+// CredentialsError says why credentials are not used, and how that is changed.
+type CredentialsError = registry.CredentialsError
+
 // NoPlatformError is the ErrNoPlatform of an index, with what the index does offer.
 type NoPlatformError struct {
 	Want string

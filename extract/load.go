@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/extract/internal/archive"
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/inflate"
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/stage"
 )
 
 // LoadOptions are the choices of a load.
@@ -43,12 +46,12 @@ func (s *Store) loadArchive(ctx context.Context, path string, r io.Reader, o Loa
 	if err := s.prepare(); err != nil {
 		return nil, PullStats{}, fmt.Errorf("preparing the store: %w", err)
 	}
-	a, err := openArchive(ctx, path, r, archive.Options{TempDir: s.Dir})
+	a, err := s.openArchive(ctx, path, r, o.Reserve)
 	if err != nil {
 		return nil, PullStats{}, archiveError(err)
 	}
 	defer a.Close()
-	chosen, name, err := choose(a.Images(), o.Name)
+	chosen, name, err := choose(forPlatform(a.Images(), want), o.Name)
 	if err != nil {
 		return nil, PullStats{}, err
 	}
@@ -65,11 +68,41 @@ func (s *Store) loadArchive(ctx context.Context, path string, r io.Reader, o Loa
 	return im, stats, err
 }
 
-func openArchive(ctx context.Context, path string, r io.Reader, o archive.Options) (*archive.Archive, error) {
+// openArchive opens an archive. What has to be unpacked for that goes to the store's file system, and leaves its reserve alone.
+func (s *Store) openArchive(ctx context.Context, path string, r io.Reader, reserve int64) (*archive.Archive, error) {
+	dir, err := os.Open(s.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	left, err := stage.NewBudget(int(dir.Fd()), reserve).Left()
+	if err != nil {
+		return nil, err
+	}
+	o := archive.Options{TempDir: s.Dir, MaxBytes: max(left, 1), Inflate: func(r io.Reader) (io.ReadCloser, error) {
+		z, err := inflate.New(r)
+		if err != nil {
+			return nil, err
+		}
+		return z, nil
+	}}
 	if r != nil {
 		return archive.Read(ctx, r, o)
 	}
 	return archive.Open(ctx, path, o)
+}
+
+// forPlatform leaves out the images that say they are for another platform, unless all do: layouts may list those of several
+// platforms side by side, under one name.
+func forPlatform(images []archive.Image, want platform) []archive.Image {
+	fit := slices.DeleteFunc(slices.Clone(images), func(im archive.Image) bool {
+		have := platform(im.Platform)
+		return have != platform{} && !want.runs(have)
+	})
+	if len(fit) == 0 {
+		return images
+	}
+	return fit
 }
 
 // choose picks the image with a name, or the only one.
@@ -96,13 +129,15 @@ func choose(images []archive.Image, name string) (chosen archive.Image, called s
 
 // loadedReference is what an image of an archive is known by: its name there, as far as that is one.
 func loadedReference(name, digest, repository string) (reference, error) {
-	switch {
-	case name == "" || name == digest:
-		name = repository + "@" + digest
-	case !strings.ContainsAny(name, "/:"):
-		name = repository + ":" + name
+	if name != "" && name != digest {
+		if !strings.ContainsAny(name, "/:") {
+			name = repository + ":" + name
+		}
+		if r, err := parseReference(name, false); err == nil {
+			return r, nil
+		}
 	}
-	return parseReference(name, false)
+	return parseReference(repository+"@"+digest, false)
 }
 
 // loaded is an archive with the errors of this package.

@@ -124,23 +124,45 @@ func (s *Store) List() ([]*Image, error) {
 	return images, errors.Join(failed...)
 }
 
-// ByReference returns the newest complete image that ref names: by its digest if it has one, else by the tag it was pulled by.
-// It asks no registry, so a tag may have moved since. Errors wrap ErrNotFound or ErrReference.
+// ByReference returns the complete image that ref names: by its digest if it has one, else the one that its tag was when it was
+// seen last, else the newest that was first pulled by it. It asks no registry, so a tag may have moved since. Errors wrap
+// ErrNotFound or ErrReference.
 func (s *Store) ByReference(ref string) (*Image, error) {
 	r, err := parseReference(ref, false)
 	if err != nil {
 		return nil, fmt.Errorf("looking up %s: %w", oneLine(ref), err)
 	}
-	images, err := s.List()
+	im, err := s.byReference(r)
+	if err != nil {
+		return nil, fmt.Errorf("looking up %s: %w", r, err)
+	}
+	return im, nil
+}
+
+func (s *Store) byReference(r reference) (*Image, error) {
+	images, failed := s.List()
+	seen, err := s.sightings()
+	if err != nil {
+		return nil, err
+	}
+	digest := r.digest
+	if last, ok := seen.Tags[r.String()]; ok {
+		digest = last.Digest
+	}
 	for _, im := range images {
-		if r.digest != "" && (im.Digest == r.digest || im.IndexDigest == r.digest) || r.digest == "" && im.Reference == r.String() {
+		if digest != "" && (im.Digest == digest || im.IndexDigest == digest) {
 			return im, nil
 		}
 	}
-	if err == nil {
-		err = ErrNotFound
+	for _, im := range images {
+		if r.digest == "" && im.Reference == r.String() {
+			return im, nil
+		}
 	}
-	return nil, fmt.Errorf("looking up %s: %w", r, err)
+	if failed != nil {
+		return nil, failed
+	}
+	return nil, ErrNotFound
 }
 
 // Remove deletes the image id, complete or not. Whether anything uses it is for the caller to know. From the first step on it

@@ -2,19 +2,19 @@ package main
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
 )
 
 // hintFor says what to do about errors that have a usual remedy.
 func hintFor(err error) string {
+	var credentials *extract.CredentialsError
 	switch {
 	case errors.Is(err, extract.ErrReference):
 		return "a reference is REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:..., or a version such as 4.1.2"
 	case errors.Is(err, extract.ErrUnknown):
 		return "aztec-spartan versions lists what the registry offers"
-	case strings.Contains(err.Error(), "reading credentials from "): // the type is not exported
+	case errors.As(err, &credentials):
 		return "it must be root's alone, and like ~/.docker/config.json: chown root:root " + credentialsFile + " && chmod 600 " + credentialsFile
 	case errors.Is(err, extract.ErrUnauthorized):
 		return "is the name right? credentials are read from " + credentialsFile + " and ~/.docker/config.json of the user who runs this"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What tests and demo need from the distribution; installs only what is missing.
 set -eu
-packages="systemd-container mmdebstrap debian-archive-keyring util-linux gcc libc6-dev umoci"
+packages="systemd-container mmdebstrap debian-archive-keyring util-linux gcc libc6-dev umoci skopeo"
 missing=
 for p in $packages; do
 	dpkg-query -W -f '${db:Status-Status}\n' "$p" 2>/dev/null | grep -qx installed || missing="$missing $p"

@@ -42,6 +42,15 @@ func (b *Budget) Fits(n int64) error {
 	return nil
 }
 
+// Left is how many bytes may be written before the reserve is touched.
+func (b *Budget) Left() (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(b.fd, &st); err != nil {
+		return 0, err
+	}
+	return max(int64(st.Bavail)*st.Frsize-b.reserve, 0), nil
+}
+
 // take accounts for n bytes about to be written.
 func (b *Budget) take(n int64) error {
 	if b.written.Add(n) < step {
