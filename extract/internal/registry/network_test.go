@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -227,3 +228,5 @@ func failsWith(t *testing.T, err, kind error, want ...string) {
 		t.Errorf("not one clean line: %q", err)
 	}
 }
+
+var quiet = log.New(io.Discard, "", 0)

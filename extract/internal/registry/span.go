@@ -280,8 +280,10 @@ func (b *Blob) await(s *span) []byte {
 		if p := s.room(); len(p) > 0 {
 			return p
 		}
-		w.schedule() // a connection that waits may be needed elsewhere
-		b.cond.Wait()
+		// A connection that waits may be needed elsewhere, and this may be the one: then nobody would end the wait.
+		if w.schedule(); s.ctx.Err() == nil {
+			b.cond.Wait()
+		}
 	}
 	return nil
 }
