@@ -35,8 +35,9 @@ type format interface {
 
 // New returns a reader of the plain bytes of r.
 //
-// It reads the first bytes, so it returns the errors that Reset does. The memory of a reader is bounded: about 150 KiB, and
-// 260 KiB for each of its Blocks that was ever in flight; for zstd, twice the window of the frame at most.
+// It reads the first bytes, so it returns the errors that Reset does. What is shorter than the magic number of a format is taken
+// for plain. The memory of a reader is bounded: about 160 KiB, 260 KiB for each block that was ever needed because the others
+// were held, and for zstd the window of the frames.
 func New(r io.Reader) (*Reader, error) {
 	z := &Reader{blocks: blocks{free: make(chan *Block, Blocks)}}
 	if err := z.Reset(r); err != nil {
@@ -46,7 +47,7 @@ func New(r io.Reader) (*Reader, error) {
 }
 
 // Reset makes the reader begin with another layer, as New does, with the buffers that it has. Blocks that are still held stay
-// valid. An error of r is returned, wrapped.
+// valid. The errors are those of r, wrapped, and for zstd those of Next. A reader that was closed is open again.
 func (z *Reader) Reset(r io.Reader) error {
 	z.drop()
 	z.src.reset(r)

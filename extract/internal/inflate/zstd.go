@@ -12,7 +12,8 @@ import (
 const (
 	// MaxWindow is the largest zstd window that is decoded, in bytes. BuildKit's levels and `zstd -19` use 8 MiB at most; BuildKit
 	// has used 16 and 32 MiB for its best levels, and `zstd --ultra -20` uses 32 MiB. Larger ones, up to the 128 MiB of
-	// `--ultra -22` or `--long`, would take more memory than the whole program is to.
+	// `--ultra -22` or `--long`, would take more memory than the whole program is to: a reader takes its window and some 3 MiB,
+	// so that of 32 MiB two may be read at a time within 100 MB, of 16 MiB four.
 	MaxWindow = 32 << 20
 	// usualWindow is what every decoder should support (RFC 8878, section 3.1.1.1.2).
 	usualWindow = 8 << 20
