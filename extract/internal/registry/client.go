@@ -31,7 +31,8 @@ type Options struct {
 	// Transport makes the requests. Default: HTTP/1.1, so that parallel requests have connections of their own, through the
 	// proxies of HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
 	Transport http.RoundTripper
-	// Report is told, in one line without secrets, what is waited for and which mirror was given up. Calls do not overlap.
+	// Report is told, in one line without secrets, what is waited for and which mirror was given up. Calls do not overlap,
+	// and must not lead back into the Repository.
 	Report func(event string)
 
 	// Stall is how long a connection may be silent. Default: 30 s.

@@ -78,9 +78,11 @@ func unanswered(host string, err error) *failure {
 		certificate *tls.CertificateVerificationError
 		dial        *net.OpError
 		lookup      *net.DNSError
+		record      tls.RecordHeaderError // no TLS there
 	)
 	switch {
-	case errors.As(err, &certificate), errors.As(err, &lookup) && lookup.IsNotFound, errors.Is(err, errRefusedURL), errors.Is(err, errProxy):
+	case errors.As(err, &certificate), errors.As(err, &lookup) && lookup.IsNotFound, errors.Is(err, errRefusedURL),
+		errors.As(err, &record):
 		f.again = false
 	case errors.As(err, &dial) && dial.Op == "dial", errors.Is(err, syscall.ECONNREFUSED):
 		f.early = true

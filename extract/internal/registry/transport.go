@@ -20,8 +20,6 @@ import (
 var (
 	errStall      = errors.New("not a byte")
 	errRefusedURL = errors.New("refused")
-	// errProxy stands for what net/http says, which has the password in it.
-	errProxy = errors.New("HTTP_PROXY or HTTPS_PROXY is not a valid address")
 )
 
 // newTransport returns the transport to use, and whether it is only for us.
@@ -34,13 +32,6 @@ func newTransport(o Options) (rt http.RoundTripper, owned bool, err error) {
 		t.Protocols.SetHTTP1(true)
 		t.ForceAttemptHTTP2 = false
 		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-		t.Proxy = func(req *http.Request) (*url.URL, error) {
-			u, err := http.ProxyFromEnvironment(req)
-			if err != nil {
-				return nil, errProxy
-			}
-			return u, nil
-		}
 		rt, owned = t, true
 	}
 	if o.CAFile == "" {

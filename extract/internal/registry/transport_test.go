@@ -1,9 +1,9 @@
 package registry
 
 import (
-	"bytes"
+	"context"
+	"encoding/base64"
 	"encoding/pem"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -15,11 +15,12 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-func real(t *testing.T, host string, o Options) *Repository {
+func direct(t *testing.T, host string, o Options) *Repository {
 	t.Helper()
 	repo, err := name.NewRepository(host + "/org/app")
 	if err != nil {
@@ -46,10 +47,10 @@ func TestCAFile(t *testing.T) {
 	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	whole(t, real(t, host, Options{CAFile: file}), raw)
-	whole(t, real(t, host, Options{CAFile: file, Transport: &http.Transport{}}), raw)
-	_, err := read(t, real(t, "localhost.example"+host[strings.LastIndex(host, ":"):], Options{Transport: &http.Transport{
-		Proxy: nil, Dial: func(_, _ string) (net.Conn, error) { return net.Dial("tcp", host) },
+	whole(t, direct(t, host, Options{CAFile: file}), raw)
+	whole(t, direct(t, host, Options{CAFile: file, Transport: &http.Transport{}}), raw)
+	_, err := read(t, direct(t, "localhost.example"+host[strings.LastIndex(host, ":"):], Options{Transport: &http.Transport{
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("tcp", host) },
 	}}), raw)
 	failsWith(t, err, ErrUnreachable, "certificate")
 	if strings.Contains(err.Error(), "times") {
@@ -72,11 +73,15 @@ func TestPlainHTTP(t *testing.T) {
 	srv.Start()
 	defer srv.Close()
 	host := strings.TrimPrefix(srv.URL, "http://")
-	whole(t, real(t, host, Options{}), raw)
-	r := real(t, "registry.invalid", Options{Mirrors: []string{srv.URL}})
-	whole(t, r, raw)
-	if _, err := r.Tags(t.Context()); err == nil {
-		t.Error("tags of nowhere")
+	whole(t, direct(t, host, Options{}), raw)
+	whole(t, direct(t, "registry.invalid", Options{Mirrors: []string{srv.URL}}), raw)
+	// Where it may not be, that is said at once.
+	_, err := read(t, direct(t, "registry.example", Options{Transport: &http.Transport{
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("tcp", host) },
+	}}), raw)
+	failsWith(t, err, ErrUnreachable, "does not look like a TLS handshake")
+	if strings.Contains(err.Error(), "times") {
+		t.Errorf("it was tried again: %v", err)
 	}
 }
 
@@ -86,15 +91,18 @@ func TestProxy(t *testing.T) {
 	raw := randomBytes(5 << 20)
 	if where := os.Getenv("TEST_REGISTRY"); where != "" {
 		o := Options{CAFile: os.Getenv("TEST_CA")}
-		if where == "bad" {
-			_, err := read(t, real(t, "registry.invalid", o), raw)
-			failsWith(t, err, ErrUnreachable, "HTTPS_PROXY is not a valid address")
-			if strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("a secret got out: %v", err)
-			}
+		if where == "good" {
+			whole(t, direct(t, "example.com", o), raw) // a name that the certificate of httptest has
 			return
 		}
-		whole(t, real(t, where, o), raw)
+		events := ""
+		o.Report = func(event string) { events += event }
+		o.Sleep = func(context.Context, time.Duration) error { return nil }
+		_, err := read(t, direct(t, "example.com", o), raw)
+		failsWith(t, err, ErrUnreachable, "Proxy Authentication Required")
+		if strings.Contains(err.Error()+events, "hunter") {
+			t.Errorf("a secret got out: %v", err)
+		}
 		return
 	}
 	srv := httptest.NewTLSServer(blobs(nil, raw))
@@ -104,7 +112,7 @@ func TestProxy(t *testing.T) {
 		if r.Method != http.MethodConnect || r.Host != "example.com:443" {
 			t.Errorf("the proxy was asked for %s %s", r.Method, r.Host)
 		}
-		if r.Header.Get("Proxy-Authorization") == "" {
+		if r.Header.Get("Proxy-Authorization") != "Basic "+base64.StdEncoding.EncodeToString([]byte("me:hunter2")) {
 			refused.Add(1)
 			w.WriteHeader(http.StatusProxyAuthRequired)
 			return
@@ -139,23 +147,22 @@ func TestProxy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.User = url.UserPassword("me", "hunter2")
-	again := func(where, proxy string) {
+	again := func(what, password string) {
+		u.User = url.UserPassword("me", password)
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestProxy$")
-		cmd.Env = append(os.Environ(), "TEST_REGISTRY="+where, "TEST_CA="+ca, "HTTPS_PROXY="+proxy, "https_proxy="+proxy, "NO_PROXY=", "no_proxy=")
-		var out bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &out
-		err := cmd.Run()
-		var exit *exec.ExitError
-		if errors.As(err, &exit) || err != nil {
-			t.Errorf("%s through %s: %v\n%s", where, proxy, err, out.String())
+		cmd.Env = append(os.Environ(), "TEST_REGISTRY="+what, "TEST_CA="+ca, "HTTPS_PROXY="+u.String(), "https_proxy="+u.String(), "NO_PROXY=", "no_proxy=")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", what, err, out)
 		}
 	}
-	again("example.com", u.String()) // a name that the certificate of httptest has
+	again("good", "hunter2")
 	if used.Load() < 1 || refused.Load() > 0 {
 		t.Errorf("%d tunnels, %d refused", used.Load(), refused.Load())
 	}
-	again("bad", "hunter2@proxy.example:port")
+	again("bad", "hunter3")
+	if refused.Load() < 1 {
+		t.Error("the proxy was not asked")
+	}
 }
 
 func TestCheckURL(t *testing.T) {
