@@ -26,7 +26,7 @@ type Options struct {
 	CredentialsFile string
 	Keychain        authn.Keychain // default: authn.DefaultKeychain: Docker's and Podman's files, and credential helpers
 	// CAFile holds PEM certificates of authorities to trust besides the system's. It needs the default Transport, or a
-	// *http.Transport.
+	// *http.Transport, of which a copy for HTTP/1.1 is used then.
 	CAFile string
 	// Transport makes the requests. Default: HTTP/1.1, so that parallel requests have connections of their own, through the
 	// proxies of HTTP_PROXY, HTTPS_PROXY and NO_PROXY.

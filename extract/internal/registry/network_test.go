@@ -90,6 +90,9 @@ func (n *network) serve(addr string, handler http.HandlerFunc) {
 		n.mu.Lock()
 		n.requests = append(n.requests, strings.TrimSpace(r.Host+" "+r.URL.Path+" "+r.Header.Get("Range")))
 		n.mu.Unlock()
+		if got := r.Header.Get("Accept-Encoding"); got != "identity" {
+			n.t.Errorf("a registry may encode what it sends as %q", got)
+		}
 		handler(w, r)
 	})}
 	go server.Serve(h)

@@ -24,12 +24,15 @@ func (b *Blob) request(s *span, from *source) (*answer, error) {
 	}
 	w.mu.Unlock()
 	a, err := from.get(s.ctx, r)
-	if err != nil && r.at != nil && moved(err) {
+	for tries := 0; err != nil && r.at != nil && moved(err); tries++ {
 		w.mu.Lock()
 		if b.at.url == r.at {
 			b.at = location{}
 		}
-		r.at = b.at.url // maybe another connection knows better already
+		r.at = nil
+		if b.at.source == from && tries == 0 {
+			r.at = b.at.url // another connection knows better already, though it may be late as well
+		}
 		w.mu.Unlock()
 		a, err = from.get(s.ctx, r)
 	}

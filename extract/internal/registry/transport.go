@@ -26,13 +26,7 @@ var (
 func newTransport(o Options) (rt http.RoundTripper, owned bool, err error) {
 	rt = o.Transport
 	if rt == nil {
-		t := remote.DefaultTransport.(*http.Transport).Clone()
-		// HTTP/2 would send all ranges over one connection, whose congestion window then bounds them together.
-		t.Protocols = new(http.Protocols)
-		t.Protocols.SetHTTP1(true)
-		t.ForceAttemptHTTP2 = false
-		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-		rt, owned = t, true
+		rt, owned = http1(remote.DefaultTransport.(*http.Transport)), true
 	}
 	if o.CAFile == "" {
 		return rt, owned, nil
@@ -41,15 +35,27 @@ func newTransport(o Options) (rt http.RoundTripper, owned bool, err error) {
 	if !ok {
 		return nil, false, fmt.Errorf("trusting %s: not with a transport of type %T", o.CAFile, rt)
 	}
-	t = t.Clone()
-	if t.TLSClientConfig == nil {
-		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
+	t = http1(t)
 	t.TLSClientConfig.RootCAs, err = authorities(o.CAFile)
 	if err != nil {
 		return nil, false, fmt.Errorf("trusting the certificates of %s: %w", o.CAFile, err)
 	}
 	return t, true, nil
+}
+
+// http1 is a transport as t is, but with a connection for each request. HTTP/2 would send all ranges over one, whose congestion
+// window then bounds them together.
+func http1(t *http.Transport) *http.Transport {
+	t = t.Clone()
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	t.ForceAttemptHTTP2 = false
+	t.TLSNextProto = nil
+	if t.TLSClientConfig == nil {
+		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	t.TLSClientConfig.NextProtos = nil // t may offer HTTP/2 in it
+	return t
 }
 
 func authorities(file string) (*x509.CertPool, error) {

@@ -38,8 +38,14 @@ func direct(t *testing.T, host string, o Options) *Repository {
 // TestCAFile: an authority of one's own is trusted when it is named, and not before.
 func TestCAFile(t *testing.T) {
 	raw := randomBytes(3 << 20)
-	srv := httptest.NewUnstartedServer(blobs(nil, raw))
+	srv := httptest.NewUnstartedServer(blobs(func(_ http.ResponseWriter, r *http.Request, _ int) bool {
+		if r.ProtoMajor != 1 {
+			t.Errorf("ranges share a connection of %s", r.Proto)
+		}
+		return false
+	}, raw))
 	srv.Config.ErrorLog = quiet
+	srv.EnableHTTP2 = true
 	srv.StartTLS()
 	defer srv.Close()
 	host := strings.TrimPrefix(srv.URL, "https://")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -116,6 +117,43 @@ func TestWindowMany(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestWindowGivesUpItself: the only connection is that of a blob whose reader is away, and it gets stuck when another blob is
+// waited for already.
+func TestWindowGivesUpItself(t *testing.T) {
+	a, b := randomBytes(10*testChunk), randomBytes(11*testChunk)
+	inBubble(t, func(t *testing.T, n *network) {
+		more := make(chan struct{})
+		serve := blobs(nil, a, b)
+		n.serve("registry.example:443", func(w http.ResponseWriter, r *http.Request) {
+			if !strings.HasSuffix(r.URL.Path, digestOf(a)) {
+				serve(w, r)
+				return
+			}
+			w.Write(a[:testChunk/2])
+			w.(http.Flusher).Flush()
+			<-more
+			w.Write(a[testChunk/2:])
+		})
+		r := n.open(Options{})
+		r.window.conns = 1
+		away := n.blob(r, a)
+		synctest.Wait()
+		here := n.blob(r, b)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			all(t, here, b)
+		}()
+		synctest.Wait()
+		close(more)
+		<-done
+		here.Close()
+		all(t, away, a)
+		away.Close()
+		unused(t, r)
+	})
 }
 
 // TestWindowBounds: there are never more connections or buffers in use than there should be, and they are used.
