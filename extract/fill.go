@@ -27,6 +27,14 @@ type filling struct {
 	stage    *stage.Stage
 	tree     *rootfs.Tree
 	progress Progress
+	turn     turn
+}
+
+func newFilling(src images, progress Progress) *filling {
+	if progress == nil {
+		progress = silent{}
+	}
+	return &filling{src: src, progress: progress, turn: make(turn, 1)}
 }
 
 // unpacked is one layer of an image on its way into the tree.
@@ -50,10 +58,8 @@ func (d *draft) fill(ctx context.Context, im *Image, from target, diffIDs []stri
 	if err != nil && !errors.Is(err, ErrSchema) {
 		return err
 	}
-	f := &filling{d: d, src: from.src, progress: o.Progress}
-	if f.progress == nil {
-		f.progress = silent{}
-	}
+	f := newFilling(from.src, o.Progress)
+	f.d = d
 	for i, l := range from.manifest.Layers {
 		f.find(l, diffIDs[i], i, others)
 	}
@@ -209,7 +215,7 @@ func (f *filling) fetch(ctx context.Context, u *unpacked, read func(archive io.R
 	defer progress.Done()
 	u.fetched = true
 	return f.src.blob(ctx, u.descriptor, func(body io.Reader) error {
-		return unpack(ctx, newBlob(body, u.descriptor, progress.Add), u.diffID, read)
+		return unpack(ctx, newBlob(body, u.descriptor, progress.Add), u.diffID, f.turn, read)
 	})
 }
 

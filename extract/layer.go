@@ -61,9 +61,16 @@ func (b *blob) verify() error {
 	return nil
 }
 
+// turn is held by the one layer at a time that needs much memory to be inflated.
+type turn chan struct{}
+
+// muchMemory is what a layer needs to have to wait for its turn: bytes of its zstd window, which encoders keep below unless they
+// are told otherwise.
+const muchMemory = 8 << 20
+
 // unpack feeds a layer through to read, which gets the tar archive in it: check, inflate, check. Nothing is kept in between.
-func unpack(ctx context.Context, b *blob, diffID string, read func(archive io.Reader) error) error {
-	p, err := inflateAhead(ctx, b)
+func unpack(ctx context.Context, b *blob, diffID string, t turn, read func(archive io.Reader) error) error {
+	p, err := inflateAhead(ctx, b, t)
 	if err == nil {
 		err = read(p)
 		if err == nil {
@@ -98,6 +105,7 @@ func unpack(ctx context.Context, b *blob, diffID string, read func(archive io.Re
 // plain is the tar archive in a layer. Two goroutines keep ahead of its reader: one inflates, one hashes.
 type plain struct {
 	cancel  context.CancelFunc
+	turn    turn // nil if it has none
 	inflate *inflate.Reader
 	blocks  chan *inflate.Block
 	hashed  chan *inflate.Block
@@ -109,14 +117,23 @@ type plain struct {
 	rest  []byte
 }
 
-func inflateAhead(ctx context.Context, r io.Reader) (*plain, error) {
+func inflateAhead(ctx context.Context, r io.Reader, t turn) (*plain, error) {
 	z, err := inflate.New(r)
 	if err != nil {
 		return nil, err
 	}
+	if z.Window() <= muchMemory {
+		t = nil
+	} else {
+		select {
+		case t <- struct{}{}:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	p := &plain{
-		cancel: cancel, inflate: z, hash: sha256.New(),
+		cancel: cancel, turn: t, inflate: z, hash: sha256.New(),
 		blocks: make(chan *inflate.Block, inflate.Blocks), hashed: make(chan *inflate.Block, inflate.Blocks),
 	}
 	p.running.Go(func() {
@@ -172,5 +189,8 @@ func (p *plain) close() string {
 	}
 	p.running.Wait()
 	p.inflate.Close()
+	if p.turn != nil {
+		<-p.turn
+	}
 	return digestString(p.hash.Sum(nil))
 }

@@ -166,10 +166,8 @@ func (r *repair) fetch(ctx context.Context, t *rootfs.Tree, layers []int, o Pull
 		return err
 	}
 	defer repo.Close()
-	f := &filling{src: remoteImages(repo), stage: r.stage, progress: o.Progress}
-	if f.progress == nil {
-		f.progress = silent{}
-	}
+	f := newFilling(remoteImages(repo), o.Progress)
+	f.stage = r.stage
 	for _, n := range layers {
 		l := r.image.Layers[n]
 		u := &unpacked{descriptor: descriptor{Digest: l.Digest, Size: l.Size}, diffID: l.DiffID, number: n}
