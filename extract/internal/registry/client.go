@@ -46,7 +46,6 @@ type Options struct {
 
 // Repository is a client of one repository. Its methods may be called at the same time.
 type Repository struct {
-	name    name.Repository
 	sources []*source // mirrors in their order, and the registry last
 	client  *client
 	window  *window
@@ -65,7 +64,7 @@ func Open(repo name.Repository, o Options) (*Repository, error) {
 	if _, err := keys.read(); err != nil {
 		return fail(err)
 	}
-	r := &Repository{name: repo, client: c, window: newWindow()}
+	r := &Repository{client: c, window: newWindow()}
 	for _, m := range o.Mirrors {
 		s, err := newMirror(m, repo, keys, c)
 		if err != nil {

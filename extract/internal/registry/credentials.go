@@ -19,7 +19,7 @@ import (
 // CredentialsError says that a file of credentials is not used, and how to make it usable.
 type CredentialsError struct {
 	Path    string
-	Problem string // "it is readable by others than its owner (mode 0644)"
+	Problem string // "it is open to others than its owner (mode 0644)"
 	Fix     string // a command, or ""
 }
 
