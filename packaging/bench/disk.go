@@ -22,7 +22,13 @@ type place struct {
 	// Memory tells that files live in memory: a store has to go before the next
 	// one comes, and there is nothing to sync.
 	Memory bool `json:"memory"`
-	dir    string
+	// Bare tells of an ext4 without a journal.
+	Bare bool `json:"no_journal,omitempty"`
+	dir  string
+	// kept are the stores that are still there. On a disk they stay as long as
+	// there is room: what is removed slows down what comes next.
+	kept []string
+	need int64 // free bytes that a tool may expect
 }
 
 // Room that must be left before a tool begins: for what four versions take, and
@@ -45,7 +51,62 @@ func newPlace(path string) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &place{Path: path, Type: m.fs, Memory: m.fs == "tmpfs", dir: dir}, nil
+	p := &place{Path: path, Type: m.fs, Memory: m.fs == "tmpfs", dir: dir, need: roomOnDisk}
+	if p.Memory {
+		p.need = roomInMemory
+	}
+	if m.fs == "ext4" {
+		device, err := p.device()
+		if err != nil {
+			return nil, errors.Join(err, os.Remove(dir))
+		}
+		name, err := os.Readlink(device)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("finding the disk of %s: %w", path, err), os.Remove(dir))
+		}
+		journals, err := filepath.Glob("/proc/fs/jbd2/" + filepath.Base(name) + "-*")
+		if err != nil {
+			return nil, errors.Join(err, os.Remove(dir))
+		}
+		p.Bare = len(journals) == 0
+	}
+	return p, nil
+}
+
+// device is the directory of a place's disk in sysfs; for a file system without
+// a disk of its own (tmpfs, btrfs, overlay) it does not exist.
+func (p *place) device() (string, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(p.dir, &st); err != nil {
+		return "", fmt.Errorf("finding the disk of %s: %w", p.dir, err)
+	}
+	return fmt.Sprintf("/sys/dev/block/%d:%d", unix.Major(st.Dev), unix.Minor(st.Dev)), nil
+}
+
+// makeRoom removes what earlier tools left if the next one needs the room.
+func (p *place) makeRoom(ctx context.Context) error {
+	full := p.room()
+	if full == nil || len(p.kept) == 0 {
+		return full
+	}
+	fmt.Fprintf(os.Stderr, "bench: removing stores from %s, then waiting for the disk\n", p.Path)
+	if err := p.removeKept(); err != nil {
+		return err
+	}
+	if err := p.settle(ctx); err != nil {
+		return err
+	}
+	return p.room()
+}
+
+func (p *place) removeKept() error {
+	for _, name := range p.kept {
+		if err := p.remove(name); err != nil {
+			return err
+		}
+	}
+	p.kept = nil
+	return nil
 }
 
 // room refuses to begin on a file system that is nearly full.
@@ -54,9 +115,8 @@ func (p *place) room() error {
 	if err := unix.Statfs(p.dir, &st); err != nil {
 		return err
 	}
-	want, free := int64(roomOnDisk), int64(st.Bavail)*st.Bsize
+	free := int64(st.Bavail) * st.Bsize
 	if p.Memory {
-		want = roomInMemory
 		text, err := os.ReadFile("/proc/meminfo")
 		if err != nil {
 			return err
@@ -67,8 +127,8 @@ func (p *place) room() error {
 		}
 		free = min(free, available)
 	}
-	if free < want {
-		return fmt.Errorf("measuring in %s: %d MB are free, want %d MB", p.Path, free/1e6, want/1e6)
+	if free < p.need {
+		return fmt.Errorf("measuring in %s: %d MB are free, want %d MB", p.Path, free/1e6, p.need/1e6)
 	}
 	return nil
 }
@@ -125,19 +185,32 @@ const (
 	restDirty   = 32 << 20
 )
 
+// reuse is how long an ext4 without a journal does not use inodes again that
+// were removed, RECENTCY_MIN + RECENTCY_DIRTY of fs/ext4/ialloc.c. Until then
+// whoever makes files passes over all of them, each time: it makes no disk busy,
+// but two to three times the system time.
+const reuse = (60 + 300) * time.Second
+
 // settle waits for the disk to come to rest. After a large tree was removed the
 // file system goes on freeing and discarding its blocks well after a sync, and
-// whatever writes meanwhile takes two to three times as long.
+// whatever writes meanwhile has to wait for that.
 func (p *place) settle(ctx context.Context) error {
 	unix.Sync()
 	if p.Memory {
 		return nil
 	}
-	var st unix.Stat_t
-	if err := unix.Stat(p.dir, &st); err != nil {
+	if p.Bare {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(reuse):
+		}
+	}
+	device, err := p.device()
+	if err != nil {
 		return err
 	}
-	statistics := fmt.Sprintf("/sys/dev/block/%d:%d/stat", unix.Major(st.Dev), unix.Minor(st.Dev))
+	statistics := device + "/stat"
 	var last int64 = -1
 	quiet := 0
 	for range 120 {

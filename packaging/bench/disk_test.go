@@ -86,3 +86,29 @@ func TestUsedCountsLinksOnce(t *testing.T) {
 		t.Errorf("%d bytes, with a link %d, %v", before, after, err)
 	}
 }
+
+func TestMakeRoom(t *testing.T) {
+	tests := []struct {
+		name    string
+		need    int64
+		removed bool
+	}{
+		{"there is room", 0, false},
+		{"there is none", 1 << 62, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := &place{Memory: true, dir: t.TempDir(), kept: []string{"0-1"}, need: tt.need}
+			if err := os.MkdirAll(filepath.Join(p.dir, "0-1", "x"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.makeRoom(t.Context()); (err != nil) != tt.removed {
+				t.Errorf("error %v", err)
+			}
+			left, err := os.ReadDir(p.dir)
+			if err != nil || (len(left) == 0) != tt.removed || (len(p.kept) == 0) != tt.removed {
+				t.Errorf("left %v, kept %v, %v", left, p.kept, err)
+			}
+		})
+	}
+}

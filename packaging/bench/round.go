@@ -73,19 +73,18 @@ func (b *bench) rounds(ctx context.Context) error {
 // round lets every tool run in one place, beginning with another one each time.
 func (b *bench) round(ctx context.Context, round int, p *place) error {
 	full := b.options.all || round%every == 0
-	var names []string
 	for i := range b.tools {
 		n := (i + round) % len(b.tools)
 		t := b.tools[n]
 		if !t.goal && !full || b.result.failed(p.Path, t.key) {
 			continue
 		}
-		if err := p.room(); err != nil {
+		if err := p.makeRoom(ctx); err != nil {
 			return err
 		}
 		// Sockets of daemons lie in the store, and their paths are short.
 		name := fmt.Sprintf("%d-%d", round, n)
-		names = append(names, name)
+		p.kept = append(p.kept, name)
 		if err := b.turn(ctx, round, p, t, b.result.Tools[n], name, full); err != nil {
 			if t.key == ourKey || ctx.Err() != nil {
 				return fmt.Errorf("measuring %s in %s: %w", t.name, p.Path, err)
@@ -95,17 +94,12 @@ func (b *bench) round(ctx context.Context, round int, p *place) error {
 			b.result.Failures = append(b.result.Failures, failure{p.Path, t.key, strings.Join(strings.Fields(err.Error()), " ")})
 		}
 		if p.Memory {
-			if err := p.remove(name); err != nil {
+			if err := p.removeKept(); err != nil {
 				return err
 			}
 		}
 	}
-	for _, name := range names {
-		if err := p.remove(name); err != nil {
-			return err
-		}
-	}
-	return p.settle(ctx)
+	return nil
 }
 
 // due tells whether a tool does a step in this round.

@@ -16,7 +16,11 @@ func (r *result) markdown() string {
 	b.WriteString("\n")
 	r.met(&b)
 	for _, p := range r.Places {
-		fmt.Fprintf(&b, "\n### %s (%s)\n\n", p.Path, p.Type)
+		kind := p.Type
+		if p.Bare {
+			kind += " without a journal"
+		}
+		fmt.Fprintf(&b, "\n### %s (%s)\n\n", p.Path, kind)
 		r.times(&b, p)
 		b.WriteString("\n")
 		r.costs(&b, p)
