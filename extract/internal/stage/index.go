@@ -111,10 +111,13 @@ func (x *Index) addFile(root int32, e *layer.Entry, stale bool) {
 	if i, ok := x.first[e.Digest]; ok {
 		n := 0
 		for j := i; j >= 0; j = x.places[j].next {
+			if stale && x.places[j].root != root {
+				break
+			}
 			if n++; n == maxSame {
 				return
 			}
-			if !stale && x.places[j].attrs == p.attrs && x.places[j].mtime == p.mtime {
+			if x.places[j].attrs == p.attrs && x.places[j].mtime == p.mtime {
 				return
 			}
 		}

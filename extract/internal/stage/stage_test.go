@@ -429,3 +429,79 @@ func TestBudget(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// What a layer is read again for is found, however many places of the same contents there are that turned out to be stale.
+func TestRecoverMany(t *testing.T) {
+	first := newShelf(t)
+	var old []Entry
+	for i := range 2 * maxSame {
+		old = append(old, File(fmt.Sprint(i), "contents", Owner(i, 0)))
+	}
+	version := first.place(old)
+	if err := os.RemoveAll(first.tree); err != nil {
+		t.Fatal(err)
+	}
+	s := newShelf(t, version)
+	archive := Layer(t, File("a", "contents", Owner(99, 0)))
+	entries, err := s.read(0, bytes.NewReader(archive))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := *entries[0]
+	e.Staged = 0
+	if err := s.Recover(t.Context(), bytes.NewReader(archive), filepath.Join(s.dir, "stage", "again"), func(layer.Digest) bool { return true }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Place(0, &e, s.treefd, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if got := List(t, s.tree)["a"]; got.Content != `"contents"` || got.UID != 99 {
+		t.Errorf("it is %v", got)
+	}
+}
+
+// Contents that were put aside and are gone are absent, and found when the layer was read again.
+func TestStagedGone(t *testing.T) {
+	s := newShelf(t)
+	archive := Layer(t, File("a", "contents"))
+	entries, err := s.read(0, bytes.NewReader(archive))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(s.dir, "stage", "layer0", "1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Place(0, entries[0], s.treefd, "a"); !errors.Is(err, ErrAbsent) {
+		t.Fatalf("Place = %v", err)
+	}
+	if err := s.Recover(t.Context(), bytes.NewReader(archive), filepath.Join(s.dir, "stage", "again"), func(layer.Digest) bool { return true }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Place(0, entries[0], s.treefd, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if got := List(t, s.tree)["a"]; got.Content != `"contents"` {
+		t.Errorf("it is %v", got)
+	}
+}
+
+// A list of files that turns out to be damaged shares nothing: what it said before may be wrong.
+func TestDamagedVersion(t *testing.T) {
+	first, good := newShelf(t), newShelf(t)
+	big := noise(5, bufferSize+1)
+	version := first.place([]Entry{File("a", "contents"), File("big", big)})
+	files := version.Files
+	damaged := Version{Rootfs: version.Rootfs, Files: func(each func(*layer.Entry) error) error {
+		return errors.Join(files(each), layer.ErrDamaged)
+	}}
+	s := newShelf(t, damaged, good.place([]Entry{File("b", "other contents"), File("c", "contents", Mode(0o600)), File("big", big)}))
+	s.place([]Entry{File("a", "contents"), File("b", "other contents"), File("c", "contents", Mode(0o600)), File("big", big)})
+	for _, name := range []string{"b", "c", "big"} {
+		if s.inode(name) != good.inode(name) {
+			t.Errorf("%s is not shared with the version that is whole", name)
+		}
+	}
+	if got := s.Stats(); got.Written != int64(len("contents")) {
+		t.Errorf("Stats = %+v", got)
+	}
+}
