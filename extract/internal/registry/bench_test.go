@@ -109,7 +109,7 @@ func BenchmarkBlob(b *testing.B) {
 				resp.Body.Close()
 			}
 		})
-		for _, w := range []struct{ chunk, buffers, conns int }{{1 << 20, 26, 8}, {2 << 20, 13, 8}, {3 << 20, 9, 8}, {4 << 20, 7, 6}} {
+		for _, w := range []struct{ chunk, buffers, conns int }{{1 << 20, 16, 8}, {2 << 20, 13, 8}, {3 << 20, 9, 8}, {4 << 20, 7, 6}} {
 			b.Run(fmt.Sprintf("%s/ranges/%dMiB_%dbuffers_%dconns", line.name, w.chunk>>20, w.buffers, w.conns), func(b *testing.B) {
 				repo, err := name.NewRepository(host + "/x")
 				if err != nil {

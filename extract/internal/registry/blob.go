@@ -53,7 +53,7 @@ type location struct {
 
 // Blob returns a reader of size bytes named digest, from offset on. It fails only for what no registry could have; all that
 // happens on the way is an error of Read. Fetching begins at once, and goes on as far ahead of the reader as the buffers of the
-// repository allow, which are 26 MiB for all blobs. Read may be called from several goroutines for several blobs, in any order.
+// repository allow, which are 16 MiB for all blobs. Read may be called from several goroutines for several blobs, in any order.
 // Of blobs that are in WriteTo there may be no more than twelve.
 //
 // A size other than that of the blob is an error: ErrDigest if the blob is longer, ErrRegistry if it ends before.
