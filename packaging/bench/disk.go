@@ -191,6 +191,22 @@ const (
 // but two to three times the system time.
 const reuse = (60 + 300) * time.Second
 
+// forget waits until inodes that were removed before a time are used again.
+func (p *place) forget(ctx context.Context, since time.Time) error {
+	wait := reuse - time.Since(since)
+	if !p.Bare || wait <= 0 {
+		return nil
+	}
+	fmt.Fprintf(os.Stderr, "bench: %s is on ext4 without a journal: waiting %.0f s\n", p.Path, wait.Seconds())
+	unix.Sync()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(wait):
+		return nil
+	}
+}
+
 // settle waits for the disk to come to rest. After a large tree was removed the
 // file system goes on freeing and discarding its blocks well after a sync, and
 // whatever writes meanwhile has to wait for that.
@@ -199,12 +215,8 @@ func (p *place) settle(ctx context.Context) error {
 	if p.Memory {
 		return nil
 	}
-	if p.Bare {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(reuse):
-		}
+	if err := p.forget(ctx, time.Now()); err != nil {
+		return err
 	}
 	device, err := p.device()
 	if err != nil {
