@@ -152,18 +152,17 @@ func (f *filling) estimate() int64 {
 func (f *filling) unpack(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(atOnce() + 1)
+	unknown := slices.DeleteFunc(slices.Clone(f.layers), func(u *unpacked) bool { return u.list != "" })
 	g.Go(func() error { return f.apply(ctx) })
-	for _, u := range f.layers {
-		if u.list == "" {
-			// Waits for one to be done: the oldest come first, since the tree needs them first.
-			g.Go(func() error {
-				if err := f.read(ctx, u); err != nil {
-					return f.layerError(u, err)
-				}
-				close(u.ready)
-				return nil
-			})
-		}
+	for _, u := range unknown {
+		// Waits for one to be done: the oldest come first, since the tree needs them first.
+		g.Go(func() error {
+			if err := f.read(ctx, u); err != nil {
+				return f.layerError(u, err)
+			}
+			close(u.ready)
+			return nil
+		})
 	}
 	return g.Wait()
 }
