@@ -70,6 +70,10 @@ func (s *Store) sight(r reference, digest, index string) (*Sighting, error) {
 	}
 	tags[r.String()] = Sighting{Digest: digest, IndexDigest: index, Seen: time.Now().UTC()}
 	all.Tags = tags
+	// Killed at this point, a pull leaves a file that no other pull of the image would look for.
+	if err := s.sweep(""); err != nil {
+		return nil, err
+	}
 	if err := writeJSON(filepath.Join(s.Dir, tagsName), all); err != nil {
 		return nil, fmt.Errorf("recording what %s is: %w", r, err)
 	}
