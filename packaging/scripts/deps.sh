@@ -1,7 +1,9 @@
 #!/bin/sh
 # What tests and demo need from the distribution; installs only what is missing.
 set -eu
-packages="systemd-container mmdebstrap debian-archive-keyring util-linux gcc libc6-dev umoci skopeo"
+# umoci and skopeo are oracles. strace ends pulls at every system call. btrfs-progs and e2fsprogs make stores on file systems that clone,
+# and on those with a limit of links.
+packages="systemd-container mmdebstrap debian-archive-keyring util-linux gcc libc6-dev umoci skopeo strace btrfs-progs e2fsprogs"
 missing=
 for p in $packages; do
 	dpkg-query -W -f '${db:Status-Status}\n' "$p" 2>/dev/null | grep -qx installed || missing="$missing $p"
