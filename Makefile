@@ -12,7 +12,7 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-TAGS := booted,oracle,strace,real,inhost,soak
+TAGS := booted,oracle,strace,real,inhost,soak,profile
 
 .PHONY: help build test test-unit test-booted test-real demo bench lint vuln soak package deps clean golden
 
