@@ -87,6 +87,9 @@ func (b *Blob) run(s *span) {
 		if err = b.fill(s, search.source()); err == nil || s.ctx.Err() != nil {
 			break
 		}
+		if s.have == s.end {
+			break // too much was sent, and there is nothing left to ask another source for
+		}
 		if err = search.again(s.ctx, err, s.have > before); err != nil {
 			break
 		}
