@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -155,19 +156,33 @@ func TestProgress(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p.layers != 2 || p.done != 2 || p.total != p.added || p.total == 0 || p.total >= stats.DownloadedBytes {
-		t.Errorf("got %+v of %+v", p, stats)
+		t.Errorf("%d layers, %d done, %d bytes of %d; %+v", p.layers, p.done, p.added, p.total, stats)
 	}
 }
 
+// progress may be told by several layers at a time.
 type progress struct {
+	mu           sync.Mutex
 	layers, done int
 	total, added int64
 }
 
 func (p *progress) Layer(_ string, size int64) extract.LayerProgress {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.layers++
 	p.total += size
 	return p
 }
-func (p *progress) Add(n int64) { p.added += n }
-func (p *progress) Done()       { p.done++ }
+
+func (p *progress) Add(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.added += n
+}
+
+func (p *progress) Done() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done++
+}
