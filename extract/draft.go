@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,18 +47,42 @@ func (s *Store) begin(id string) (*draft, error) {
 	if err := s.sweep(path); err != nil {
 		return nil, err
 	}
-	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
-	}
-	lock, err := lockDir(path)
+	lock, err := lockNew(path)
 	if err != nil {
 		return nil, err
 	}
 	d := &draft{store: s, id: id, path: path, lock: lock}
-	if err := d.prepare(); err != nil {
+	// Only who holds this lock publishes id. Someone may have done so since it was looked for; one without a mark is about to have
+	// it, since those that never will were swept.
+	switch {
+	case s.complete(strings.Replace(id, "-", ":", 1)):
+		err = errPresent
+	case exists(filepath.Join(s.Dir, id)):
+		err = ErrBusy
+	default:
+		err = d.prepare()
+	}
+	if err != nil {
 		return nil, d.abandon(err)
 	}
 	return d, nil
+}
+
+// errPresent says that there is nothing to do any more.
+var errPresent = errors.New("the image is here")
+
+// lockNew makes and locks a directory. Between the two a sweeper may have it, for a moment.
+func lockNew(path string) (*os.File, error) {
+	for try := 0; ; try++ {
+		if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		lock, err := lockDir(path)
+		if try == 10 || !errors.Is(err, ErrBusy) && !errors.Is(err, fs.ErrNotExist) {
+			return lock, err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // prepare makes the store's directory. Only the store itself is private, not what leads to it.
@@ -109,15 +135,27 @@ func (d *draft) keepFinished() error {
 	if err := os.RemoveAll(d.rootfs()); err != nil {
 		return err
 	}
+	lists, err := os.ReadDir(d.at(layersName))
+	if err != nil {
+		return err
+	}
+	for _, e := range lists {
+		if strings.HasSuffix(e.Name(), unfinished) {
+			if err := os.Remove(d.at(layersName, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
 	staged, err := os.ReadDir(d.at(stageName))
 	if err != nil {
 		return err
 	}
 	for _, e := range staged {
-		if _, err := os.Lstat(d.at(layersName, e.Name())); errors.Is(err, fs.ErrNotExist) {
-			if err := os.RemoveAll(d.at(stageName, e.Name())); err != nil {
-				return err
-			}
+		if exists(d.at(layersName, e.Name())) {
+			continue
+		}
+		if err := os.RemoveAll(d.at(stageName, e.Name())); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -132,7 +170,7 @@ func (d *draft) rootfs() string { return d.at(rootfsName) }
 // finished says whether anything is worth keeping for another run.
 func (d *draft) finished() bool {
 	lists, err := os.ReadDir(d.at(layersName))
-	return err == nil && len(lists) > 0
+	return err == nil && slices.ContainsFunc(lists, func(e fs.DirEntry) bool { return !strings.HasSuffix(e.Name(), unfinished) })
 }
 
 // publish makes the draft an image of the store. The mark comes last, when all else is on the disk: a crash at any point leaves
@@ -149,10 +187,6 @@ func (d *draft) publish(im *Image) error {
 		return err
 	}
 	final := filepath.Join(d.store.Dir, d.id)
-	// What has the name already was found incomplete, or it would have been used.
-	if err := os.RemoveAll(final); err != nil {
-		return err
-	}
 	if err := os.Rename(d.path, final); err != nil {
 		return err
 	}
@@ -191,12 +225,22 @@ func (d *draft) mark() error { return writeDurably(d.at(completeName), []byte(d.
 func (d *draft) abandon(err error) error {
 	cerr := d.lock.Close
 	if !isSourceError(err) || !d.finished() {
-		cerr = func() error { return errors.Join(os.RemoveAll(d.path), d.lock.Close()) }
+		cerr = func() error { return errors.Join(d.remove(), d.lock.Close()) }
 	}
 	if cerr := cerr(); cerr != nil {
 		return fmt.Errorf("%w; then cleaning up: %w", err, cerr)
 	}
 	return err
+}
+
+// remove deletes the draft, beginning with a mark that may have been written before something failed.
+func (d *draft) remove() error {
+	if err := os.Remove(d.at(completeName)); err == nil {
+		if err := syncDir(d.path); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(d.path)
 }
 
 func isSourceError(err error) bool {

@@ -54,10 +54,8 @@ func atOnce() int { return min(max(runtime.GOMAXPROCS(0), 2), 4) }
 
 // fill unpacks the layers into the draft's rootfs and adds the mount points.
 func (d *draft) fill(ctx context.Context, im *Image, from target, diffIDs []string, o UnpackOptions) (err error) {
-	others, err := d.store.List()
-	if err != nil && !errors.Is(err, ErrSchema) {
-		return err
-	}
+	// What of it cannot be read shares nothing; that is no reason to go without another image.
+	others, _ := d.store.List()
 	f := newFilling(from.src, o.Progress)
 	f.d = d
 	for i, l := range from.manifest.Layers {
@@ -122,7 +120,7 @@ func versions(images []*Image) []stage.Version {
 	var v []stage.Version
 	for _, im := range images {
 		v = append(v, stage.Version{Rootfs: im.Rootfs(), Files: func(each func(*layer.Entry) error) error {
-			_, err := readList(filepath.Join(im.dir, filesName), each)
+			_, err := readList(filepath.Join(im.dir, filesName), im.Digest, each)
 			return err
 		}})
 	}
@@ -243,9 +241,12 @@ func (f *filling) add(ctx context.Context, u *unpacked) error {
 			return err
 		}
 	}
-	for _, e := range u.entries {
+	for i, e := range u.entries {
 		if err := f.tree.Apply(u.number, e); err != nil {
 			return invalid(err)
+		}
+		if i%1000 == 0 && ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
 	u.entries = nil
@@ -270,7 +271,7 @@ func (f *filling) reread(u *unpacked) error {
 		}
 	}
 	var err error
-	u.dropped, err = readList(u.list, func(e *layer.Entry) error {
+	u.dropped, err = readList(u.list, u.diffID, func(e *layer.Entry) error {
 		if !staged {
 			e.Staged = 0
 		}
@@ -307,7 +308,7 @@ func (f *filling) finish(ctx context.Context) error {
 	}
 	for _, n := range f.tree.Absent() {
 		u := f.layers[n]
-		if err := f.layerError(u, f.recover(ctx, u, f.tree.Wanted(n), f.d.stageOf(u)+"-again")); err != nil {
+		if err := f.layerError(u, f.recover(ctx, u, f.tree.Wanted(n), fmt.Sprintf("%s-%d", f.d.stageOf(u), n))); err != nil {
 			return err
 		}
 	}

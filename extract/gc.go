@@ -68,11 +68,17 @@ func (s *Store) Collect(keep func(*Image) (reason string), dryRun bool) (Collect
 
 // leftovers counts and removes what killed runs left.
 func (s *Store) leftovers(c *Collected, seen links, dryRun bool) error {
+	// Counting takes its time, in which nobody should find them locked.
+	var paths []string
 	err := s.left(func(path string) error {
-		n, err := seen.usage(path)
-		c.Leftovers += n
-		return err
+		paths = append(paths, path)
+		return nil
 	})
+	for _, path := range paths {
+		n, uerr := seen.usage(path)
+		c.Leftovers += n
+		err = errors.Join(err, uerr)
+	}
 	c.FreedBytes += c.Leftovers
 	if err != nil || dryRun {
 		return err

@@ -128,6 +128,7 @@ func inflateAhead(ctx context.Context, r io.Reader, t turn) (*plain, error) {
 		select {
 		case t <- struct{}{}:
 		case <-ctx.Done():
+			z.Close()
 			return nil, ctx.Err()
 		}
 	}

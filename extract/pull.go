@@ -129,6 +129,12 @@ func (s *Store) add(ctx context.Context, found target, want platform, r referenc
 	if !errors.Is(err, ErrNotFound) {
 		return nil, PullStats{}, err
 	}
+	if found.manifest.Config == nil {
+		// It was here when it was found, and is gone.
+		if found.manifest, err = found.src.manifest(ctx, found.manifest.digest); err != nil {
+			return nil, PullStats{}, err
+		}
+	}
 	im = &Image{
 		Schema:      schema,
 		ID:          idOf(found.manifest.digest),
@@ -137,7 +143,15 @@ func (s *Store) add(ctx context.Context, found target, want platform, r referenc
 		IndexDigest: found.index,
 		Platform:    want.String(),
 	}
-	if err := s.unpack(ctx, im, found, want, r.tag, o, start); err != nil {
+	err = s.unpack(ctx, im, found, want, r.tag, o, start)
+	if errors.Is(err, errPresent) {
+		if im, err = s.load(im.ID); err != nil {
+			return nil, PullStats{}, err
+		}
+		im.Reference = r.String()
+		return im, reused(im), nil
+	}
+	if err != nil {
 		return nil, PullStats{}, err
 	}
 	return im, PullStats{

@@ -5,16 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/aztec-spartan/aztec-spartan/extract/internal/layer"
 )
 
+// unfinished ends the names of lists that are being written.
+const unfinished = ".tmp"
+
 // writeList records entries at path, under a temporary name first. A list that is there is whole.
 func writeList(path, diffID string, dropped layer.Dropped, entries func(yield func(*layer.Entry) error) error) (err error) {
-	f, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := os.OpenFile(path+unfinished, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
@@ -34,14 +36,18 @@ func writeList(path, diffID string, dropped layer.Dropped, entries func(yield fu
 	return os.Rename(f.Name(), path)
 }
 
-// readList gives the entries of the list at path to each. The error wraps fs.ErrNotExist if there is none.
-func readList(path string, each func(*layer.Entry) error) (layer.Dropped, error) {
+// readList gives the entries of the list at path to each. The error wraps fs.ErrNotExist if there is none, and layer.ErrDamaged if it
+// is that of something else than diffID.
+func readList(path, diffID string, each func(*layer.Entry) error) (layer.Dropped, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return layer.Dropped{}, err
 	}
 	defer f.Close()
 	r, err := layer.NewReader(bufio.NewReaderSize(f, 256<<10))
+	if err == nil && r.DiffID() != diffID {
+		err = fmt.Errorf("%w: it is that of %s", layer.ErrDamaged, oneLine(r.DiffID()))
+	}
 	for err == nil {
 		var e *layer.Entry
 		if e, err = r.Next(); err == nil {
@@ -65,7 +71,7 @@ func known(images []*Image, diffID string) string {
 				continue
 			}
 			path := listOf(im.dir, diffID)
-			if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			if exists(path) {
 				return path
 			}
 		}

@@ -185,13 +185,22 @@ func (s *Store) remove(id string) error {
 	if err := s.checkFormat(); err != nil {
 		return err
 	}
+	// A repair may be at work in it.
+	lock, err := lockDir(dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
 	if err := os.Remove(filepath.Join(dir, completeName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := syncDir(dir); err != nil {
 		return err
 	}
-	// What has no mark is swept.
+	// What is left of it without a mark, if this is killed, is swept.
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
 	return s.sweep("")
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/extract/internal/layer"
@@ -60,6 +61,14 @@ func (s *Store) verify(ctx context.Context, id string, o *PullOptions, report fu
 	if err != nil {
 		return v, err
 	}
+	if o != nil {
+		// Neither another repair nor a removal may come between.
+		lock, err := lockDir(im.dir)
+		if err != nil {
+			return v, err
+		}
+		defer lock.Close()
+	}
 	// Contents never come from other images: what two have in common is damaged in both.
 	r := &repair{image: im}
 	defer func() { err = errors.Join(err, r.close()) }()
@@ -90,7 +99,7 @@ func (s *Store) verify(ctx context.Context, id string, o *PullOptions, report fu
 // recorded brings into t, in memory, what was unpacked.
 func (im *Image) recorded(t *rootfs.Tree) error {
 	for n, l := range im.Layers {
-		_, err := readList(listOf(im.dir, l.DiffID), func(e *layer.Entry) error {
+		_, err := readList(listOf(im.dir, l.DiffID), l.DiffID, func(e *layer.Entry) error {
 			e.Staged = 0
 			return t.Apply(n, e)
 		})
@@ -144,10 +153,12 @@ func (r *repair) run(ctx context.Context, t *rootfs.Tree, o *PullOptions) error 
 
 func (r *repair) open(reserve int64) (err error) {
 	store := filepath.Dir(r.image.dir)
-	if r.dir, err = os.MkdirTemp(store, partial+"repair-"); err != nil {
+	r.dir = filepath.Join(store, partial+"repair-"+r.image.ID)
+	if r.lock, err = lockNew(r.dir); err != nil {
 		return err
 	}
-	if r.lock, err = lockDir(r.dir); err != nil {
+	// A repair that was killed may have been here.
+	if err := empty(r.dir); err != nil {
 		return err
 	}
 	r.index = stage.NewIndex()
@@ -171,7 +182,7 @@ func (r *repair) fetch(ctx context.Context, t *rootfs.Tree, layers []int, o Pull
 	for _, n := range layers {
 		l := r.image.Layers[n]
 		u := &unpacked{descriptor: descriptor{Digest: l.Digest, Size: l.Size}, diffID: l.DiffID, number: n}
-		err := f.recover(ctx, u, t.Wanted(n), filepath.Join(r.dir, hexOf(l.DiffID)))
+		err := f.recover(ctx, u, t.Wanted(n), filepath.Join(r.dir, strconv.Itoa(n)))
 		if err != nil {
 			return fmt.Errorf("layer %d of %d: %w", n+1, len(r.image.Layers), err)
 		}
