@@ -60,7 +60,7 @@ func (r *reader) share(e *layer.Entry, number uint32) (bool, error) {
 
 // clone makes a file of its own that shares its blocks with the file at p: ioctl_ficlone(2).
 func (r *reader) clone(p place, e *layer.Entry, number uint32) (bool, error) {
-	from, err := r.s.index.open(p, unix.O_RDONLY)
+	from, err := r.s.index.open(p)
 	if err != nil {
 		return false, nil
 	}

@@ -202,12 +202,13 @@ func (x *Index) sized(size int64) []place {
 	return found
 }
 
-// open opens the file of a place for reading, or with O_PATH, and makes sure that it is still what was recorded.
-func (x *Index) open(p place, flags int) (int, error) {
+// open opens the file of a place for reading, and makes sure that it is still what was recorded.
+func (x *Index) open(p place) (int, error) {
 	x.mu.RLock()
 	root, attrs := x.roots[p.root], x.attrs[p.attrs]
 	x.mu.RUnlock()
-	fd, err := root.Openat(p.path, flags|unix.O_NOFOLLOW, unix.RESOLVE_NO_SYMLINKS)
+	// It may have become a FIFO, for whose writer open(2) would wait.
+	fd, err := root.Openat(p.path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, unix.RESOLVE_NO_SYMLINKS)
 	if err != nil {
 		return -1, err
 	}

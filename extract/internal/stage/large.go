@@ -3,7 +3,6 @@ package stage
 import (
 	"bytes"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -30,6 +29,11 @@ type large struct {
 
 // large hands a file to a worker, piece by piece.
 func (r *reader) large(p *pending, body io.Reader) error {
+	if p.entry.Sparse {
+		if err := r.claim(p.entry.Size); err != nil {
+			return err
+		}
+	}
 	// What smaller files hold must not wait for this one.
 	r.flush()
 	r.number++
@@ -62,13 +66,12 @@ func (l *large) run() {
 	if err == nil {
 		l.candidates()
 	}
-	if l.p.entry.Sparse && err == nil {
-		// Whoever fills the holes later must find the room; and an archive can claim any number of them.
-		err = l.r.s.budget.Fits(l.p.entry.Size)
-	}
 	for buf := range l.pieces {
 		if err == nil {
-			err = l.piece(buf)
+			if err = l.piece(buf); err != nil {
+				// The rest need not be downloaded. What follows a cut is no cause: the reader knows why it was.
+				l.r.fail(l.p.entry, space(err))
+			}
 		}
 		l.r.s.free <- buf
 	}
@@ -89,7 +92,7 @@ func (l *large) candidates() {
 		return
 	}
 	for _, p := range l.r.s.index.sized(l.p.entry.Size) {
-		if fd, err := l.r.s.index.open(p, unix.O_RDONLY); err == nil {
+		if fd, err := l.r.s.index.open(p); err == nil {
 			l.here = append(l.here, fd)
 		}
 	}
@@ -183,29 +186,6 @@ func (l *large) write(b []byte) error {
 	return writeAll(l.fd, b)
 }
 
-// hole is the granularity of holes, in bytes: what file systems use as a block.
-const hole = 4 << 10
-
-// writeSparse leaves out blocks of zeros.
-func (l *large) writeSparse(b []byte) error {
-	for at := l.size; len(b) > 0; {
-		n := min(len(b), hole)
-		if !bytes.Equal(b[:n], zeros[:n]) {
-			if err := l.r.s.budget.take(int64(n)); err != nil {
-				return err
-			}
-			if _, err := unix.Pwrite(l.fd, b[:n], at); err != nil {
-				return err
-			}
-			l.r.s.written.Add(int64(n))
-		}
-		b, at = b[n:], at+int64(n)
-	}
-	return nil
-}
-
-var zeros [hole]byte
-
 // finish decides what the file is, now that all of it is known.
 func (l *large) finish() error {
 	e := l.p.entry
@@ -240,40 +220,4 @@ func (l *large) discard() error {
 		return nil
 	}
 	return unix.Unlinkat(l.r.dir.fd, numbered(l.number), 0)
-}
-
-// copyRange copies the first n bytes of from to to, in the kernel where it can: copy_file_range(2).
-func copyRange(from, to int, n int64) error {
-	var off int64
-	for off < n {
-		copied, err := unix.CopyFileRange(from, &off, to, nil, int(min(n-off, 1<<30)), 0)
-		if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL) {
-			return copySlow(from, to, off, n)
-		}
-		if err != nil {
-			return err
-		}
-		if copied == 0 {
-			return io.ErrUnexpectedEOF
-		}
-	}
-	return nil
-}
-
-func copySlow(from, to int, off, n int64) error {
-	buf := make([]byte, 256<<10)
-	for off < n {
-		read, err := unix.Pread(from, buf[:min(n-off, int64(len(buf)))], off)
-		if err != nil {
-			return err
-		}
-		if read == 0 {
-			return io.ErrUnexpectedEOF
-		}
-		if err := writeAll(to, buf[:read]); err != nil {
-			return err
-		}
-		off += int64(read)
-	}
-	return nil
 }

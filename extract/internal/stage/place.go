@@ -83,7 +83,7 @@ func (s *Stage) write(e *layer.Entry, dirfd int, name string, from *place) error
 	in := -1
 	if from != nil {
 		var err error
-		if in, err = s.index.open(*from, unix.O_RDONLY); err != nil {
+		if in, err = s.index.open(*from); err != nil {
 			return ErrAbsent
 		}
 		defer unix.Close(in)

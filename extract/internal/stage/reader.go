@@ -28,11 +28,13 @@ func ready() chan struct{} {
 type reader struct {
 	s       *Stage
 	ctx     context.Context
+	cancel  context.CancelCauseFunc
 	dir     *dir
 	wanted  func(layer.Digest) bool
 	scanner *layer.Scanner
 	out     chan *pending
 	number  uint32
+	claimed int64 // bytes of sparse files
 	batch   *batch
 }
 
@@ -136,7 +138,15 @@ func (r *reader) flush() {
 	r.batch = nil
 }
 
+// fail ends the reading because of e. Only the first cause counts.
+func (r *reader) fail(e *layer.Entry, err error) {
+	r.cancel(fmt.Errorf("entry %.200q: %w", e.Path, err))
+}
+
 func (r *reader) buffer() ([]byte, error) {
+	if err := r.ctx.Err(); err != nil {
+		return nil, err
+	}
 	select {
 	case buf := <-r.s.free:
 		return buf[:0], nil
@@ -155,10 +165,12 @@ func shortBody(err error) error {
 // run writes the files of the batch, as a worker.
 func (b *batch) run() {
 	for _, f := range b.files {
-		if err := b.r.ctx.Err(); err != nil {
-			f.p.err = err
-		} else {
+		f.p.err = b.r.ctx.Err()
+		if f.p.err == nil {
 			f.p.err = b.r.store(f.p.entry, f.number, b.buf[f.from:f.from+int(f.p.entry.Size)])
+			if f.p.err != nil {
+				b.r.fail(f.p.entry, f.p.err)
+			}
 		}
 		close(f.p.done)
 	}

@@ -35,6 +35,7 @@ type Stage struct {
 	clones atomic.Bool // the file system has not refused to clone yet
 
 	written, shared atomic.Int64
+	claimed         atomic.Int64 // bytes of sparse files, holes and all
 
 	base    *dir
 	placing placing
@@ -120,10 +121,14 @@ func (s *Stage) Layer(ctx context.Context, n int, archive io.Reader, emit func(*
 }
 
 // read is Layer for a directory. Files that are not wanted are hashed only; nil wants all.
-func (s *Stage) read(ctx context.Context, d *dir, archive io.Reader, wanted func(layer.Digest) bool, emit func(*layer.Entry) error) (layer.Dropped, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	r := &reader{s: s, ctx: ctx, dir: d, wanted: wanted, scanner: layer.NewScanner(archive), out: make(chan *pending, 4096)}
+func (s *Stage) read(
+	parent context.Context, d *dir, archive io.Reader, wanted func(layer.Digest) bool, emit func(*layer.Entry) error,
+) (layer.Dropped, error) {
+	ctx, cancel := context.WithCancelCause(parent)
+	defer cancel(nil)
+	r := &reader{
+		s: s, ctx: ctx, cancel: cancel, dir: d, wanted: wanted, scanner: layer.NewScanner(archive), out: make(chan *pending, 4096),
+	}
 	var emitted error
 	var consumer sync.WaitGroup
 	consumer.Go(func() {
@@ -136,7 +141,7 @@ func (s *Stage) read(ctx context.Context, d *dir, archive io.Reader, wanted func
 				emitted = emit(p.entry)
 			}
 			if emitted != nil {
-				cancel()
+				cancel(emitted)
 			}
 		}
 	})
@@ -144,8 +149,14 @@ func (s *Stage) read(ctx context.Context, d *dir, archive io.Reader, wanted func
 	close(r.out)
 	consumer.Wait()
 	// What cancelled the reading is the cause, not that it was cancelled; and what ended it early, not that a file is short.
-	if emitted != nil && (err == nil || errors.Is(err, context.Canceled)) {
+	if err == nil {
 		err = emitted
+	}
+	if cause := context.Cause(ctx); err != nil && errors.Is(err, ctx.Err()) && cause != context.Cause(parent) {
+		err = cause
+	}
+	if err != nil || wanted != nil {
+		s.claimed.Add(-r.claimed)
 	}
 	return r.scanner.Dropped(), err
 }

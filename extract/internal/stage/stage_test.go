@@ -239,6 +239,7 @@ func TestShareChanged(t *testing.T) {
 		"truncated": func(path string) error { return os.Truncate(path, 3) },
 		"touched":   func(path string) error { return os.Chtimes(path, time.Time{}, time.Unix(1, 0)) },
 		"chmodded":  func(path string) error { return os.Chmod(path, 0o777) },
+		"a FIFO":    func(path string) error { return errors.Join(os.Remove(path), unix.Mkfifo(path, 0o644)) },
 		"a link":    func(path string) error { return errors.Join(os.Remove(path), os.Symlink("/etc/passwd", path)) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -427,6 +428,87 @@ func TestBudget(t *testing.T) {
 	_, err = s.Layer(t.Context(), 0, bytes.NewReader(big), func(*layer.Entry) error { return nil })
 	if !errors.Is(err, ErrSpace) || !strings.Contains(err.Error(), "free to be left") {
 		t.Errorf("%v", err)
+	}
+}
+
+// block is one header of a tar archive.
+func block(kind byte, name string, size int64) []byte {
+	h := make([]byte, 512)
+	copy(h, name)
+	copy(h[100:], "0000644\x000000000\x000000000\x00")
+	copy(h[124:], fmt.Sprintf("%011o\x0000000000000\x00        %c", size, kind))
+	copy(h[257:], "ustar\x0000")
+	sum := 0
+	for _, b := range h {
+		sum += int(b)
+	}
+	copy(h[148:], fmt.Sprintf("%06o\x00 ", sum))
+	return h
+}
+
+// sparse is the archive of a file of size bytes that is one hole: PAX format 1.0.
+func sparse(name string, size int64) []byte {
+	padded := func(s string) string { return s + strings.Repeat("\x00", -len(s)&511) }
+	var records strings.Builder
+	for _, pair := range []string{
+		"GNU.sparse.major=1", "GNU.sparse.minor=0", "GNU.sparse.name=" + name, fmt.Sprintf("GNU.sparse.realsize=%d", size),
+	} {
+		n := len(pair) + 3
+		for len(fmt.Sprintf("%d %s\n", n, pair)) != n {
+			n++
+		}
+		fmt.Fprintf(&records, "%d %s\n", n, pair)
+	}
+	raw := append(block('x', "x", int64(records.Len())), padded(records.String())...)
+	return append(append(raw, block('0', "f", 512)...), padded(fmt.Sprintf("1\n%d\n0\n", size))...)
+}
+
+// What sparse files claim to hold must fit the disk, one by one and together, before any of it is hashed.
+func TestSparseClaims(t *testing.T) {
+	s := newShelf(t)
+	left, err := s.budget.Left()
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := make([]byte, 1024)
+	for name, archive := range map[string][]byte{
+		"one":     sparse("f", 1<<55),
+		"several": append(append(sparse("a", 8<<20), sparse("b", left-4<<20)...), sparse("c", left)...),
+	} {
+		if _, err := s.read(1, bytes.NewReader(append(archive, end...))); !errors.Is(err, ErrSpace) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for n := range 3 {
+		if _, err := s.read(2+n, bytes.NewReader(append(sparse("f", 8<<20), end...))); err != nil {
+			t.Errorf("a small one: %v", err)
+		}
+	}
+	if got := s.claimed.Load(); got != 3*8<<20 {
+		t.Errorf("%d bytes are claimed", got)
+	}
+}
+
+// Little more is read once the disk is full.
+func TestFullEndsReading(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	s := newShelfIn(t, dir)
+	const size = 1 << 30
+	rest := &io.LimitedReader{R: endless{}, N: size}
+	_, err := s.read(0, io.MultiReader(bytes.NewReader(block('0', "f", size)), rest))
+	if !errors.Is(err, ErrSpace) || !strings.Contains(err.Error(), `entry "f"`) {
+		t.Errorf("%v", err)
+	}
+	if got := size - rest.N; got > 64<<20 {
+		t.Errorf("%d bytes were read", got)
 	}
 }
 
