@@ -15,11 +15,18 @@ var ErrSpace = errors.New("not enough disk space")
 type Budget struct {
 	fd      int
 	reserve int64
-	written atomic.Int64 // since the file system was last asked
+	written atomic.Int64 // since the file system was last asked, in bytes
+	names   atomic.Int64 // likewise
 }
 
-// step is how much is written between two looks at the file system, in bytes.
-const step = 16 << 20
+const (
+	// step is how much is written between two looks at the file system, in bytes.
+	step = 16 << 20
+	// stepNames is how many names are made.
+	stepNames = 1000
+	// perName is what a name takes on top of contents, in bytes: an inode, its part of a directory, the rest of a block.
+	perName = 4 << 10
+)
 
 // NewBudget watches the file system of the open directory fd, of which reserve bytes stay free, and a thousandth of its inodes.
 func NewBudget(fd int, reserve int64) *Budget { return &Budget{fd: fd, reserve: reserve} }
@@ -51,11 +58,22 @@ func (b *Budget) Left() (int64, error) {
 	return max(int64(st.Bavail)*st.Frsize-b.reserve, 0), nil
 }
 
+// Take accounts for one name about to be made, of a file with n bytes or of anything else. Now and then it looks at the file
+// system; errors wrap ErrSpace.
+func (b *Budget) Take(n int64) error {
+	if b.names.Add(1) >= stepNames {
+		b.names.Store(0)
+		return b.Fits(n + perName)
+	}
+	return b.take(n + perName)
+}
+
 // take accounts for n bytes about to be written.
 func (b *Budget) take(n int64) error {
 	if b.written.Add(n) < step {
 		return nil
 	}
+	// Whoever adds something before this is over the step too, and looks for itself.
 	b.written.Store(0)
 	return b.Fits(n)
 }

@@ -22,7 +22,7 @@ func (r *reader) store(e *layer.Entry, number uint32, contents []byte) error {
 			return err
 		}
 	}
-	if err := r.s.budget.take(e.Size); err != nil {
+	if err := r.s.budget.Take(e.Size); err != nil {
 		return err
 	}
 	fd, err := r.dir.create(number, e)

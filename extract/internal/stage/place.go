@@ -32,8 +32,11 @@ func (p *placing) close() error {
 }
 
 // Place makes the file of e, an entry of layer n, name in the open directory dirfd, where nothing has that name. It is for one
-// goroutine. The error is ErrAbsent if its contents are not here; they may be later.
+// goroutine. The error is ErrAbsent if its contents are not here; they may be later. The name is accounted for in the budget.
 func (s *Stage) Place(n int, e *layer.Entry, dirfd int, name string) error {
+	if err := s.budget.Take(0); err != nil {
+		return err
+	}
 	switch {
 	case e.Size == 0:
 		return s.write(e, dirfd, name, nil)

@@ -431,6 +431,25 @@ func TestBudget(t *testing.T) {
 	}
 }
 
+// Names need space too, of which there is none here: many empty files end in an error, though few do not.
+func TestBudgetNames(t *testing.T) {
+	s := newShelf(t)
+	left, err := s.budget.Left()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.budget.reserve = 2 * left
+	e := &layer.Entry{Kind: layer.File, Path: "f", Attrs: layer.Attrs{Mode: 0o644}}
+	for i := range stepNames {
+		if err = s.Place(0, e, s.treefd, fmt.Sprint(i)); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, ErrSpace) || len(List(t, s.tree)) < stepNames-1 {
+		t.Errorf("%v after %d files", err, len(List(t, s.tree)))
+	}
+}
+
 // block is one header of a tar archive.
 func block(kind byte, name string, size int64) []byte {
 	h := make([]byte, 512)
