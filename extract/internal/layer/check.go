@@ -12,6 +12,7 @@ const (
 	MaxPath    = 4095     // bytes of a path or a link's target: PATH_MAX without its NUL
 	MaxName    = 255      // bytes of one component: NAME_MAX
 	MaxXattrs  = 64 << 10 // bytes of names and values of one entry's extended attributes: XATTR_LIST_MAX, XATTR_SIZE_MAX
+	MaxText    = 64 << 20 // bytes of what Entry.Text counts, of one layer: all of it may have to be in memory at once
 )
 
 const (
@@ -22,6 +23,22 @@ const (
 
 // described says whether entries of kind k have attributes.
 func (k Kind) described() bool { return k == File || k == Dir || k == Symlink || k == Fifo }
+
+// xattrOverhead is what an extended attribute takes in memory beside its bytes: two strings' headers, and what allocators round up.
+const xattrOverhead = 64
+
+// Text is what e takes in memory beyond a fixed size, in bytes: its path, its target and its extended attributes.
+func (e *Entry) Text() int64 {
+	n := len(e.Path) + len(e.Target)
+	for _, x := range e.Xattrs {
+		n += len(x.Name) + len(x.Value) + xattrOverhead
+	}
+	return int64(n)
+}
+
+func errText() error {
+	return fmt.Errorf("%w: over %d MiB of names, links and extended attributes", ErrInvalid, MaxText>>20)
+}
 
 // Check says what is wrong with e, if it is not as a Scanner would return it. Whoever takes entries from elsewhere relies on
 // nothing until it did. Errors wrap ErrInvalid.

@@ -52,6 +52,7 @@ type Writer struct {
 	buf   []byte
 	prev  Entry // what the next entry is written as the difference from
 	count uint64
+	total int64
 	err   error
 }
 
@@ -77,6 +78,10 @@ func (l *Writer) Write(e *Entry) error {
 	}
 	if l.count++; l.count > MaxEntries {
 		l.err = fmt.Errorf("%w: more than %d entries", ErrInvalid, MaxEntries)
+		return l.err
+	}
+	if l.total += e.Text(); l.total > MaxText {
+		l.err = errText()
 		return l.err
 	}
 	c := l.change(e)

@@ -8,13 +8,14 @@ import (
 	"math"
 )
 
-// Reader reads a recorded list. It believes nothing in it but that its bytes may be in memory, a few kilobytes for each entry.
+// Reader reads a recorded list. It believes nothing in it; what it returns takes no more memory than MaxEntries and MaxText allow.
 type Reader struct {
 	in      *hashed
 	diffID  string
 	prev    Entry
 	scratch []byte
 	count   uint64
+	total   int64
 	dropped Dropped
 	end     error
 }
@@ -86,6 +87,10 @@ func (l *Reader) entry() *Entry {
 	}
 	if err := e.Check(); err != nil {
 		l.in.damaged(err.Error())
+		return nil
+	}
+	if l.total += e.Text(); l.total > MaxText {
+		l.in.damaged("its entries are too large")
 		return nil
 	}
 	return e

@@ -27,6 +27,7 @@ type Scanner struct {
 	tar     *tar.Reader
 	body    body
 	entries int
+	total   int64
 	dropped Dropped
 }
 
@@ -66,11 +67,25 @@ func (s *Scanner) Next() (*Entry, io.Reader, error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("entry %s: %w", Quote(hdr.Name), err)
 		}
+		if s.total += e.Text(); s.total > MaxText {
+			return nil, nil, errText()
+		}
+		e.unpin()
 		if e.Kind != File {
 			return e, nil, nil
 		}
 		s.body.name = hdr.Name
 		return e, &s.body, nil
+	}
+}
+
+// unpin gives e strings of its own. Those that archive/tar took from PAX records are parts of one with all records of the entry,
+// up to 1 MiB of them, which would stay in memory for as long as the entry does.
+func (e *Entry) unpin() {
+	e.Path, e.Target = strings.Clone(e.Path), strings.Clone(e.Target)
+	for i := range e.Xattrs {
+		x := &e.Xattrs[i]
+		x.Name, x.Value = strings.Clone(x.Name), strings.Clone(x.Value)
 	}
 }
 
