@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -13,12 +14,13 @@ import (
 
 // dir is where the contents of one layer are put aside, by number.
 type dir struct {
-	fd    int
-	umask uint32
+	fd      int
+	budget  *Budget
+	dropped atomic.Int64 // attributes that files did not get
 }
 
 // openDir opens the directory path, which it makes if need be, mode 0700.
-func openDir(path string) (*dir, error) {
+func (s *Stage) openDir(path string) (*dir, error) {
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return nil, err
 	}
@@ -26,22 +28,9 @@ func openDir(path string) (*dir, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	return &dir{fd: fd}, nil
-}
-
-// learnUmask finds out what the process's umask takes away. It cannot be read without setting it for all threads.
-func (d *dir) learnUmask() error {
-	fd, err := unix.Openat(d.fd, "umask", unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o777)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return err
-	}
-	d.umask = 0o777 &^ st.Mode
-	return unix.Unlinkat(d.fd, "umask", 0)
+	// Files would inherit entries that no image asked for: acl(5). Most directories have no default ACL, many file systems none at all.
+	_ = unix.Fremovexattr(fd, "system.posix_acl_default")
+	return &dir{fd: fd, budget: s.budget}, nil
 }
 
 func (d *dir) Close() error { return unix.Close(d.fd) }
@@ -60,7 +49,7 @@ func (d *dir) createAs(name string, e *layer.Entry) (int, error) {
 func (d *dir) finish(fd int, n uint32, e *layer.Entry) error { return d.finishAs(fd, numbered(n), e) }
 
 func (d *dir) finishAs(fd int, name string, e *layer.Entry) error {
-	if err := apply(fd, e, d.umask); err != nil {
+	if err := d.apply(fd, e); err != nil {
 		return err
 	}
 	ts := unix.Timespec{Sec: e.MTime.Sec, Nsec: int64(e.MTime.Nsec)}
@@ -70,30 +59,56 @@ func (d *dir) finishAs(fd int, name string, e *layer.Entry) error {
 	return nil
 }
 
-// apply sets owner, attributes and mode of the file fd, which this process has just made with the mode of e, as far as they
-// are not what a new file has anyway: each costs a journalled inode, and there are tens of thousands. Attributes that the file
-// system has no room for are taken out of e.
-func apply(fd int, e *layer.Entry, umask uint32) error {
-	chown := int(e.UID) != os.Geteuid() || int(e.GID) != os.Getegid()
+// apply sets owner, attributes and mode of the file fd, which this process has just made, as far as they are not what it has
+// already: each costs a journalled inode, and there are tens of thousands. What a new file has depends on the umask, on a
+// set-group-ID bit, mount option or default ACL of its directory, so it is asked. Attributes that the file system does not keep,
+// or has no room for, are taken out of e.
+func (d *dir) apply(fd int, e *layer.Entry) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	chown := st.Uid != e.UID || st.Gid != e.GID
 	if chown {
 		if err := unix.Fchown(fd, int(e.UID), int(e.GID)); err != nil {
 			return fmt.Errorf("setting owner %d:%d: %w", e.UID, e.GID, err)
 		}
 	}
-	for _, x := range e.Xattrs {
-		err := unix.Fsetxattr(fd, x.Name, []byte(x.Value), 0)
-		if errors.Is(err, unix.ENOTSUP) {
-			e.Xattrs = nil
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("setting attribute %q: %w", x.Name, err)
+	if len(e.Xattrs) > 0 {
+		if err := d.applyXattrs(fd, e); err != nil {
+			return err
 		}
 	}
-	if chown || e.Mode&umask != 0 || e.Mode&^0o777 != 0 {
+	if chown || st.Mode&0o7777 != e.Mode {
 		if err := unix.Fchmod(fd, e.Mode); err != nil {
 			return fmt.Errorf("setting mode %o: %w", e.Mode, err)
 		}
 	}
+	return nil
+}
+
+// roomForXattrs is more than the attributes of one inode can take, in bytes: XATTR_SIZE_MAX of linux/limits.h, many times.
+const roomForXattrs = 1 << 20
+
+func (d *dir) applyXattrs(fd int, e *layer.Entry) error {
+	kept := make([]layer.Xattr, 0, len(e.Xattrs))
+	for _, x := range e.Xattrs {
+		err := unix.Fsetxattr(fd, x.Name, []byte(x.Value), 0)
+		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+			// It is what ext4 says, too, when it has one block for all attributes of an inode and that is full.
+			if full := d.budget.Fits(roomForXattrs); full != nil {
+				return fmt.Errorf("setting attribute %.200q: %w", x.Name, full)
+			}
+		}
+		switch {
+		case err == nil:
+			kept = append(kept, x)
+		case errors.Is(err, unix.ENOTSUP), errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT), errors.Is(err, unix.E2BIG), errors.Is(err, unix.ERANGE):
+			d.dropped.Add(1)
+		default:
+			return fmt.Errorf("setting attribute %.200q: %w", x.Name, err)
+		}
+	}
+	e.Xattrs = kept
 	return nil
 }

@@ -94,7 +94,8 @@ func (s *Stage) write(e *layer.Entry, dirfd int, name string, from *place) error
 			return err
 		}
 	}
-	to := &dir{fd: dirfd, umask: s.base.umask}
+	to := &dir{fd: dirfd, budget: s.budget}
+	defer func() { s.lost.Add(to.dropped.Load()) }()
 	fd, err := to.createAs(name, e)
 	if err != nil {
 		return space(err)
@@ -115,11 +116,10 @@ func (s *Stage) write(e *layer.Entry, dirfd int, name string, from *place) error
 // Recover reads a layer again, from its plain tar archive, and puts the files whose contents are wanted aside in the directory path,
 // which is made. Place finds them then.
 func (s *Stage) Recover(ctx context.Context, archive io.Reader, path string, wanted func(layer.Digest) bool) error {
-	d, err := openDir(path)
+	d, err := s.openDir(path)
 	if err != nil {
 		return err
 	}
-	d.umask = s.base.umask
 	var found []*layer.Entry
 	_, err = s.read(ctx, d, archive, wanted, func(e *layer.Entry) error {
 		if e.Staged != 0 {

@@ -19,10 +19,11 @@ const (
 	buffers = 10
 )
 
-// Stats says what was done with contents of files, in bytes.
+// Stats says what was done with contents of files.
 type Stats struct {
-	Written int64 // to disk
-	Shared  int64 // linked to, or cloned from, what another version has
+	Written int64 // bytes, to disk
+	Shared  int64 // bytes, linked to, or cloned from, what another version has
+	Xattrs  int64 // number of attributes that could not be given to files made by Place, and that no layer counts
 }
 
 // Stage is where the layers of one image are put aside. Layers may be read at the same time.
@@ -37,8 +38,8 @@ type Stage struct {
 	written, shared atomic.Int64
 	claimed         atomic.Int64 // bytes of sparse files, holes and all
 
-	base    *dir
 	placing placing
+	lost    atomic.Int64 // attributes that files made by Place did not get
 
 	mu   sync.Mutex
 	dirs map[int]*dir // by number of the layer
@@ -50,16 +51,16 @@ type job interface{ run() }
 // New starts the workers for so many layers at a time, and makes the directory path for what they put aside. The index and the
 // budget stay the caller's.
 func New(path string, layers int, index *Index, budget *Budget) (*Stage, error) {
-	base, err := openDir(path)
+	s := &Stage{
+		index: index, budget: budget,
+		free: make(chan []byte, buffers), jobs: make(chan job, buffers), dirs: map[int]*dir{},
+	}
+	base, err := s.openDir(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := base.learnUmask(); err != nil {
-		return nil, errors.Join(fmt.Errorf("preparing %s: %w", path, err), base.Close())
-	}
-	s := &Stage{
-		base: base, index: index, budget: budget,
-		free: make(chan []byte, buffers), jobs: make(chan job, buffers), dirs: map[int]*dir{},
+	if err := base.Close(); err != nil {
+		return nil, err
 	}
 	s.clones.Store(true)
 	for range buffers {
@@ -80,7 +81,7 @@ func New(path string, layers int, index *Index, budget *Budget) (*Stage, error) 
 func (s *Stage) Close() error {
 	close(s.jobs)
 	s.done.Wait()
-	errs := []error{s.base.Close(), s.placing.close()}
+	errs := []error{s.placing.close()}
 	for _, d := range s.dirs {
 		errs = append(errs, d.Close())
 	}
@@ -88,15 +89,16 @@ func (s *Stage) Close() error {
 }
 
 // Stats returns what was done so far.
-func (s *Stage) Stats() Stats { return Stats{Written: s.written.Load(), Shared: s.shared.Load()} }
+func (s *Stage) Stats() Stats {
+	return Stats{Written: s.written.Load(), Shared: s.shared.Load(), Xattrs: s.lost.Load()}
+}
 
 // Open says where the contents of layer n of the image are put aside: the directory path, which is made if need be.
 func (s *Stage) Open(n int, path string) error {
-	d, err := openDir(path)
+	d, err := s.openDir(path)
 	if err != nil {
 		return err
 	}
-	d.umask = s.base.umask
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.dirs[n]
@@ -158,5 +160,7 @@ func (s *Stage) read(
 	if err != nil || wanted != nil {
 		s.claimed.Add(-r.claimed)
 	}
-	return r.scanner.Dropped(), err
+	dropped := r.scanner.Dropped()
+	dropped.Xattrs += d.dropped.Swap(0)
+	return dropped, err
 }

@@ -416,7 +416,7 @@ func TestBudget(t *testing.T) {
 	// The reserve is so large that the first look at the file system finds too little.
 	index := NewIndex()
 	defer index.Close()
-	s, err := New(filepath.Join(dir, "stage"), 1, index, NewBudget(fd, free))
+	s, err := New(filepath.Join(dir, "stage"), 1, index, NewBudget(fd, 2*free))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -447,6 +447,75 @@ func TestBudgetNames(t *testing.T) {
 	}
 	if !errors.Is(err, ErrSpace) || len(List(t, s.tree)) < stepNames-1 {
 		t.Errorf("%v after %d files", err, len(List(t, s.tree)))
+	}
+}
+
+// A file is what its entry says, whatever the directories give to new files: here a group, and an ACL that widens the mode.
+func TestInherited(t *testing.T) {
+	dir := t.TempDir()
+	// USER_OBJ rwx, USER 7 rwx, GROUP_OBJ rwx, MASK rwx, OTHER rwx: linux/posix_acl_xattr.h.
+	acl := "\x02\x00\x00\x00\x01\x00\x07\x00\xff\xff\xff\xff\x02\x00\x07\x00\x07\x00\x00\x00\x04\x00\x07\x00\xff\xff\xff\xff" +
+		"\x10\x00\x07\x00\xff\xff\xff\xff\x20\x00\x07\x00\xff\xff\xff\xff"
+	err := errors.Join(os.Chown(dir, 0, 50), os.Chmod(dir, 0o755|os.ModeSetgid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setxattr(dir, "system.posix_acl_default", []byte(acl), 0); err != nil && !errors.Is(err, unix.ENOTSUP) {
+		t.Fatal(err)
+	}
+	s := newShelfIn(t, dir)
+	s.place([]Entry{File("f", "contents", Mode(0o640)), File("empty", "", Mode(0o666)), File("big", noise(1, 2*bufferSize), Owner(3, 50))})
+	list := List(t, s.tree)
+	for name, want := range map[string][3]uint32{"f": {0o640, 0, 0}, "empty": {0o666, 0, 0}, "big": {0o644, 3, 50}} {
+		got := list[name]
+		if [3]uint32{got.Mode, got.UID, got.GID} != want {
+			t.Errorf("%s is %v", name, got)
+		}
+	}
+	for _, name := range []string{"f", "big"} {
+		if _, err := unix.Getxattr(filepath.Join(s.tree, name), "system.posix_acl_access", nil); err == nil {
+			t.Errorf("%s has an ACL", name)
+		}
+	}
+}
+
+// What a file system does not keep is dropped and counted; what was set before it, or after, stays. The entry says what there is.
+func TestXattrsTooLarge(t *testing.T) {
+	s := newShelf(t)
+	// The first is more than any file system keeps, XATTR_SIZE_MAX of linux/limits.h; the second is for ext4 only.
+	for name, large := range map[string]string{"f": strings.Repeat("x", 65537), "g": strings.Repeat("x", 20000)} {
+		for i, size := range []int64{8, 0} {
+			e := &layer.Entry{Kind: layer.File, Path: name, Size: size, Attrs: layer.Attrs{Mode: 0o644, Xattrs: []layer.Xattr{
+				{Name: "user.a", Value: "1"}, {Name: "user.b", Value: large}, {Name: "user.c", Value: "3"},
+			}}}
+			d, err := s.openDir(filepath.Join(s.dir, "stage", name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.dirs[0] = d
+			before, name := s.Stats().Xattrs, fmt.Sprint(name, i)
+			if size > 0 {
+				err = (&reader{s: s.Stage, dir: d}).store(e, 1, []byte("contents"))
+			}
+			if err := errors.Join(err, s.Place(0, e, s.treefd, name)); err != nil {
+				t.Fatal(err)
+			}
+			dropped := int(d.dropped.Load() + s.Stats().Xattrs - before)
+			if len(e.Xattrs)+dropped != 3 || len(large) > 65536 && dropped != 1 || e.Xattrs[0].Name != "user.a" || e.Xattrs[len(e.Xattrs)-1].Name != "user.c" {
+				t.Errorf("%s: %d were dropped, and the entry has %d", name, dropped, len(e.Xattrs))
+			}
+			for _, x := range e.Xattrs {
+				value := make([]byte, 1<<16)
+				n, err := unix.Getxattr(filepath.Join(s.tree, name), x.Name, value)
+				if err != nil || string(value[:n]) != x.Value {
+					t.Errorf("%s has %d bytes as %s, %v", name, n, x.Name, err)
+				}
+			}
+			if err := d.Close(); err != nil {
+				t.Fatal(err)
+			}
+			delete(s.dirs, 0)
+		}
 	}
 }
 
