@@ -20,6 +20,9 @@ func (t *Tree) Apply(n int, e *layer.Entry) error {
 	t.layer = n
 	t.stats.Entries++
 	err := e.Check()
+	if t.text += e.Text(); err == nil && t.text > layer.MaxText {
+		err = fmt.Errorf("%w: over %d MiB of names, links and extended attributes in all layers", layer.ErrInvalid, layer.MaxText>>20)
+	}
 	if err == nil {
 		err = t.apply(e)
 	}
@@ -151,16 +154,22 @@ func (t *Tree) prune(x *node) {
 	}
 }
 
+// pruneAll does nothing the second time in a layer, lest one that says it over and over took quadratic time.
 func (t *Tree) pruneAll(d *node) {
+	if d.dir().pruned == t.layer {
+		return
+	}
+	d.dir().pruned = t.layer
 	for _, x := range d.dir().children {
 		t.prune(x)
 	}
 }
 
-// AddEmpty makes an empty file, or directory, with mode and owned by root, where path leads to nothing yet, and says whether it did.
+// AddEmpty makes an empty file, or directory, with mode and owned by root, where path leads to nothing yet, and says whether it made
+// anything: what path passes through is made too, even if its end is there, as with a link to "none/../file".
 // Unlike entries of layers, path follows links to its end: it is what a mount will be put on. Call it after the last Apply.
 func (t *Tree) AddEmpty(path string, dir bool, mode fs.FileMode) (bool, error) {
-	from := t.root
+	from, before := t.root, t.attached
 	for range maxLinks {
 		path = strings.TrimLeft(path, "/")
 		above, name := layer.Split(path)
@@ -181,7 +190,7 @@ func (t *Tree) AddEmpty(path string, dir bool, mode fs.FileMode) (bool, error) {
 			if dir != (x.dir() != nil) {
 				return false, fmt.Errorf("the image has something of another type there (mode %o)", x.inode.entry.Mode)
 			}
-			return false, nil
+			return t.attached > before, nil
 		}
 		from, path = d, x.inode.entry.Target
 		if path[0] == '/' {

@@ -26,7 +26,7 @@ func (t *Tree) setNew(fd int, a *layer.Attrs) error {
 	for _, x := range a.Xattrs {
 		err := unix.Fsetxattr(fd, x.Name, []byte(x.Value), 0)
 		switch {
-		case errors.Is(err, unix.ENOTSUP):
+		case errors.Is(err, unix.ENOTSUP), noRoom(fd, err):
 			t.stats.Dropped.Xattrs++
 		case err != nil:
 			return fmt.Errorf("setting attribute %s: %w", layer.Quote(x.Name), err)
@@ -36,6 +36,19 @@ func (t *Tree) setNew(fd int, a *layer.Attrs) error {
 		return fmt.Errorf("setting mode %o: %w", a.Mode, err)
 	}
 	return nil
+}
+
+// noRoom says whether err means that an inode has no room for an attribute, rather than the file system. ext4 gives all of them a
+// block, and says ENOSPC for what exceeds it; E2BIG and ERANGE are others' words, see setxattr(2).
+func noRoom(fd int, err error) bool {
+	switch {
+	case errors.Is(err, unix.E2BIG), errors.Is(err, unix.ERANGE):
+		return true
+	case !errors.Is(err, unix.ENOSPC):
+		return false
+	}
+	var st unix.Statfs_t
+	return unix.Fstatfs(fd, &st) == nil && st.Bavail > 0
 }
 
 // set is setNew for what had attributes before.

@@ -32,42 +32,64 @@ type flusher struct {
 }
 
 func (f *flusher) run(ctx context.Context) error {
-	if err := f.park(); err != nil {
-		return err
+	for _, step := range []func(context.Context) error{f.park, f.unlink, f.make, f.fit, f.unpark} {
+		if err := step(ctx); err != nil {
+			return err
+		}
 	}
-	if err := f.unlink(ctx); err != nil {
-		return err
-	}
-	if err := f.make(ctx); err != nil {
-		return err
-	}
-	if err := f.fit(); err != nil {
-		return err
-	}
-	return f.unpark()
+	return nil
 }
 
 // park gives inodes a name in the root that would lose the only one they have on disk, and are to get another.
-func (f *flusher) park() error {
+func (f *flusher) park(ctx context.Context) error {
 	for len(f.t.parked) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		i := f.t.parked[len(f.t.parked)-1]
+		if i.links > 0 {
+			if err := f.keep(i); err != nil {
+				return fmt.Errorf("keeping %s: %w", layer.Quote(i.at.path()), err)
+			}
+		}
 		f.t.parked = f.t.parked[:len(f.t.parked)-1]
-		if i.links == 0 {
-			continue
-		}
-		name := f.t.freeName(f.t.root)
-		fd, err := f.from.open(i.at.up)
-		if err == nil {
-			err = unix.Linkat(fd, i.at.name, f.t.rootfd, name, 0)
-		}
-		if err != nil {
-			return fmt.Errorf("keeping %s: %w", layer.Quote(i.at.path()), err)
-		}
-		i.at = &node{name: name, up: f.t.root, inode: i, gone: true}
-		f.t.spares = append(f.t.spares, name)
 	}
 	f.from.close() // the next step removes directories
 	return nil
+}
+
+// keep finds another name of i on disk, which lost the one that it had, or makes one.
+func (f *flusher) keep(i *inode) error {
+	names := f.t.names[i]
+	if n := slices.IndexFunc(names, func(x *node) bool { return x.made }); n >= 0 {
+		i.at = names[n]
+		return nil
+	}
+	fd, err := f.from.open(i.at.up)
+	if err != nil {
+		return err
+	}
+	for {
+		name := f.t.freeName(f.t.root)
+		err := unix.Linkat(fd, i.at.name, f.t.rootfd, name, 0)
+		if errors.Is(err, unix.EEXIST) {
+			continue // it is hidden, and goes in the next step
+		}
+		if err != nil {
+			return linkError(err)
+		}
+		i.at = &node{name: name, up: f.t.root, inode: i, gone: true}
+		f.t.spares = append(f.t.spares, name)
+		return nil
+	}
+}
+
+// linkError puts it down to the image if a file has more names than a file system takes: 65,000 on ext4, 2^31-1 on XFS.
+func linkError(err error) error {
+	if errors.Is(err, unix.EMLINK) {
+		return fmt.Errorf("%w: one file has more names than this file system can give it: %w", layer.ErrInvalid, err)
+	}
+	return err
 }
 
 // unlink removes from disk what is hidden. What is in a directory that is itself hidden goes with that.
@@ -84,7 +106,7 @@ func (f *flusher) unlink(ctx context.Context) error {
 			x := sub.ghosts[len(sub.ghosts)-1]
 			fd, err := f.to.open(d)
 			if err == nil {
-				err = removeAll(fd, x.name)
+				err = removeAll(ctx, fd, x.name)
 			}
 			if err != nil {
 				return fmt.Errorf("removing %s: %w", layer.Quote(x.path()), err)
@@ -106,7 +128,7 @@ func (f *flusher) make(ctx context.Context) error {
 			break
 		}
 		if !x.gone && !x.made {
-			err = f.place(x)
+			err = f.place(ctx, x)
 			if x.absent = errors.Is(err, ErrAbsent); x.absent {
 				kept, err = append(kept, x), nil
 			}
@@ -124,7 +146,7 @@ func (f *flusher) make(ctx context.Context) error {
 }
 
 // place makes x.
-func (f *flusher) place(x *node) error {
+func (f *flusher) place(ctx context.Context, x *node) error {
 	fd, err := f.to.open(x.up)
 	if err != nil {
 		return err
@@ -132,7 +154,7 @@ func (f *flusher) place(x *node) error {
 	if x.dir() != nil {
 		err = unix.Mkdirat(fd, x.name, 0o700)
 	} else if f.t.opened {
-		err = f.replace(x, fd)
+		err = f.replace(ctx, x, fd)
 	} else {
 		err = f.create(x, fd, x.name)
 	}
@@ -150,10 +172,10 @@ func (f *flusher) place(x *node) error {
 }
 
 // replace makes x in place of what may be there: a process may be using that, and finds the one or the other.
-func (f *flusher) replace(x *node, fd int) error {
+func (f *flusher) replace(ctx context.Context, x *node, fd int) error {
 	name := f.t.freeName(x.up)
 	// A repair that was killed may have left it.
-	if err := removeAll(fd, name); err != nil {
+	if err := removeAll(ctx, fd, name); err != nil {
 		return err
 	}
 	if err := f.create(x, fd, name); err != nil {
@@ -177,7 +199,7 @@ func (f *flusher) create(x *node, fd int, name string) error {
 		if err != nil {
 			return err
 		}
-		return unix.Linkat(from, i.at.name, fd, name, 0)
+		return linkError(unix.Linkat(from, i.at.name, fd, name, 0))
 	}
 	e := i.entry
 	switch e.Kind {
@@ -229,23 +251,27 @@ func (t *Tree) emptyFile(dirfd int, name string, a *layer.Attrs) error {
 }
 
 // unpark removes the names that park gave; all that needed them has others by now.
-func (f *flusher) unpark() error {
-	for _, name := range f.t.spares {
+func (f *flusher) unpark(ctx context.Context) error {
+	for len(f.t.spares) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		name := f.t.spares[len(f.t.spares)-1]
 		if err := unix.Unlinkat(f.t.rootfd, name, 0); err != nil {
 			return fmt.Errorf("removing %s: %w", name, err)
 		}
+		f.t.spares = f.t.spares[:len(f.t.spares)-1]
 	}
-	f.t.spares = f.t.spares[:0]
 	return nil
 }
 
-// freeName is a name that nothing in the directory d has, in memory or on disk.
+// freeName is a name that nothing visible in the directory d has, and that this tree never used. On disk, something hidden, or left
+// by another process, may have it.
 func (t *Tree) freeName(d *node) string {
 	for {
 		t.tries++
 		name := temporary + strconv.Itoa(t.tries)
-		ghost := func(x *node) bool { return x.name == name }
-		if d.dir().children[name] == nil && !slices.ContainsFunc(d.dir().ghosts, ghost) {
+		if d.dir().children[name] == nil {
 			return name
 		}
 	}

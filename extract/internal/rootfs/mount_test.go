@@ -1,6 +1,7 @@
 package rootfs_test
 
 import (
+	"archive/tar"
 	"context"
 	"errors"
 	"strings"
@@ -23,6 +24,7 @@ func TestAddEmpty(t *testing.T) {
 	entries := []Entry{
 		Dir("etc", MTime(time.Unix(5, 0))), File("etc/hosts", "kept"), Symlink("etc/resolv.conf", "../run/r/stub"), Symlink("etc/dangling", "/srv/x"),
 		Symlink("etc/chain", "dangling/y"), Symlink("etc/loop", "loop"), Symlink("up", "etc/../.."),
+		Symlink("etc/around", "no/../../etc/hosts"), Symlink("etc/device", "../dev/c/../../etc/hosts"), Node(tar.TypeChar, "dev/c"), Node(tar.TypeChar, "dev/d"),
 	}
 	if _, err := m.applyAll(t, tree, layers{entries}, never); err != nil {
 		t.Fatal(err)
@@ -45,6 +47,11 @@ func TestAddEmpty(t *testing.T) {
 		{"/etc", true, false},
 		{"/", true, false},
 		{"/up", true, false},
+		{"/etc/around", false, true}, // the directory in between
+		{"/etc/around", false, false},
+		{"/etc/device", false, true},
+		{"/etc/device", false, false},
+		{"/dev/d", false, true},
 	} {
 		made, err := tree.AddEmpty(add.path, add.dir, 0o644)
 		if err != nil || made != add.made {
@@ -65,6 +72,7 @@ func TestAddEmpty(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"etc/hosts": `f 0644 0:0 "kept"`, "run/r/stub": `f 0644 0:0 ""`, "srv/x": "d 0644 0:0", "srv/x/y": `f 0644 0:0 ""`, "var/lib": "d 0755 0:0", "etc/passwd": `f 0644 0:0 ""`,
+		"etc/no": "d 0755 0:0", "dev/c": "d 0755 0:0", "dev/d": `f 0644 0:0 ""`,
 	} {
 		if got := list[path].String(); got != want {
 			t.Errorf("%s is %s, want %s", path, got, want)

@@ -12,10 +12,11 @@ type node struct {
 	name   string
 	up     *node // nil for the root
 	inode  *inode
-	layer  int  // that has an entry for this name; whiteouts of the same layer spare it
-	made   bool // on disk
-	gone   bool // hidden; what is on disk of it has to go
-	absent bool // the contents, when they were last asked for
+	index  int32 // in Tree.names, if its inode has several names
+	layer  int   // that has an entry for this name; whiteouts of the same layer spare it
+	made   bool  // on disk
+	gone   bool  // hidden; what is on disk of it has to go
+	absent bool  // the contents, when they were last asked for
 }
 
 // inode is what names lead to. The names of a file share it; a directory has one name.
@@ -34,6 +35,7 @@ type directory struct {
 	children map[string]*node
 	ghosts   []*node // names on disk that have to go
 	passed   int     // the last layer that brought something below it
+	pruned   int     // the last layer that hid what others have in it: nothing of others can come after that
 	depth    int     // 0 for the root
 	length   int     // of its path, in bytes
 	haunted  bool    // it is listed in Tree.haunted
@@ -92,10 +94,11 @@ func (t *Tree) attach(d *node, name string, i *inode) (*node, error) {
 		if depth > maxDepth {
 			return nil, errDepth()
 		}
-		i.sub = &directory{children: make(map[string]*node), passed: nobody, depth: depth, length: length, dirty: !t.opened}
+		i.sub = &directory{children: make(map[string]*node), passed: nobody, pruned: nobody, depth: depth, length: length, dirty: !t.opened}
 	}
 	d.dir().children[name] = x
 	t.nodes++
+	t.attached++
 	if i.links++; i.links == 1 {
 		t.count(i, 1)
 	}
@@ -136,8 +139,9 @@ func (t *Tree) link(x, d *node, name string) (*node, error) {
 	another, err := t.attach(d, name, x.inode)
 	if err == nil {
 		if t.names[x.inode] == nil {
-			t.names[x.inode] = []*node{x}
+			t.names[x.inode], x.index = []*node{x}, 0
 		}
+		another.index = int32(len(t.names[x.inode]))
 		t.names[x.inode] = append(t.names[x.inode], another)
 	}
 	return another, err
@@ -168,14 +172,16 @@ func (t *Tree) drop(x *node) {
 		t.count(i, -1)
 		return
 	}
-	rest := slices.DeleteFunc(t.names[i], func(n *node) bool { return n == x })
-	t.names[i] = rest
-	if i.at != x {
-		return
-	}
-	if n := slices.IndexFunc(rest, func(n *node) bool { return n.made }); n >= 0 {
-		i.at = rest[n]
-	} else {
+	rest := t.names[i]
+	last := rest[len(rest)-1]
+	rest[x.index], last.index = last, x.index
+	rest[len(rest)-1] = nil
+	t.names[i] = rest[:len(rest)-1]
+	switch {
+	case i.at != x:
+	case rest[0].made:
+		i.at = rest[0]
+	default:
 		t.parked = append(t.parked, i)
 	}
 }

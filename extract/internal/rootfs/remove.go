@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -8,7 +9,8 @@ import (
 )
 
 // removeAll unlinks name in dirfd, with everything below it if it is a directory. Links are not followed. Nothing there is no error.
-func removeAll(dirfd int, name string) error {
+// The context's error leaves a part of it.
+func removeAll(ctx context.Context, dirfd int, name string) error {
 	err := unix.Unlinkat(dirfd, name, 0)
 	if err == nil || errors.Is(err, unix.ENOENT) {
 		return nil
@@ -23,7 +25,10 @@ func removeAll(dirfd int, name string) error {
 		return err
 	}
 	for _, child := range names {
-		if err := removeAll(fd, child); err != nil {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := removeAll(ctx, fd, child); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,8 +55,11 @@ func (t *Tree) remake(x *node) {
 }
 
 // fit sets the attributes of what has wrong ones, directories apart.
-func (f *flusher) fit() error {
+func (f *flusher) fit(ctx context.Context) error {
 	for len(f.t.refit) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		x := f.t.refit[len(f.t.refit)-1]
 		if x.made {
 			if err := f.fitOne(x); err != nil {

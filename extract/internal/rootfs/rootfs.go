@@ -51,15 +51,17 @@ type Tree struct {
 		dir  string
 		node *node // what dir leads to; nil if anything was hidden since
 	}
-	nodes    int
+	nodes    int   // visible names
+	attached int   // names that ever were
+	text     int64 // layer.Entry.Text of what was applied, bytes
 	implicit *layer.Entry
-	// names has the names of inodes that have, or had, several.
+	// names has the visible names of inodes that have, or had, several, in no order; node.index is where.
 	names map[*inode][]*node
 	stats Stats
 
 	pending []*node  // to be made, each after what is above it
 	haunted []*node  // directories that have something on disk which is hidden
-	parked  []*inode // still visible, while all that they have on disk is hidden
+	parked  []*inode // still visible, while the name to link to is hidden
 	refit   []*node  // not directories; their attributes are wrong on disk
 	spares  []string // names in the root that parked inodes have for now
 	tries   int      // number of the last temporary name
@@ -112,7 +114,7 @@ func open(dir string, c Contents) (*Tree, error) {
 	}
 	t.root = &node{made: true, layer: nobody, inode: &inode{
 		entry: t.implicit, layer: nobody, links: 1,
-		sub: &directory{children: make(map[string]*node), passed: nobody},
+		sub: &directory{children: make(map[string]*node), passed: nobody, pruned: nobody},
 	}}
 	return t, nil
 }
