@@ -103,7 +103,8 @@ func (d *dir) applyXattrs(fd int, e *layer.Entry) error {
 		switch {
 		case err == nil:
 			kept = append(kept, x)
-		case errors.Is(err, unix.ENOTSUP), errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT), errors.Is(err, unix.E2BIG), errors.Is(err, unix.ERANGE):
+		case errors.Is(err, unix.ENOTSUP), errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT),
+			errors.Is(err, unix.E2BIG), errors.Is(err, unix.ERANGE):
 			d.dropped.Add(1)
 		default:
 			return fmt.Errorf("setting attribute %.200q: %w", x.Name, err)

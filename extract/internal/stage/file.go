@@ -11,14 +11,15 @@ import (
 )
 
 // store puts a small file aside, unless another version has it.
-func (r *reader) store(e *layer.Entry, number uint32, contents []byte) error {
+func (r *reader) store(e *layer.Entry, number uint32, contents, scratch []byte) error {
 	e.Digest = sha256.Sum256(contents)
 	if r.wanted != nil && !r.wanted(e.Digest) {
 		return nil
 	}
 	// What is wanted is wanted because what is here did not do.
 	if r.wanted == nil {
-		if shared, err := r.share(e, number); shared || err != nil {
+		equal := func(fd int) bool { return equals(fd, 0, contents, scratch) }
+		if shared, err := r.share(e, number, scratch, equal); shared || err != nil {
 			return err
 		}
 	}
@@ -38,19 +39,28 @@ func (r *reader) store(e *layer.Entry, number uint32, contents []byte) error {
 	return space(r.dir.finish(fd, number, e))
 }
 
-// share makes do with a file that is here already, if there is one.
-func (r *reader) share(e *layer.Entry, number uint32) (bool, error) {
+// share makes do with a file that is here already, if there is one that equal finds the same, opened for reading. The index knows what
+// a file was when it was made: what a disk made of it since must not spread to the versions after it.
+func (r *reader) share(e *layer.Entry, number uint32, scratch []byte, equal func(fd int) bool) (bool, error) {
 	p, how := r.s.index.find(e.Digest, e.Path, e.Attrs)
-	if how == none {
+	if how == none || how == clone && !r.s.clones.Load() {
+		return false, nil
+	}
+	from, err := r.s.index.open(p)
+	if err != nil {
+		return false, nil
+	}
+	defer unix.Close(from)
+	if !equal(from) {
 		return false, nil
 	}
 	exact := how == link && p.mtime == e.MTime
 	if !exact && r.s.clones.Load() {
-		if cloned, err := r.clone(p, e, number); cloned || err != nil {
+		if cloned, err := r.clone(from, e, number); cloned || err != nil {
 			return cloned, err
 		}
 	}
-	if how != link {
+	if how != link || !hasXattrs(from, e.Xattrs, scratch) {
 		return false, nil
 	}
 	e.MTime = p.mtime
@@ -58,13 +68,8 @@ func (r *reader) share(e *layer.Entry, number uint32) (bool, error) {
 	return true, nil
 }
 
-// clone makes a file of its own that shares its blocks with the file at p: ioctl_ficlone(2).
-func (r *reader) clone(p place, e *layer.Entry, number uint32) (bool, error) {
-	from, err := r.s.index.open(p)
-	if err != nil {
-		return false, nil
-	}
-	defer unix.Close(from)
+// clone makes a file of its own that shares its blocks with the file from: ioctl_ficlone(2).
+func (r *reader) clone(from int, e *layer.Entry, number uint32) (bool, error) {
 	fd, err := r.dir.create(number, e)
 	if err != nil {
 		return false, space(err)

@@ -1,7 +1,6 @@
 package stage
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"hash"
@@ -19,12 +18,13 @@ type large struct {
 	p      *pending
 	number uint32
 	pieces chan []byte
-	hash   hash.Hash
-	size   int64
+
+	scratch []byte // of the worker
+	hash    hash.Hash
+	size    int64
 
 	here []int // candidates that it may still be the same as, open
 	fd   int   // what is being written; -1 as long as nothing is
-	buf  []byte
 }
 
 // large hands a file to a worker, piece by piece.
@@ -61,7 +61,8 @@ func (r *reader) large(p *pending, body io.Reader) error {
 }
 
 // run writes the file, as a worker.
-func (l *large) run() {
+func (l *large) run(scratch []byte) {
+	l.scratch = scratch
 	err := l.r.ctx.Err()
 	if err == nil {
 		l.candidates()
@@ -96,9 +97,6 @@ func (l *large) candidates() {
 			l.here = append(l.here, fd)
 		}
 	}
-	if len(l.here) > 0 {
-		l.buf = make([]byte, 64<<10)
-	}
 }
 
 func (l *large) piece(b []byte) error {
@@ -121,7 +119,7 @@ func (l *large) piece(b []byte) error {
 // compare drops the candidates that go on in another way than b. From the last of them it takes what it had in common.
 func (l *large) compare(b []byte) error {
 	for i := len(l.here) - 1; i >= 0; i-- {
-		if l.equals(l.here[i], b) {
+		if equals(l.here[i], l.size, b, l.scratch) {
 			continue
 		}
 		fd := l.here[i]
@@ -136,18 +134,6 @@ func (l *large) compare(b []byte) error {
 		}
 	}
 	return nil
-}
-
-// equals compares b with what a candidate has at the same place.
-func (l *large) equals(fd int, b []byte) bool {
-	for at := l.size; len(b) > 0; {
-		n, err := unix.Pread(fd, l.buf[:min(len(b), len(l.buf))], at)
-		if err != nil || n == 0 || !bytes.Equal(b[:n], l.buf[:n]) {
-			return false
-		}
-		b, at = b[n:], at+int64(n)
-	}
-	return true
 }
 
 // begin starts a file of its own with what it has in common with the candidate fd.
@@ -197,7 +183,9 @@ func (l *large) finish() error {
 		return l.discard()
 	}
 	if len(l.here) > 0 {
-		shared, err := l.r.share(e, l.number)
+		// What the index finds need not be the one that was compared.
+		equal := func(fd int) bool { return equalFiles(l.here[0], fd, e.Size, l.scratch) }
+		shared, err := l.r.share(e, l.number, l.scratch, equal)
 		if shared || err != nil {
 			return err
 		}

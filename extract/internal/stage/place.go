@@ -41,12 +41,14 @@ func (s *Stage) Place(n int, e *layer.Entry, dirfd int, name string) error {
 	case e.Size == 0:
 		return s.write(e, dirfd, name, nil)
 	case e.Staged != 0:
-		// A link, not a rename: after a crash all that was put aside is where it was.
-		err := unix.Linkat(s.dir(n).fd, numbered(e.Staged), dirfd, name, 0)
-		if !errors.Is(err, unix.ENOENT) {
-			return space(err)
+		// An earlier run may have put it aside, and something else has removed it, or a crash has cut it short.
+		staged, from := numbered(e.Staged), s.dir(n).fd
+		var st unix.Stat_t
+		err := unix.Fstatat(from, staged, &st, unix.AT_SYMLINK_NOFOLLOW)
+		if err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size == e.Size {
+			// A link, not a rename: after a crash all that was put aside is where it was.
+			return space(unix.Linkat(from, staged, dirfd, name, 0))
 		}
-		// An earlier run put it aside, and something else has removed it.
 	}
 	p, how := s.index.find(e.Digest, e.Path, e.Attrs)
 	if how == none {
@@ -90,6 +92,9 @@ func (s *Stage) write(e *layer.Entry, dirfd int, name string, from *place) error
 			return ErrAbsent
 		}
 		defer unix.Close(in)
+		if d, err := digest(in, e.Size, make([]byte, scratchSize)); err != nil || d != e.Digest {
+			return ErrAbsent
+		}
 		if err := s.budget.take(e.Size); err != nil {
 			return err
 		}

@@ -163,11 +163,11 @@ func shortBody(err error) error {
 }
 
 // run writes the files of the batch, as a worker.
-func (b *batch) run() {
+func (b *batch) run(scratch []byte) {
 	for _, f := range b.files {
 		f.p.err = b.r.ctx.Err()
 		if f.p.err == nil {
-			f.p.err = b.r.store(f.p.entry, f.number, b.buf[f.from:f.from+int(f.p.entry.Size)])
+			f.p.err = b.r.store(f.p.entry, f.number, b.buf[f.from:f.from+int(f.p.entry.Size)], scratch)
 			if f.p.err != nil {
 				b.r.fail(f.p.entry, f.p.err)
 			}

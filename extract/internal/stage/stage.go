@@ -46,7 +46,7 @@ type Stage struct {
 }
 
 // job is something for a worker.
-type job interface{ run() }
+type job interface{ run(scratch []byte) }
 
 // New starts the workers for so many layers at a time, and makes the directory path for what they put aside. The index and the
 // budget stay the caller's.
@@ -69,8 +69,9 @@ func New(path string, layers int, index *Index, budget *Budget) (*Stage, error) 
 	// Every layer can keep one worker waiting for the rest of a large file. One more makes sure that buffers come back.
 	for range max(layers, runtime.GOMAXPROCS(0)) + 1 {
 		s.done.Go(func() {
+			scratch := make([]byte, scratchSize)
 			for j := range s.jobs {
-				j.run()
+				j.run(scratch)
 			}
 		})
 	}

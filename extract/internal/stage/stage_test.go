@@ -245,13 +245,13 @@ func TestShareChanged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			first := newShelf(t)
 			version := first.place([]Entry{File("a", "contents")})
-			if err := change(filepath.Join(first.tree, "a")); err != nil {
-				t.Fatal(err)
-			}
 			s := newShelf(t, version)
 			archive := Layer(t, File("a", "contents"))
 			entries, err := s.read(0, bytes.NewReader(archive))
 			if err != nil {
+				t.Fatal(err)
+			}
+			if err := change(filepath.Join(first.tree, "a")); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.Place(0, entries[0], s.treefd, "a"); !errors.Is(err, ErrAbsent) {
@@ -495,7 +495,7 @@ func TestXattrsTooLarge(t *testing.T) {
 			s.dirs[0] = d
 			before, name := s.Stats().Xattrs, fmt.Sprint(name, i)
 			if size > 0 {
-				err = (&reader{s: s.Stage, dir: d}).store(e, 1, []byte("contents"))
+				err = (&reader{s: s.Stage, dir: d}).store(e, 1, []byte("contents"), make([]byte, scratchSize))
 			}
 			if err := errors.Join(err, s.Place(0, e, s.treefd, name)); err != nil {
 				t.Fatal(err)
@@ -517,6 +517,95 @@ func TestXattrsTooLarge(t *testing.T) {
 			delete(s.dirs, 0)
 		}
 	}
+}
+
+// What a disk made of the files of a version does not spread to the next, though they look as they did.
+func TestShareRotten(t *testing.T) {
+	big := noise(1, 2*bufferSize)
+	for name, change := range map[string]func(path string) error{
+		"contents":  func(path string) error { return write(path, 5, "X") },
+		"attribute": func(path string) error { return unix.Setxattr(path, "user.note", []byte("other"), 0) },
+		"lost":      func(path string) error { return unix.Removexattr(path, "user.note") },
+		"more":      func(path string) error { return unix.Setxattr(path, "user.more", nil, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			first := newShelf(t)
+			entries := []Entry{
+				File("f", "contents", Xattr("user.note", "note")), File("g", big, Xattr("user.note", "note")),
+				// The same as g, of which only one is a candidate while it is read.
+				File("h", big, Mode(0o600), Xattr("user.note", "note")),
+			}
+			version := first.place(entries)
+			for _, e := range entries {
+				path := filepath.Join(first.tree, e.Header.Name)
+				if err := errors.Join(change(path), os.Chtimes(path, Time, Time)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := newShelf(t, version)
+			s.place(entries)
+			list := List(t, s.tree)
+			for _, e := range entries {
+				got := list[e.Header.Name]
+				if got.Content != fmt.Sprintf("%q", e.Body) && got.Content != fmt.Sprintf("%x", sha256.Sum256([]byte(e.Body))) {
+					t.Errorf("%s has other contents", e.Header.Name)
+				}
+				if got.Xattrs != `user.note="note"` || s.inode(e.Header.Name) == first.inode(e.Header.Name) {
+					t.Errorf("%s is %v", e.Header.Name, got)
+				}
+			}
+		})
+	}
+}
+
+// Of two files with the same contents the one that is linked is the one that must be whole.
+func TestShareRottenTwin(t *testing.T) {
+	first := newShelf(t)
+	big := noise(1, 2*bufferSize)
+	entries := []Entry{File("a", big), File("b", big, Mode(0o600))}
+	version := first.place(entries)
+	for _, e := range entries {
+		s := newShelf(t, version)
+		path := filepath.Join(first.tree, e.Header.Name)
+		if err := errors.Join(write(path, 7, "rot"), os.Chtimes(path, Time, Time)); err != nil {
+			t.Fatal(err)
+		}
+		s.place(entries)
+		for name, got := range List(t, s.tree) {
+			if name != "." && got.Content != fmt.Sprintf("%x", sha256.Sum256([]byte(big))) {
+				t.Errorf("%s has other contents when %s is rotten", name, e.Header.Name)
+			}
+		}
+	}
+}
+
+// Where there are no bytes to compare with, a copy is hashed.
+func TestCopyRotten(t *testing.T) {
+	first := newShelf(t)
+	s := newShelf(t, first.place([]Entry{File("a", "contents")}))
+	path := filepath.Join(first.tree, "a")
+	e := &layer.Entry{Kind: layer.File, Path: "b", Size: 8, Digest: sha256.Sum256([]byte("contents")), Attrs: layer.Attrs{Mode: 0o600}}
+	if err := s.Place(0, e, s.treefd, "b"); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(write(path, 3, "X"), os.Chtimes(path, Time, Time)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Place(0, e, s.treefd, "c"); !errors.Is(err, ErrAbsent) {
+		t.Errorf("Place = %v", err)
+	}
+	if list := List(t, s.tree); list["b"].Content != `"contents"` || list["c"] != (Listed{}) {
+		t.Errorf("%v", list)
+	}
+}
+
+func write(path string, at int64, what string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt([]byte(what), at)
+	return errors.Join(err, f.Close())
 }
 
 // block is one header of a tar archive.
@@ -632,15 +721,25 @@ func TestRecoverMany(t *testing.T) {
 	}
 }
 
-// Contents that were put aside and are gone are absent, and found when the layer was read again.
+// Contents that were put aside and are gone, or cut short, are absent, and found when the layer was read again.
 func TestStagedGone(t *testing.T) {
+	for name, change := range map[string]func(path string) error{
+		"removed": os.Remove,
+		"short":   func(path string) error { return os.Truncate(path, 0) },
+		"a link":  func(path string) error { return errors.Join(os.Remove(path), os.Symlink("contents", path)) },
+	} {
+		t.Run(name, func(t *testing.T) { testStagedGone(t, change) })
+	}
+}
+
+func testStagedGone(t *testing.T, change func(path string) error) {
 	s := newShelf(t)
 	archive := Layer(t, File("a", "contents"))
 	entries, err := s.read(0, bytes.NewReader(archive))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(s.dir, "stage", "layer0", "1")); err != nil {
+	if err := change(filepath.Join(s.dir, "stage", "layer0", "1")); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Place(0, entries[0], s.treefd, "a"); !errors.Is(err, ErrAbsent) {
