@@ -18,16 +18,24 @@ import (
 	. "github.com/aztec-spartan/aztec-spartan/extract/internal/tartest"
 )
 
-// chain is a store with three versions of a program, the oldest first.
-func chain(t *testing.T) (*fakeRegistry, *extract.Store, []*extract.Image) {
-	r, s := newRegistry(t), newStore(t)
+// chain is a registry with three versions of a program, v1 to v3.
+func chain(t *testing.T) *fakeRegistry {
+	r := newRegistry(t)
+	for i := range 3 {
+		r.push(image{tag: fmt.Sprint("v", i+1), layers: []layer{varied(t)[0], program(t, int64(i)), {tar: tarOf(t, File("pair", noise(int64((i+1)/2), 300_000)))}}})
+	}
+	return r
+}
+
+// chained is a store with all of those, the oldest first.
+func chained(t *testing.T, r *fakeRegistry) (*extract.Store, []*extract.Image) {
+	t.Helper()
+	s := newStore(t)
 	var images []*extract.Image
 	for i := range 3 {
-		tag := fmt.Sprint("v", i+1)
-		r.push(image{tag: tag, layers: []layer{varied(t)[0], program(t, int64(i)), {tar: tarOf(t, File("pair", noise(int64((i+1)/2), 300_000)))}}})
-		images = append(images, pull(t, s, r.ref(":"+tag)))
+		images = append(images, pull(t, s, r.ref(fmt.Sprint(":v", i+1))))
 	}
-	return r, s, images
+	return s, images
 }
 
 func nothingKept(*extract.Image) string { return "" }
@@ -83,9 +91,14 @@ func collected(t *testing.T, s *extract.Store, keep func(*extract.Image) string)
 
 // TestCollect: whichever of three versions that share files go, as much is freed as is said, and the others stay whole.
 func TestCollect(t *testing.T) {
+	r := chain(t)
+	var trees []map[string]Listed
+	for i := range 3 {
+		trees = append(trees, fresh(t, r.ref(fmt.Sprint(":v", i+1))))
+	}
 	for keep := range 8 {
 		t.Run(fmt.Sprintf("%03b", keep), func(t *testing.T) {
-			r, s, images := chain(t)
+			s, images := chained(t, r)
 			var wantGone, wantKept []string
 			for i, im := range images {
 				if keep>>i&1 == 1 {
@@ -118,7 +131,7 @@ func TestCollect(t *testing.T) {
 			}
 			for i, im := range images {
 				if keep>>i&1 == 1 {
-					whole(t, s, im.ID, fresh(t, r.ref(fmt.Sprint(":v", i+1))))
+					whole(t, s, im.ID, trees[i])
 				}
 			}
 		})
@@ -127,7 +140,7 @@ func TestCollect(t *testing.T) {
 
 // TestCollectLeftovers: what killed runs left goes, counted once even where it shares files with images that go too.
 func TestCollectLeftovers(t *testing.T) {
-	_, s, images := chain(t)
+	s, images := chained(t, chain(t))
 	draft := s.Dir + "/.partial-sha256-" + strings.Repeat("0", 64)
 	unmarked := filepath.Join(s.Dir, images[2].ID)
 	if err := errors.Join(
@@ -154,7 +167,7 @@ func TestCollectLeftovers(t *testing.T) {
 
 // TestCollectBusy: what another process is unpacking is not a leftover.
 func TestCollectBusy(t *testing.T) {
-	_, s, images := chain(t)
+	s, images := chained(t, chain(t))
 	draft := s.Dir + "/.partial-sha256-" + strings.Repeat("0", 64)
 	unmarked := filepath.Join(s.Dir, images[2].ID)
 	if err := errors.Join(os.Mkdir(draft, 0o700), os.WriteFile(draft+"/f", make([]byte, 100_000), 0o600), os.Remove(unmarked+"/complete")); err != nil {
@@ -181,7 +194,7 @@ func TestCollectBusy(t *testing.T) {
 
 // TestCollectUnreadable: an image that cannot be read is nobody's to remove, and no reason not to remove others.
 func TestCollectUnreadable(t *testing.T) {
-	_, s, images := chain(t)
+	s, images := chained(t, chain(t))
 	dir := filepath.Join(s.Dir, images[1].ID)
 	if err := os.WriteFile(dir+"/image.json", []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
@@ -202,7 +215,8 @@ func TestCollectUnreadable(t *testing.T) {
 
 // TestNewerStore: nothing changes a store that a newer version has written to.
 func TestNewerStore(t *testing.T) {
-	r, s, images := chain(t)
+	r := chain(t)
+	s, images := chained(t, r)
 	r.push(image{tag: "new", layers: small(t)})
 	archive := export(t, r, "new").layout()
 	draft := s.Dir + "/.partial-sha256-" + strings.Repeat("0", 64)

@@ -193,7 +193,7 @@ func for_(d desc, platform ...string) desc {
 
 func gz(raw []byte) []byte {
 	var buf bytes.Buffer
-	w := gzip.NewWriter(&buf)
+	w, _ := gzip.NewWriterLevel(&buf, gzip.BestSpeed)
 	w.Write(raw)
 	w.Close()
 	return buf.Bytes()

@@ -3,7 +3,8 @@ package extract_test
 import (
 	"archive/tar"
 	"context"
-	"math/rand"
+	"encoding/binary"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,7 +16,9 @@ import (
 // noise is what no compression makes smaller.
 func noise(seed int64, n int) string {
 	b := make([]byte, n)
-	rand.New(rand.NewSource(seed)).Read(b)
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], uint64(seed))
+	rand.NewChaCha8(key).Read(b) // never fails
 	return string(b)
 }
 
