@@ -25,6 +25,7 @@ type filling struct {
 	src      images
 	layers   []*unpacked // oldest first
 	stage    *stage.Stage
+	budget   *stage.Budget
 	tree     *rootfs.Tree
 	progress Progress
 	turn     turn
@@ -61,14 +62,14 @@ func (d *draft) fill(ctx context.Context, im *Image, from target, diffIDs []stri
 	for i, l := range from.manifest.Layers {
 		f.find(l, diffIDs[i], i, others)
 	}
-	budget := stage.NewBudget(int(d.lock.Fd()), o.Reserve)
-	if err := budget.Fits(f.estimate()); err != nil {
+	f.budget = stage.NewBudget(int(d.lock.Fd()), o.Reserve)
+	if err := f.budget.Fits(f.estimate()); err != nil {
 		return err
 	}
 	index := stage.NewIndex(versions(others)...)
 	defer func() { err = errors.Join(err, index.Close()) }()
 	// One more than are fetched in the usual way: see recall.
-	if f.stage, err = stage.New(d.at(stageName), atOnce()+1, index, budget); err != nil {
+	if f.stage, err = stage.New(d.at(stageName), atOnce()+1, index, f.budget); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.stage.Close()) }()
@@ -241,12 +242,18 @@ func (f *filling) add(ctx context.Context, u *unpacked) error {
 			return err
 		}
 	}
-	for i, e := range u.entries {
+	for _, e := range u.entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if err := f.tree.Apply(u.number, e); err != nil {
 			return invalid(err)
 		}
-		if i%1000 == 0 && ctx.Err() != nil {
-			return ctx.Err()
+		if e.Kind == layer.File {
+			continue // accounted for when it was put aside
+		}
+		if err := f.budget.Take(int64(len(e.Target))); err != nil {
+			return err
 		}
 	}
 	u.entries = nil
