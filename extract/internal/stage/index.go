@@ -189,7 +189,7 @@ func (x *Index) find(d layer.Digest, path string, a layer.Attrs) (place, use) {
 	return found, how
 }
 
-// sized returns the large files of one size.
+// sized returns large files of one size, few, since each is read along with the archive.
 func (x *Index) sized(size int64) []place {
 	<-x.loaded
 	x.mu.RLock()

@@ -15,19 +15,19 @@ import (
 // ErrAbsent says that the contents of a file are not here.
 var ErrAbsent = rootfs.ErrAbsent
 
-// placing remembers the directory of the last file that was linked: they come by directory.
-type placing struct {
+// lastDir is the directory of the last file that was linked, kept open since they come by directory.
+type lastDir struct {
 	root int32
 	dir  string
 	fd   int // 0 if there is none
 }
 
-func (p *placing) close() error {
-	if p.fd == 0 {
+func (l *lastDir) close() error {
+	if l.fd == 0 {
 		return nil
 	}
-	fd := p.fd
-	p.fd = 0
+	fd := l.fd
+	l.fd = 0
 	return unix.Close(fd)
 }
 
@@ -66,21 +66,21 @@ func (s *Stage) Place(n int, e *layer.Entry, dirfd int, name string) error {
 // link makes a hard link to the file at p, if that is still what was recorded.
 func (s *Stage) link(p place, dirfd int, name string) error {
 	dir, base := path.Split(p.path)
-	if s.placing.fd == 0 || s.placing.dir != dir || s.placing.root != p.root {
-		if err := s.placing.close(); err != nil {
+	if s.linked.fd == 0 || s.linked.dir != dir || s.linked.root != p.root {
+		if err := s.linked.close(); err != nil {
 			return err
 		}
 		fd, err := s.index.roots[p.root].Openat(dir, unix.O_PATH|unix.O_DIRECTORY, unix.RESOLVE_NO_SYMLINKS)
 		if err != nil {
 			return ErrAbsent
 		}
-		s.placing = placing{root: p.root, dir: dir, fd: fd}
+		s.linked = lastDir{root: p.root, dir: dir, fd: fd}
 	}
 	var st unix.Stat_t
-	if err := unix.Fstatat(s.placing.fd, base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil || !p.unchanged(&st, s.index.attrs[p.attrs]) {
+	if err := unix.Fstatat(s.linked.fd, base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil || !p.unchanged(&st, s.index.attrs[p.attrs]) {
 		return ErrAbsent
 	}
-	return space(unix.Linkat(s.placing.fd, base, dirfd, name, 0))
+	return space(unix.Linkat(s.linked.fd, base, dirfd, name, 0))
 }
 
 // write makes a new file with the attributes of e, and with the contents of the one at from, if there is one.

@@ -38,8 +38,8 @@ type Stage struct {
 	written, shared atomic.Int64
 	claimed         atomic.Int64 // bytes of sparse files, holes and all
 
-	placing placing
-	lost    atomic.Int64 // attributes that files made by Place did not get
+	linked lastDir      // of Place
+	lost   atomic.Int64 // attributes that files made by Place did not get
 
 	mu   sync.Mutex
 	dirs map[int]*dir // by number of the layer
@@ -82,7 +82,7 @@ func New(path string, layers int, index *Index, budget *Budget) (*Stage, error) 
 func (s *Stage) Close() error {
 	close(s.jobs)
 	s.done.Wait()
-	errs := []error{s.placing.close()}
+	errs := []error{s.linked.close()}
 	for _, d := range s.dirs {
 		errs = append(errs, d.Close())
 	}
