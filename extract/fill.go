@@ -345,6 +345,7 @@ func (f *filling) account(im *Image) {
 	}
 	im.Dropped.Add(f.tree.Stats().Dropped)
 	stats := f.stage.Stats()
+	im.Dropped.Xattrs += stats.Xattrs
 	im.WrittenBytes, im.SharedBytes = stats.Written, stats.Shared
 }
 

@@ -29,7 +29,8 @@ func shell(t *testing.T, script string) {
 // journald learns neither unit nor invocation.
 func speak(t *testing.T, unit, script string) {
 	t.Helper()
-	shell(t, fmt.Sprintf("systemd-run -q --wait --unit=%s -p SyslogIdentifier=%s bash -c %q; journalctl --sync",
+	// By default systemd describes it by its command, which has the lines in it that tests look for.
+	shell(t, fmt.Sprintf("systemd-run -q --wait --description=speaker --unit=%s -p SyslogIdentifier=%s bash -c %q; journalctl --sync",
 		unit, strings.TrimSuffix(unit, ".service"), script+"; journalctl --sync"))
 }
 

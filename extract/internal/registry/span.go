@@ -88,7 +88,9 @@ func (b *Blob) run(s *span) {
 			break
 		}
 		if s.have == s.end {
-			break // too much was sent, and there is nothing left to ask another source for
+			// Too much was sent, and there is nothing left to ask another source for.
+			err = search.end(asFailure(search.source().host(), err))
+			break
 		}
 		if err = search.again(s.ctx, err, s.have > before); err != nil {
 			break
