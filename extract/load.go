@@ -64,7 +64,12 @@ func (s *Store) loadArchive(ctx context.Context, path string, r io.Reader, o Loa
 		return nil, PullStats{}, err
 	}
 	im, stats, err := s.add(ctx, found, want, ref, o.UnpackOptions, start)
+	if err != nil {
+		return nil, PullStats{}, err
+	}
 	stats.DownloadedBytes = 0
+	// Who loads a tag means what was loaded, whatever it was before.
+	stats.Moved, err = s.sight(ref, im.Digest, im.IndexDigest)
 	return im, stats, err
 }
 

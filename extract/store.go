@@ -91,6 +91,9 @@ func (s *Store) load(id string) (*Image, error) {
 
 // List returns the complete images, newest first. Of images that cannot be read it returns the errors, joined, with the others.
 func (s *Store) List() ([]*Image, error) {
+	if err := s.checkFormat(); err != nil {
+		return nil, fmt.Errorf("listing images: %w", err)
+	}
 	entries, err := os.ReadDir(s.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/extract/internal/layer"
@@ -81,10 +83,11 @@ func (s *Store) verify(ctx context.Context, id string, o *PullOptions, report fu
 		return v, fmt.Errorf("%w: %w", ErrRecord, err)
 	}
 	var damages []rootfs.Damage
-	err = t.Check(ctx, func(d rootfs.Damage) {
-		damages = append(damages, d)
+	err = t.Check(ctx, func(d rootfs.Damage) { damages = append(damages, d) })
+	slices.SortStableFunc(damages, func(a, b rootfs.Damage) int { return strings.Compare(a.Path, b.Path) })
+	for _, d := range damages {
 		report(Damage{Path: d.Path, What: d.What})
-	})
+	}
 	stats := t.Stats()
 	v = Verified{Files: stats.Files, Bytes: stats.Bytes, Damaged: len(damages)}
 	if err == nil && o != nil && len(damages) > 0 {
@@ -92,8 +95,26 @@ func (s *Store) verify(ctx context.Context, id string, o *PullOptions, report fu
 		err = r.run(ctx, t, o)
 		v.Repaired, v.DownloadedBytes = len(damages), r.downloaded
 	}
+	if err == nil {
+		err = im.verifyFiles(t, &v, o != nil, report)
+	}
 	v.Seconds = time.Since(start).Seconds()
 	return v, err
+}
+
+// verifyFiles looks at the list that other images share files by. It follows from the lists of layers, so it can be written again.
+func (im *Image) verifyFiles(t *rootfs.Tree, v *Verified, mend bool, report func(Damage)) error {
+	path := filepath.Join(im.dir, filesName)
+	if _, err := readList(path, im.Digest, func(*layer.Entry) error { return nil }); err == nil {
+		return nil
+	}
+	v.Damaged++
+	report(Damage{Path: ".", What: "the list of its files cannot be read: other images share none of them"})
+	if !mend {
+		return nil
+	}
+	v.Repaired++
+	return writeList(path, im.Digest, layer.Dropped{}, t.Files)
 }
 
 // recorded brings into t, in memory, what was unpacked.

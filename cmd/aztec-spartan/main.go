@@ -13,7 +13,7 @@ func main() {
 	// What is written must not depend on the caller's umask.
 	syscall.Umask(0o022)
 	// On a small host memory is worth more than what the collector takes.
-	debug.SetGCPercent(25)
+	debug.SetGCPercent(15)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	profiled := profile()

@@ -19,7 +19,7 @@ import (
 // Options are the choices of a Repository. The zero value asks the registry itself with the credentials of ~/.docker/config.json.
 type Options struct {
 	// Mirrors are asked in their order before the registry itself: "host[:port][/prefix]", where the repository is
-	// prefix/NAME; "http://" in front means plain HTTP. Whatever a mirror fails at, the next one is asked for.
+	// prefix/NAME; "http://" in front means plain HTTP, "https://" nothing else. Whatever a mirror fails at, the next one is asked for.
 	Mirrors []string
 	// CredentialsFile is a file in the format of ~/.docker/config.json ("auths" only) that goes before Keychain. It may be
 	// missing; if others than root and its owner could read it, it is a *CredentialsError. Default: none.

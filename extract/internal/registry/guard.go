@@ -28,6 +28,9 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	if g.s.plain && req.URL.Scheme == "https" && req.URL.Host == here.Host {
 		return nil, errors.New("it was named with http://")
 	}
+	if g.s.secure && req.URL.Scheme == "http" && req.URL.Host == here.Host {
+		return nil, errors.New("it was named with https://")
+	}
 	if err := checkURL(here, here, req.URL); err != nil {
 		return nil, g.hear(unanswered(req.URL.Host, err))
 	}

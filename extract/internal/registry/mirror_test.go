@@ -161,6 +161,8 @@ func TestMirrorNames(t *testing.T) {
 	for mirror, want := range map[string]string{
 		"m.example":                "m.example/org/app https",
 		"m.example/":               "m.example/org/app https",
+		"nas":                      "nas/org/app https",
+		"http://nas/hub":           "nas/hub/org/app http",
 		"https://m.example:5/a/b/": "m.example:5/a/b/org/app https",
 		"http://m.example":         "m.example/org/app http",
 		"":                         "which should be host",

@@ -17,6 +17,7 @@ import (
 type source struct {
 	repo     name.Repository
 	plain    bool // HTTP only
+	secure   bool // HTTPS only, wherever it is
 	keys     keychain
 	client   *client
 	down     atomic.Bool // a mirror that was given up
@@ -38,7 +39,8 @@ func newMirror(mirror string, repo name.Repository, keys keychain, c *client) (*
 	if plain {
 		options = append(options, name.Insecure)
 	}
-	rest = strings.TrimSuffix(strings.TrimPrefix(rest, "https://"), "/")
+	rest, secure := strings.CutPrefix(rest, "https://")
+	rest = strings.TrimSuffix(rest, "/")
 	host, prefix, _ := strings.Cut(rest, "/")
 	bad := func(err error) (*source, error) {
 		return nil, fmt.Errorf("using the mirror %s, which should be host[:port][/prefix]: %s", oneLine(mirror), oneLine(err.Error()))
@@ -53,12 +55,13 @@ func newMirror(mirror string, repo name.Repository, keys keychain, c *client) (*
 	if prefix != "" {
 		prefix += "/"
 	}
-	moved, err := name.NewRepository(registry.RegistryStr()+"/"+prefix+repo.RepositoryStr(), options...)
-	if err != nil {
+	path := prefix + repo.RepositoryStr()
+	// The host stays out of this: one without a dot would be a namespace of Docker Hub.
+	if _, err := name.NewRepository("registry.invalid/" + path); err != nil {
 		return bad(err)
 	}
-	s := newSource(moved, keys, c)
-	s.plain = plain
+	s := newSource(registry.Repo(path), keys, c)
+	s.plain, s.secure = plain, secure
 	return s, nil
 }
 

@@ -16,7 +16,7 @@ const (
 	// bufferSize is what one worker takes at a time: many small files, or a piece of a large one. Bytes.
 	bufferSize = 512 << 10
 	// buffers bounds the memory of all layers together.
-	buffers = 10
+	buffers = 8
 )
 
 // Stats says what was done with contents of files.
