@@ -1,7 +1,8 @@
 #!/bin/sh
 # What is too long for CI: the real node for half an hour, the reset button in the
-# middle of updates, and every fuzz target
-# for an hour (FUZZTIME=1h). Results with their date go to packaging/soak.md.
+# middle of updates, a thousand generated images against other tools, and every
+# fuzz target for an hour (FUZZTIME=1h). Results with their date go to packaging/soak.md.
 set -eu
 go test -tags soak -run Soak -count=1 -timeout 3h -v ./cmd/aztec-spartan
+go test -tags oracle -run OracleGenerated -count=1 -timeout 1h -v ./extract -images 1000
 packaging/scripts/fuzz.sh "${FUZZTIME:-1h}" ./...
