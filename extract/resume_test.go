@@ -14,7 +14,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -53,18 +52,38 @@ func (i *interrupted) list(n int) string {
 	return i.partial("layers", strings.TrimPrefix(sha(i.layers[n].tar), "sha256:"))
 }
 
-// finished waits until the first two layers are.
+// finished waits until the first two layers are: their lists are renamed into place.
 func (i *interrupted) finished() {
-	deadline := time.Now().Add(time.Minute)
-	for time.Now().Before(deadline) {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+	if err != nil {
+		i.t.Error(err)
+		return
+	}
+	defer unix.Close(fd)
+	if _, err := unix.InotifyAddWatch(fd, i.partial("layers"), unix.IN_MOVED_TO); err != nil {
+		i.t.Error(err)
+		return
+	}
+	events := make([]byte, 4096)
+	for {
 		_, err1 := os.Lstat(i.list(0))
 		_, err2 := os.Lstat(i.list(1))
 		if err1 == nil && err2 == nil {
 			return
 		}
-		time.Sleep(time.Millisecond)
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 60_000)
+		if err == unix.EINTR { //nolint:errorlint // a system call's own
+			continue
+		}
+		if n < 1 {
+			i.t.Errorf("the first two layers are never finished: %v", err)
+			return
+		}
+		if _, err := unix.Read(fd, events); err != nil {
+			i.t.Error(err)
+			return
+		}
 	}
-	i.t.Error("the first two layers are never finished")
 }
 
 func (i *interrupted) isThird(r *http.Request) bool {

@@ -35,7 +35,7 @@ func (c *slowConn) Write(p []byte) (int, error) {
 			c.free = now.Add(c.rtt)
 		}
 		c.free = c.free.Add(time.Duration(float64(n) / c.rate * 1e9))
-		time.Sleep(time.Until(c.free))
+		<-time.After(time.Until(c.free)) // the line is busy until then
 		m, err := c.Conn.Write(p[:n])
 		total += m
 		if err != nil {

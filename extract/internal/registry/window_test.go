@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 )
 
 func (n *network) blob(r *Repository, raw []byte) *Blob {
@@ -161,9 +160,10 @@ func TestWindowBounds(t *testing.T) {
 	a, b := randomBytes(60*testChunk), randomBytes(61*testChunk)
 	inBubble(t, func(t *testing.T, n *network) {
 		var now, most atomic.Int64
+		release := make(chan struct{})
 		n.serve("registry.example:443", blobs(func(http.ResponseWriter, *http.Request, int) bool {
 			most.Store(max(most.Load(), now.Add(1)))
-			time.Sleep(time.Second) // of the bubble: it passes when all others wait
+			<-release
 			now.Add(-1)
 			return false
 		}, a, b))
@@ -175,6 +175,12 @@ func TestWindowBounds(t *testing.T) {
 				defer b.Close()
 				all(t, b, raw)
 			})
+		}
+		// Whenever everything waits no more connections are to come, and those that there are may answer.
+		for synctest.Wait(); now.Load() > 0; synctest.Wait() {
+			for range now.Load() {
+				release <- struct{}{}
+			}
 		}
 		wg.Wait()
 		unused(t, r)
