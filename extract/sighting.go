@@ -51,11 +51,17 @@ func (s *Store) sightings() (sightings, error) {
 }
 
 // sight records what a tag is now and returns what it was before, if that is something else. Two processes that record at the
-// same time may lose one of two records, which the next pull makes again.
-func (s *Store) sight(r reference, digest, index string) (*Sighting, error) {
+// same time may lose one of two records, which the next pull makes again. The image is in the store whatever becomes of the record,
+// and the error says that it is about the record.
+func (s *Store) sight(r reference, digest, index string) (_ *Sighting, err error) {
 	if r.tag == "" || r.digest != "" {
 		return nil, nil
 	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("recording what %s is: %w", r, err)
+		}
+	}()
 	all, err := s.sightings()
 	if err != nil {
 		return nil, err
@@ -75,7 +81,7 @@ func (s *Store) sight(r reference, digest, index string) (*Sighting, error) {
 		return nil, err
 	}
 	if err := writeJSON(filepath.Join(s.Dir, tagsName), all); err != nil {
-		return nil, fmt.Errorf("recording what %s is: %w", r, err)
+		return nil, err
 	}
 	if !ok {
 		return nil, nil
