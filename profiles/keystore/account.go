@@ -7,11 +7,24 @@ import (
 	"strings"
 )
 
+// Signer says what signs for an account.
+type Signer string
+
+// Kinds of signers.
+const (
+	PrivateKey   Signer = "private key"
+	RemoteSigner Signer = "remote signer"
+	KeyFile      Signer = "key file"
+	Mnemonic     Signer = "mnemonic"
+)
+
 // account is one account of a keystore as far as it can be known.
 type account struct {
 	key     Key // zero unless it is a plain private key
 	address Address
 	known   bool // address is
+	signer  Signer
+	bls     bool // an attester with a BLS key
 }
 
 // single checks an account: a private key, an address whose remote signer is
@@ -27,56 +40,65 @@ func single(remote bool, found *[]account) checker {
 	}
 }
 
-func parseAccount(path string, raw json.RawMessage, remote bool) (a account, err error) {
+func parseAccount(path string, raw json.RawMessage, remote bool) (account, error) {
 	if s, ok := text(raw); ok {
-		if len(s) == len("0x")+2*len(Address{}) {
-			if err := ethAddress(path, raw); err != nil {
-				return a, err
-			}
-			if !remote {
-				return a, fmt.Errorf("%s: is an address, and no remoteSigner is there to sign for it", path)
-			}
-			a.address, err = ParseAddress(s)
-			a.known = true
-			return a, err
-		}
-		if !strings.HasPrefix(s, "0x") {
-			return a, fmt.Errorf("%s: neither a private key with 0x nor an address", path)
-		}
-		if a.key, err = ParseKey(s); err != nil {
-			return a, fmt.Errorf("%s: %w", path, err)
-		}
-		if strings.TrimSpace(s) != s {
-			return a, fmt.Errorf("%s: blanks around a private key", path)
-		}
-		a.address, a.known = a.key.Address(), true
-		return a, nil
+		return textAccount(path, s, remote)
 	}
 	o, err := objectAt(path, raw)
 	if err != nil {
-		return a, fmt.Errorf("%s: not an account: a private key, an address, or an object", path)
+		return account{}, fmt.Errorf("%s: not an account: a private key, an address, or an object", path)
 	}
 	if o.has("path") {
-		return a, keyFile(o)
+		return account{signer: KeyFile}, keyFile(o)
 	}
 	if err := o.only("address", "remoteSignerUrl", "certPath", "certPass"); err != nil {
-		return a, err
+		return account{}, err
 	}
 	if !o.has("address") {
-		return a, fmt.Errorf("%s: is missing", o.at("address"))
-	}
-	if err := o.check("address", ethAddress); err != nil {
-		return a, err
+		return account{}, fmt.Errorf("%s: is missing", o.at("address"))
 	}
 	s, _ := text(o.get("address"))
-	a.address, _ = ParseAddress(s)
-	a.known = true
+	a := account{known: true, signer: RemoteSigner}
+	if a.address, err = accountAddress(s); err != nil {
+		return account{}, fmt.Errorf("%s: %w", o.at("address"), err)
+	}
 	return a, signer(o)
 }
 
+// textAccount reads an account that is not an object.
+func textAccount(path, s string, remote bool) (a account, err error) {
+	if n := len(digits(s)); n == 2*len(Address{}) {
+		if a.address, err = accountAddress(s); err != nil {
+			return a, fmt.Errorf("%s: %w", path, err)
+		}
+		if !remote {
+			return a, fmt.Errorf("%s: is an address, and no remoteSigner is there to sign for it", path)
+		}
+		a.known, a.signer = true, RemoteSigner
+		return a, nil
+	}
+	if !strings.HasPrefix(s, "0x") {
+		return a, fmt.Errorf("%s: neither a private key with 0x nor an address", path)
+	}
+	if a.key, err = ParseKey(s); err != nil {
+		return a, fmt.Errorf("%s: %w", path, err)
+	}
+	if strings.TrimSpace(s) != s {
+		return account{}, fmt.Errorf("%s: blanks around a private key", path)
+	}
+	a.address, a.known, a.signer = a.key.Address(), true, PrivateKey
+	return a, nil
+}
+
+// accountAddress reads an address as the node does in a keystore: the 0x may
+// be missing (foundation/src/eth-address).
+func accountAddress(s string) (Address, error) { return ParseAddress("0x" + digits(s)) }
+
+func digits(s string) string { return strings.TrimPrefix(s, "0x") }
+
 // keyFile checks the name of an encrypted key file.
 func keyFile(o object) error {
-	return first(o.only("path", "password"), o.check("path", anyText), o.check("password", anyText))
+	return first(o.only("path", "password"), o.check("path", anyText), o.check("password", emptyText))
 }
 
 // signer checks the fields of a remote signer.
@@ -84,7 +106,7 @@ func signer(o object) error {
 	if !o.has("remoteSignerUrl") {
 		return fmt.Errorf("%s: is missing", o.at("remoteSignerUrl"))
 	}
-	return first(o.check("remoteSignerUrl", httpURL), o.check("certPath", anyText), o.check("certPass", anyText))
+	return first(o.check("remoteSignerUrl", httpURL), o.check("certPath", emptyText), o.check("certPass", emptyText))
 }
 
 func remoteSigner(path string, raw json.RawMessage) error {
@@ -108,7 +130,13 @@ func attesters(remote bool, found *[]account) checker {
 		if err != nil || !o.has("eth") {
 			return single(remote, found)(path, raw)
 		}
-		return first(o.only("eth", "bls"), o.check("eth", single(remote, found)), o.check("bls", blsAccount))
+		var eth []account
+		err = first(o.only("eth", "bls"), o.check("eth", single(remote, &eth)), o.check("bls", blsAccount))
+		if err == nil && found != nil {
+			eth[0].bls = o.has("bls")
+			*found = append(*found, eth...)
+		}
+		return err
 	}, found)
 }
 
@@ -128,7 +156,7 @@ func several(one checker, found *[]account) checker {
 		}
 		if o, err := objectAt(path, raw); err == nil && o.has("mnemonic") {
 			if found != nil {
-				*found = append(*found, account{})
+				*found = append(*found, account{signer: Mnemonic})
 			}
 			return mnemonic(o)
 		}
@@ -140,8 +168,8 @@ func mnemonic(o object) error {
 	return first(
 		o.only("mnemonic", "addressIndex", "accountIndex", "addressCount", "accountCount"),
 		o.check("mnemonic", anyText),
-		o.check("addressIndex", count(0)), o.check("accountIndex", count(0)),
-		o.check("addressCount", count(1)), o.check("accountCount", count(1)),
+		count(o, "addressIndex", 0), count(o, "accountIndex", 0),
+		count(o, "addressCount", 1), count(o, "accountCount", 1),
 	)
 }
 
@@ -175,7 +203,7 @@ func prover(remote bool) checker {
 
 func ethAddress(path string, raw json.RawMessage) error {
 	s, _ := text(raw)
-	if _, err := ParseAddress(s); err != nil {
+	if _, err := accountAddress(s); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
@@ -183,7 +211,7 @@ func ethAddress(path string, raw json.RawMessage) error {
 
 func aztecAddress(path string, raw json.RawMessage) error {
 	s, _ := text(raw)
-	if err := CheckFeeRecipient(s); err != nil {
+	if err := CheckFeeRecipient("0x" + digits(s)); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil

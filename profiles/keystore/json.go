@@ -12,6 +12,7 @@ import (
 // match them in any case and let the last of two win, the node does not.
 type object struct {
 	path   string
+	names  []string // of fields, in the order of the file
 	fields map[string]json.RawMessage
 }
 
@@ -20,7 +21,7 @@ type object struct {
 const rootPath = "the file"
 
 func objectAt(path string, raw json.RawMessage) (object, error) {
-	o := object{path, map[string]json.RawMessage{}}
+	o := object{path: path, fields: map[string]json.RawMessage{}}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return o, fmt.Errorf("%s: is not a JSON object", path)
@@ -35,6 +36,7 @@ func objectAt(path string, raw json.RawMessage) (object, error) {
 		if _, twice := o.fields[name]; twice {
 			return o, fmt.Errorf("%s: is there twice", o.at(name))
 		}
+		o.names = append(o.names, name)
 		o.fields[name] = value
 	}
 	if _, err := d.Token(); err != nil {
@@ -79,12 +81,42 @@ func (o object) get(name string) json.RawMessage { return o.fields[name] }
 
 // only refuses fields with other names: the node's schema is strict.
 func (o object) only(names ...string) error {
-	for name := range o.fields {
+	for _, name := range o.names {
 		if !slices.Contains(names, name) {
 			return fmt.Errorf("%s: unknown field", o.at(name))
 		}
 	}
 	return nil
+}
+
+// set changes a field, or adds one at the end.
+func (o *object) set(name string, raw json.RawMessage) {
+	if _, ok := o.fields[name]; !ok {
+		o.names = append(o.names, name)
+	}
+	o.fields[name] = raw
+}
+
+// encode is the object as JSON, its fields in their order.
+func (o object) encode() json.RawMessage {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, name := range o.names {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(quoted(name))
+		b.WriteByte(':')
+		b.Write(o.fields[name])
+	}
+	b.WriteByte('}')
+	return b.Bytes()
+}
+
+// quoted is a JSON string. Strings always encode.
+func quoted(s string) json.RawMessage {
+	raw, _ := json.Marshal(s)
+	return raw
 }
 
 // checker judges the JSON value at a path.
@@ -114,13 +146,21 @@ func anyText(path string, raw json.RawMessage) error {
 	return nil
 }
 
-// count checks a number of at least min.
-func count(min int) checker {
-	return func(path string, raw json.RawMessage) error {
-		var n int
-		if err := json.Unmarshal(raw, &n); err != nil || n < min {
-			return fmt.Errorf("%s: must be a whole number of at least %d", path, min)
-		}
-		return nil
+// emptyText is anyText that may be empty: a password.
+func emptyText(path string, raw json.RawMessage) error {
+	if _, ok := text(raw); !ok {
+		return fmt.Errorf("%s: must be text", path)
 	}
+	return nil
+}
+
+// count checks a field that is absent or a number of at least min. null is not
+// absent here: the node has a default for it, not an option.
+func count(o object, name string, min int) error {
+	raw, there := o.fields[name]
+	var n *int
+	if err := json.Unmarshal(raw, &n); there && (err != nil || n == nil || *n < min) {
+		return fmt.Errorf("%s: must be a whole number of at least %d", o.at(name), min)
+	}
+	return nil
 }

@@ -14,7 +14,16 @@ const maxSize = 1 << 20
 // Keystore is what a keystore file says, without its secrets.
 type Keystore struct {
 	SchemaVersion int
+	Prover        bool // it has a prover's accounts
 	attesters     []account
+	validators    []validatorAccounts
+	publishers    []account // of all validators that name none
+}
+
+// validatorAccounts are the accounts of an entry of validators.
+type validatorAccounts struct {
+	attesters, publishers  []account
+	coinbase, feeRecipient string
 }
 
 // Addresses returns the attesters' accounts, in order. Those in files of their
@@ -66,6 +75,9 @@ func parse(data []byte) (k Keystore, err error) {
 	if len(data) > maxSize {
 		return k, fmt.Errorf("larger than %d bytes", maxSize)
 	}
+	if err := recognized(data); err != nil {
+		return k, err
+	}
 	root, err := objectAt(rootPath, data)
 	if err != nil {
 		return k, err
@@ -89,7 +101,7 @@ func parse(data []byte) (k Keystore, err error) {
 		root.check("slasher", accounts(remote, nil)),
 		root.check("fundingAccount", single(remote, nil)),
 		root.check("prover", prover(remote)),
-		root.check("publisher", accounts(remote, nil)),
+		root.check("publisher", accounts(remote, &k.publishers)),
 		root.check("coinbase", ethAddress),
 		root.check("feeRecipient", aztecAddress),
 	}
@@ -98,7 +110,8 @@ func parse(data []byte) (k Keystore, err error) {
 			return k, err
 		}
 	}
-	if !root.has("validators") {
+	k.Prover = root.has("prover")
+	if !root.has("validators") || k.Prover && string(compact(root.get("validators"))) == "[]" {
 		return k, nil
 	}
 	list, err := arrayAt("validators", root.get("validators"))
@@ -128,10 +141,11 @@ func (k *Keystore) validator(path string, raw json.RawMessage, root object) erro
 		return fmt.Errorf("%s.feeRecipient: is missing", path)
 	}
 	remote := v.has("remoteSigner") || root.has("remoteSigner")
+	var found validatorAccounts
 	checks := []error{
-		v.check("attester", attesters(remote, &k.attesters)),
+		v.check("attester", attesters(remote, &found.attesters)),
 		v.check("coinbase", ethAddress),
-		v.check("publisher", accounts(remote, nil)),
+		v.check("publisher", accounts(remote, &found.publishers)),
 		v.check("feeRecipient", aztecAddress),
 		v.check("remoteSigner", remoteSigner),
 		v.check("fundingAccount", single(remote, nil)),
@@ -141,7 +155,19 @@ func (k *Keystore) validator(path string, raw json.RawMessage, root object) erro
 			return err
 		}
 	}
+	found.coinbase, found.feeRecipient = either(v, root, "coinbase"), either(v, root, "feeRecipient")
+	k.validators = append(k.validators, found)
+	k.attesters = append(k.attesters, found.attesters...)
 	return nil
+}
+
+// either is a field of a validator, else that of the file (schema version 2).
+func either(v, root object, name string) string {
+	s, ok := text(v.get(name))
+	if !ok {
+		s, _ = text(root.get(name))
+	}
+	return s
 }
 
 // distinct refuses an attester that is there twice, as the node does.
