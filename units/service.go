@@ -12,8 +12,20 @@ type Var struct{ Name, Value string }
 // Credential is a file handed to the service by systemd as
 // $CREDENTIALS_DIRECTORY/Name, readable by the service's user only
 // (systemd.exec(5), LoadCredential=). If Variable is set, the service finds
-// the path of the credential in that environment variable.
-type Credential struct{ Name, Source, Variable string }
+// the path of the credential in that environment variable. If Encrypted is
+// set, Source is what systemd-creds(1) made for that Name, from systemd 250 on.
+type Credential struct {
+	Name, Source, Variable string
+	Encrypted              bool
+}
+
+// Directive is the line of a unit file that hands the credential over.
+func (c Credential) Directive() string {
+	if c.Encrypted {
+		return "LoadCredentialEncrypted=" + c.Name + ":" + c.Source
+	}
+	return "LoadCredential=" + c.Name + ":" + c.Source
+}
 
 // Service is what a unit file is rendered from.
 type Service struct {
@@ -43,6 +55,9 @@ func UnitName(prefix, instance string) string { return prefix + "@" + instance +
 // minSystemd is the systemd of Debian 11: LoadCredential= appeared in it.
 const minSystemd = 247
 
+// encryptedSince is the systemd that brought LoadCredentialEncrypted= and %d.
+const encryptedSince = 250
+
 // Render returns the text of the unit file. The same Service gives the same
 // bytes.
 func (s Service) Render() ([]byte, error) {
@@ -64,6 +79,10 @@ func (s Service) Render() ([]byte, error) {
 	for _, c := range s.Credentials {
 		if err := plainPath("/" + c.Name); err != nil {
 			return nil, fmt.Errorf("rendering %s: %w", s.Unit, err)
+		}
+		// An older one ignores the line, and the node would start without its keys.
+		if c.Encrypted && s.Systemd < encryptedSince {
+			return nil, fmt.Errorf("rendering %s: credential %s is encrypted, and systemd %d is older than %d", s.Unit, c.Name, s.Systemd, encryptedSince)
 		}
 	}
 	for _, v := range []string{s.Description, s.Reference, s.Version, s.Digest, s.Image, s.Network, s.Role, s.Namespace, s.Unit, s.User, s.Slice} {
@@ -158,7 +177,7 @@ func (s Service) serviceSection() ([]string, error) {
 		lines = append(lines, "Environment="+q)
 	}
 	for _, c := range s.Credentials {
-		lines = append(lines, "LoadCredential="+c.Name+":"+c.Source)
+		lines = append(lines, c.Directive())
 		if c.Variable != "" {
 			if err := variableName(c.Variable); err != nil {
 				return nil, err
@@ -176,7 +195,7 @@ func (s Service) serviceSection() ([]string, error) {
 // credentialsDir is %d where the manager knows it (250, systemd.unit(5)), the
 // path that it stands for where not.
 func credentialsDir(systemd int, unit string) string {
-	if systemd >= 250 {
+	if systemd >= encryptedSince {
 		return "%d"
 	}
 	return "/run/credentials/" + unit

@@ -169,3 +169,25 @@ func TestSandboxHasItsMountPoints(t *testing.T) {
 		}
 	}
 }
+
+func TestEncryptedCredential(t *testing.T) {
+	s := sequencer(252)
+	s.Credentials[0].Source += ".cred"
+	s.Credentials[0].Encrypted = true
+	unit, err := s.Render()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\nLoadCredentialEncrypted=keystore.json:/etc/aztec-spartan/instances/val1/keystore.json.cred\n", "\nEnvironment=KEY_STORE_DIRECTORY=%d/keystore.json\n"} {
+		if !strings.Contains(string(unit), want) {
+			t.Errorf("%q is not in\n%s", want, unit)
+		}
+	}
+	if strings.Contains(string(unit), "LoadCredential=") {
+		t.Error("it is handed over in plain, too")
+	}
+	s.Systemd = 249
+	if _, err := s.Render(); err == nil {
+		t.Error("systemd 249 would start the node without its keys")
+	}
+}
