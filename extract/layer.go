@@ -56,7 +56,7 @@ func (b *blob) verify() error {
 		return b.err
 	}
 	if got := digestString(b.hash.Sum(nil)); got != b.want.Digest || b.read != b.want.Size {
-		return fmt.Errorf("%w: the registry sent %s (%d bytes) for %s (%d bytes)", ErrDigest, got, b.read, b.want.Digest, b.want.Size)
+		return fmt.Errorf("%w: %s (%d bytes) was sent for %s (%d bytes)", ErrDigest, got, b.read, b.want.Digest, b.want.Size)
 	}
 	return nil
 }

@@ -18,7 +18,8 @@ import (
 // LoadOptions are the choices of a load.
 type LoadOptions struct {
 	Platform string // as in PullOptions
-	// Name picks one of several images in an archive, by a name or tag that the archive gives it, or by digest.
+	// Name picks one of several images in an archive: by a name that the archive gives it, the tag in that, or the digest. All of
+	// either, never an end of it.
 	Name string
 	// Repository completes names that are only tags, as in OCI layouts: "registry/name".
 	Repository string
@@ -51,7 +52,7 @@ func (s *Store) loadArchive(ctx context.Context, path string, r io.Reader, o Loa
 		return nil, PullStats{}, archiveError(err)
 	}
 	defer a.Close()
-	chosen, name, err := choose(forPlatform(a.Images(), want), o.Name)
+	chosen, name, err := choose(a.Images(), want, o.Name)
 	if err != nil {
 		return nil, PullStats{}, err
 	}
@@ -97,39 +98,93 @@ func (s *Store) openArchive(ctx context.Context, path string, r io.Reader, reser
 	return archive.Open(ctx, path, o)
 }
 
-// forPlatform leaves out the images that say they are for another platform, unless all do: layouts may list those of several
-// platforms side by side, under one name.
-func forPlatform(images []archive.Image, want platform) []archive.Image {
-	fit := slices.DeleteFunc(slices.Clone(images), func(im archive.Image) bool {
+// choose picks the image with a name, or the only one, and says what it is called. One name may be that of images for several
+// platforms.
+func choose(images []archive.Image, want platform, name string) (chosen archive.Image, called string, err error) {
+	named := images
+	if name != "" {
+		named = slices.DeleteFunc(slices.Clone(images), func(im archive.Image) bool { return calledBy(im, name) == "" })
+	}
+	if len(named) == 0 {
+		return archive.Image{}, "", fmt.Errorf("%w: no image of it is called %s, only %s", ErrReference, oneLine(name), namesOf(images))
+	}
+	// Layouts may list the images for several platforms side by side.
+	fit := slices.DeleteFunc(slices.Clone(named), func(im archive.Image) bool {
 		have := platform(im.Platform)
 		return have != platform{} && !want.runs(have)
 	})
 	if len(fit) == 0 {
-		return images
+		return archive.Image{}, "", noneRuns(named, want)
 	}
-	return fit
+	// Two that are the same are one, whatever they are called.
+	chosen = fit[0]
+	if slices.ContainsFunc(fit, func(im archive.Image) bool { return im.Digest != chosen.Digest }) {
+		if name == "" {
+			return archive.Image{}, "", fmt.Errorf("%w: it holds several images, and one must be named: %s", ErrReference, namesOf(fit))
+		}
+		return archive.Image{}, "", fmt.Errorf("%w: several images of it are called %s, and one must be named wholly: %s", ErrReference, oneLine(name), namesOf(fit))
+	}
+	if name != "" {
+		return chosen, calledBy(chosen, name), nil
+	}
+	return chosen, slices.Concat(chosen.Names, []string{""})[0], nil
 }
 
-// choose picks the image with a name, or the only one.
-func choose(images []archive.Image, name string) (chosen archive.Image, called string, err error) {
-	var names []string
+// calledBy returns the name that an image has and that name stands for; "" if there is none.
+func calledBy(im archive.Image, name string) string {
+	for _, n := range append(slices.Clone(im.Names), im.Digest) {
+		if n == name || tagOf(n) == name || sameReference(n, name) {
+			return n
+		}
+	}
+	return ""
+}
+
+func noneRuns(images []archive.Image, want platform) error {
+	none := &NoPlatformError{Want: want.String()}
 	for _, im := range images {
-		for _, n := range append(im.Names, im.Digest) {
-			if name != "" && (n == name || strings.HasSuffix(n, ":"+name)) {
-				return im, n, nil
+		if p := oneLine(platform(im.Platform).String()); !slices.Contains(none.Have, p) && len(none.Have) < 20 {
+			none.Have = append(none.Have, p)
+		}
+	}
+	slices.Sort(none.Have)
+	return none
+}
+
+// sameReference says whether two names are one, such as docker.io/org/app:1 and org/app:1. A mere tag is no reference.
+func sameReference(a, b string) bool {
+	if !strings.ContainsAny(a, "/:") || !strings.ContainsAny(b, "/:") {
+		return false
+	}
+	one, aerr := parseReference(a, false)
+	two, berr := parseReference(b, false)
+	return aerr == nil && berr == nil && one.String() == two.String()
+}
+
+// tagOf is the tag in a name, or what follows the algorithm of a digest; "" if there is none.
+func tagOf(name string) string {
+	name, _, _ = strings.Cut(name, "@")
+	i := strings.LastIndexByte(name, ':')
+	if i < strings.LastIndexByte(name, '/') {
+		return ""
+	}
+	return name[i+1:]
+}
+
+// namesOf lists what images can be told apart by, for people.
+func namesOf(images []archive.Image) string {
+	var names []string
+	for i, im := range images {
+		// What several are called tells none apart.
+		var own []string
+		for _, n := range im.Names {
+			if !slices.ContainsFunc(slices.Delete(slices.Clone(images), i, i+1), func(other archive.Image) bool { return slices.Contains(other.Names, n) }) {
+				own = append(own, n)
 			}
 		}
-		names = append(names, slices.Concat(im.Names, []string{im.Digest})[0])
+		names = append(names, slices.Concat(own, []string{im.Digest})[0])
 	}
-	switch {
-	case name != "":
-		return archive.Image{}, "", fmt.Errorf("%w: no image of it is called %s, only %s", ErrReference, oneLine(name), oneLine(strings.Join(names, ", ")))
-	case len(images) > 1:
-		return archive.Image{}, "", fmt.Errorf("%w: it holds several images, and one must be named: %s", ErrReference, oneLine(strings.Join(names, ", ")))
-	case len(images[0].Names) > 0:
-		return images[0], images[0].Names[0], nil
-	}
-	return images[0], "", nil
+	return oneLine(strings.Join(names, ", "))
 }
 
 // loadedReference is what an image of an archive is known by: its name there, as far as that is one.
@@ -163,9 +218,15 @@ func archiveError(err error) error {
 	case errors.Is(err, archive.ErrMissing):
 		return fmt.Errorf("%w: %w", ErrIncomplete, err)
 	case errors.Is(err, archive.ErrInvalid):
-		return fmt.Errorf("%w: %w", ErrInvalidImage, err)
+		return invalidArchive{err}
 	case errors.Is(err, archive.ErrTooLarge):
 		return fmt.Errorf("%w: %w", ErrSpace, err)
 	}
 	return err
 }
+
+// invalidArchive is an ErrInvalidImage that says so in its own words.
+type invalidArchive struct{ error }
+
+func (e invalidArchive) Unwrap() error        { return e.error }
+func (e invalidArchive) Is(target error) bool { return target == ErrInvalidImage }

@@ -207,6 +207,83 @@ func TestLoadOne(t *testing.T) {
 	}
 }
 
+// TestLoadNames: a name is all of a name, of a tag or of a digest, and one that several images have is not guessed at.
+func TestLoadNames(t *testing.T) {
+	r := newRegistry(t)
+	r.push(image{tag: "v1", layers: small(t)})
+	r.push(image{tag: "v2", layers: verified(t)})
+	r.push(image{tag: "arm", os: "linux", arch: "arm64", layers: small(t)})
+	e := export(t, r, "v1", "v2", "arm")
+	var digests []string
+	for _, im := range e.images {
+		digest, err := im.Digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		digests = append(digests, digest.String())
+	}
+	dir := e.layout()
+	arm, amd := desc{"os": "linux", "architecture": "arm64"}, desc{"os": "linux", "architecture": "amd64"}
+	// index calls the images as it is told, and says what they are for, if it is told that.
+	index := func(t *testing.T, platforms []desc, names ...string) {
+		t.Helper()
+		raw, err := os.ReadFile(dir + "/index.json")
+		var doc map[string]any
+		if err := errors.Join(err, json.Unmarshal(raw, &doc)); err != nil {
+			t.Fatal(err)
+		}
+		for i, m := range doc["manifests"].([]any) {
+			m.(map[string]any)["annotations"] = desc{"org.opencontainers.image.ref.name": names[i]}
+			delete(m.(map[string]any), "platform")
+			if platforms != nil {
+				m.(map[string]any)["platform"] = platforms[i]
+			}
+		}
+		if raw, err = json.Marshal(doc); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(dir+"/index.json", raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const one, two, arms = "docker.io/org/app:1.0", "r.example:5000/b/app:1.0", "r.example/app:2.0"
+	for name, test := range map[string]struct {
+		platforms []desc
+		names     []string
+		want      int // by number; -1: none
+		err       error
+		say       string
+	}{
+		one:                            {nil, []string{one, two, arms}, 0, nil, ""},
+		"org/app:1.0":                  {nil, []string{one, two, arms}, 0, nil, ""},
+		"index.docker.io/org/app:1.0":  {nil, []string{one, two, arms}, 0, nil, ""},
+		digests[1]:                     {nil, []string{one, two, arms}, 1, nil, ""},
+		digests[1][len("sha256:"):]:    {nil, []string{one, two, arms}, 1, nil, ""},
+		"1.0":                          {nil, []string{one, two, arms}, -1, extract.ErrReference, "several images of it are called 1.0, and one must be named wholly: " + one + ", " + two},
+		"5000/b/app:1.0":               {nil, []string{one, two, arms}, -1, extract.ErrReference, "no image of it is called"},
+		"app:1.0":                      {nil, []string{one, two, arms}, -1, extract.ErrReference, "no image of it is called"},
+		"0":                            {nil, []string{one, two, arms}, -1, extract.ErrReference, "no image of it is called"},
+		digests[1][len(digests[1])-6:]: {nil, []string{one, two, arms}, -1, extract.ErrReference, "no image of it is called"},
+		"same":                         {nil, []string{"same", "same", arms}, -1, extract.ErrReference, "named wholly: " + digests[0] + ", " + digests[1]},
+		"side":                         {[]desc{amd, arm, arm}, []string{"side", "side", "side"}, 0, nil, ""},
+		"none":                         {[]desc{arm, arm, arm}, []string{"none", "none", "none"}, -1, extract.ErrNoPlatform, "linux/amd64, only for linux/arm64"},
+		"":                             {[]desc{arm, amd, arm}, []string{"a", "b", "c"}, 1, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			index(t, test.platforms, test.names...)
+			s, o := newStore(t), loading
+			o.Name = name
+			im, _, err := s.Load(context.Background(), dir, nil, o)
+			if !errors.Is(err, test.err) || err != nil && !strings.Contains(err.Error(), test.say) {
+				t.Errorf("got %v, want %v: %s", err, test.err, test.say)
+			}
+			if err == nil && (test.want < 0 || im.Digest != digests[test.want]) {
+				t.Errorf("it took %s of %q", im.Digest, digests)
+			}
+		})
+	}
+}
+
 // TestLoadRefused: what is wrong with an archive has a name, and leaves nothing.
 func TestLoadRefused(t *testing.T) {
 	r := newRegistry(t)
@@ -255,9 +332,16 @@ func TestLoadRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, e := newStore(t), export(t, r, test.tag)
-			_, _, err := s.Load(context.Background(), test.path(e), nil, loading)
+			path := test.path(e)
+			_, _, err := s.Load(context.Background(), path, nil, loading)
 			if !errors.Is(err, test.want) || err != nil && (strings.ContainsAny(err.Error(), "\n\x1b") || !strings.HasPrefix(err.Error(), "loading ")) {
 				t.Errorf("got %v, want %v", err, test.want)
+			}
+			if err != nil && strings.Count(err.Error(), "not a valid image") > 1 {
+				t.Errorf("it says twice that the image is not valid: %v", err)
+			}
+			if err != nil && strings.Count(err.Error(), path) > 1 {
+				t.Errorf("it says the path twice: %v", err)
 			}
 			empty(t, s)
 		})

@@ -84,16 +84,8 @@ type Archive struct {
 }
 
 // Open opens the archive or layout directory at path. A pipe will do, and is read to its end. Errors wrap ErrInvalid,
-// ErrTooLarge, or the error of ctx.
+// ErrTooLarge, or the error of ctx, and leave it to the caller to name the path.
 func Open(ctx context.Context, path string, o Options) (*Archive, error) {
-	a, err := open(ctx, path, o)
-	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", oneLine(path), err)
-	}
-	return a, nil
-}
-
-func open(ctx context.Context, path string, o Options) (*Archive, error) {
 	f, err := os.Open(path)
 	if failed, ok := errors.AsType[*fs.PathError](err); ok {
 		return nil, failed.Err // without the path, which is in the sentence already
