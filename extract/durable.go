@@ -54,19 +54,33 @@ func lockedTemp(path string) (f, lock *os.File, err error) {
 	}
 }
 
-// readJSON reads a file of the store; ok is false if there is none.
-func readJSON(path string, into any) (ok bool, err error) {
+// readJSON reads a file of the store, of a schema that is known; ok is false if there is none. The error wraps ErrSchema, or is a
+// *RecordError.
+func readJSON(path string, known int, into any) (ok bool, err error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	if err != nil {
-		return false, err
+	// What a newer version wrote may have another form.
+	var as format
+	if err == nil && json.Unmarshal(raw, &as) == nil && as.Schema > known {
+		return false, fmt.Errorf("%s: %w (schema %d, this one knows %d)", filepath.Base(path), ErrSchema, as.Schema, known)
 	}
-	if err := json.Unmarshal(raw, into); err != nil {
-		return false, fmt.Errorf("%s: %w", filepath.Base(path), err)
+	if err == nil {
+		err = json.Unmarshal(raw, into)
+	}
+	if err != nil {
+		return false, unreadable(path, err)
 	}
 	return true, nil
+}
+
+// unreadable is a *RecordError, whose path need not be said twice.
+func unreadable(path string, err error) *RecordError {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	}
+	return &RecordError{Path: path, Err: err}
 }
 
 func writeJSON(path string, v any) error {
@@ -90,13 +104,8 @@ func (s *Store) checkFormat() error {
 
 func (s *Store) format() (format, error) {
 	var f format
-	if _, err := readJSON(filepath.Join(s.Dir, storeName), &f); err != nil {
-		return f, err
-	}
-	if f.Schema > storeSchema {
-		return f, fmt.Errorf("%s: %w (schema %d, this one knows %d)", storeName, ErrSchema, f.Schema, storeSchema)
-	}
-	return f, nil
+	_, err := readJSON(filepath.Join(s.Dir, storeName), storeSchema, &f)
+	return f, err
 }
 
 // markFormat is checkFormat for those who are about to write.

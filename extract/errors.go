@@ -15,6 +15,7 @@ import (
 // Errors that callers tell apart, always wrapped in a sentence with the reference and the cause.
 var (
 	ErrReference    = errors.New("not a valid reference")         // cannot be parsed
+	ErrPlatform     = errors.New("not a valid platform")          // cannot be parsed
 	ErrUnknown      = registry.ErrUnknown                         // HTTP 404: no such tag, digest or repository
 	ErrUnauthorized = registry.ErrUnauthorized                    // HTTP 401 or 403; Docker Hub says so for unknown repositories too
 	ErrUnreachable  = registry.ErrUnreachable                     // name, connection, TLS
@@ -26,11 +27,33 @@ var (
 	ErrNotFound     = errors.New("no such image in the store")    // missing or incomplete
 	ErrSpace        = stage.ErrSpace                              // the disk is full, or would be
 	ErrSchema       = errors.New("written by a newer version of this program")
-	ErrRecord       = errors.New("what was recorded of it cannot be read")
+	ErrRecord       = errors.New("what was recorded of it cannot be read") // see RecordError
 	ErrBusy         = errors.New("another process is unpacking it")
 	// ErrKernel says that the host lacks openat2(2), which came with Linux 5.6.
 	ErrKernel = inroot.ErrKernel
 )
+
+// RecordError is the ErrRecord of one file of the store.
+type RecordError struct {
+	Path string // of the file
+	// ID is the image that the file is about, "" if it is about the store.
+	ID string
+	// Reference is a name of that image, with its digest, by which a pull makes the file anew; "" if none is known.
+	Reference string
+	Err       error // why it cannot be read
+}
+
+func (e *RecordError) Error() string {
+	return fmt.Sprintf("%s cannot be read: %v", oneLine(e.Path), e.Err)
+}
+
+func (e *RecordError) Unwrap() error { return e.Err }
+
+// Is makes errors.Is(err, ErrRecord) true.
+func (e *RecordError) Is(target error) bool { return target == ErrRecord }
+
+// AuthoritiesError says why the certificates of PullOptions.CAFile are not used.
+type AuthoritiesError = registry.AuthoritiesError
 
 // CredentialsError says why credentials are not used, and how that is changed.
 type CredentialsError = registry.CredentialsError

@@ -3,6 +3,7 @@ package extract
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -13,14 +14,14 @@ type platform struct {
 	Variant      string `json:"variant,omitempty"`
 }
 
-// parsePlatform parses s; "" means this machine's.
+// parsePlatform parses s; "" means this machine's. The error wraps ErrPlatform.
 func parsePlatform(s string) (platform, error) {
 	if s == "" {
 		return platform{OS: "linux", Architecture: runtime.GOARCH}, nil
 	}
 	parts := strings.Split(s, "/")
-	if len(parts) < 2 || len(parts) > 3 || parts[0] == "" || parts[1] == "" {
-		return platform{}, fmt.Errorf("platform %q is not OS/ARCHITECTURE[/VARIANT]", s)
+	if len(parts) < 2 || len(parts) > 3 || slices.Contains(parts, "") {
+		return platform{}, fmt.Errorf("%w: %s is not OS/ARCHITECTURE[/VARIANT]", ErrPlatform, oneLine(s))
 	}
 	p := platform{OS: parts[0], Architecture: parts[1]}
 	if len(parts) == 3 {

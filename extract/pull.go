@@ -49,9 +49,11 @@ type UnpackOptions struct {
 	Progress Progress // default: silence
 }
 
-// PullStats says what a pull did; it is all zero but for Present, ReusedBytes and Seconds if the image was in the store already.
+// PullStats says what a pull did; it is all zero but for Present, Recorded, ReusedBytes and Seconds if the image was in the store
+// already, and what was downloaded for a record.
 type PullStats struct {
 	Present         bool
+	Recorded        bool  // the image was there, but its record was damaged and is written anew; what runs is not touched
 	DownloadedBytes int64 // of blobs
 	WrittenBytes    int64 // of file contents
 	SharedBytes     int64 // of file contents that other versions have
@@ -61,8 +63,8 @@ type PullStats struct {
 }
 
 // Pull makes sure that the image ref names is in the store, complete and verified, and returns it. What is there costs one
-// request for its manifest, and none if ref has a digest. The image returned has the reference asked for; on disk it keeps the
-// one that it was first pulled by.
+// request for its manifest, and none if ref has a digest. If its record (image.json) cannot be read, it is made again. The image
+// returned has the reference asked for; on disk it keeps the one that it was first pulled by.
 //
 // The error is one sentence with the reference and the cause, and wraps one of the errors of this package, the context's, or
 // that of the operating system. No image is left behind by it, unless all that failed was recording what the tag is; layers that were finished when the registry failed are kept for
@@ -126,7 +128,8 @@ func (s *Store) add(ctx context.Context, found target, want platform, r referenc
 		im.Reference = r.String()
 		return im, reused(im), nil
 	}
-	if !errors.Is(err, ErrNotFound) {
+	damaged := errors.Is(err, ErrRecord)
+	if !damaged && !errors.Is(err, ErrNotFound) {
 		return nil, PullStats{}, err
 	}
 	if found.manifest.Config == nil {
@@ -142,6 +145,14 @@ func (s *Store) add(ctx context.Context, found target, want platform, r referenc
 		Digest:      found.manifest.digest,
 		IndexDigest: found.index,
 		Platform:    want.String(),
+	}
+	if damaged {
+		if err := s.rerecord(ctx, im, found, want, r.tag, o); err != nil {
+			return nil, PullStats{}, fmt.Errorf("writing its record anew: %w", err)
+		}
+		stats := reused(im)
+		stats.Recorded, stats.DownloadedBytes = true, im.DownloadedBytes
+		return im, stats, nil
 	}
 	err = s.unpack(ctx, im, found, want, r.tag, o, start)
 	if errors.Is(err, errPresent) {

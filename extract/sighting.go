@@ -41,11 +41,8 @@ func (s *Store) Seen(ref string) (*Sighting, error) {
 
 func (s *Store) sightings() (sightings, error) {
 	all := sightings{Schema: sightingsSchema}
-	if _, err := readJSON(filepath.Join(s.Dir, tagsName), &all); err != nil {
+	if _, err := readJSON(filepath.Join(s.Dir, tagsName), sightingsSchema, &all); err != nil {
 		return sightings{}, err
-	}
-	if all.Schema > sightingsSchema {
-		return sightings{}, fmt.Errorf("%s: %w", tagsName, ErrSchema)
 	}
 	return all, nil
 }

@@ -101,10 +101,10 @@ func TestSightingsUnreadable(t *testing.T) {
 		want    error
 		say     string
 	}{
-		"newer":     {`{"schema": 99, "tags": []}`, nil, "tags.json"},
+		"newer":     {`{"schema": 99, "tags": []}`, extract.ErrSchema, "tags.json"},
 		"newer map": {`{"schema": 99, "tags": {}}`, extract.ErrSchema, "tags.json"},
-		"damaged":   {`{"schema": 1, "ta`, nil, "tags.json: unexpected end of JSON input"},
-		"empty":     {"", nil, "tags.json: unexpected end of JSON input"},
+		"damaged":   {`{"schema": 1, "ta`, extract.ErrRecord, "tags.json cannot be read: unexpected end of JSON input"},
+		"empty":     {"", extract.ErrRecord, "tags.json cannot be read: unexpected end of JSON input"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, s := newRegistry(t), newStore(t)

@@ -1,7 +1,6 @@
 package extract
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,7 +45,7 @@ var validID = regexp.MustCompile(`^sha256-[0-9a-f]{64}$`)
 
 func idOf(digest string) string { return strings.Replace(digest, ":", "-", 1) }
 
-// Get returns the complete image id ("sha256-HEX"). Errors wrap ErrNotFound or ErrSchema.
+// Get returns the complete image id ("sha256-HEX"). Errors wrap ErrNotFound, ErrSchema or ErrRecord.
 func (s *Store) Get(id string) (*Image, error) {
 	im, err := s.load(id)
 	if err != nil {
@@ -70,41 +70,89 @@ func (s *Store) load(id string) (*Image, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	raw, err := os.ReadFile(filepath.Join(dir, recordName))
-	if err != nil {
-		return nil, err
-	}
+	path := filepath.Join(dir, recordName)
 	im := &Image{dir: dir}
-	if err := json.Unmarshal(raw, im); err != nil {
-		return nil, fmt.Errorf("%s: %w", recordName, err)
-	}
+	ok, err := readJSON(path, schema, im)
 	switch {
-	case im.Schema < schema:
+	case err != nil:
+	case !ok:
+		err = unreadable(path, fs.ErrNotExist)
+	case im.Schema > 0 && im.Schema < schema:
 		return nil, ErrNotFound // of before the first release
-	case im.Schema > schema:
-		return nil, fmt.Errorf("%s: %w (schema %d, this one knows %d)", recordName, ErrSchema, im.Schema, schema)
 	case im.ID != id:
-		return nil, fmt.Errorf("%s: it describes %s", recordName, oneLine(im.ID))
+		err = unreadable(path, fmt.Errorf("it describes %q", oneLine(im.ID)))
+	default:
+		return im, nil
 	}
-	return im, nil
+	if record, ok := errors.AsType[*RecordError](err); ok {
+		record.ID, record.Reference = id, s.lastName(id)
+	}
+	return nil, err
 }
 
-// List returns the complete images, newest first. Of images that cannot be read it returns the errors, joined, with the others.
+// lastName is what an image was called when it was seen last, with its digest; "" if that is not known.
+func (s *Store) lastName(id string) string {
+	digest := strings.Replace(id, "-", ":", 1)
+	seen, _ := s.sightings() // what cannot be read is not known
+	var name string
+	var at time.Time
+	for ref, sighting := range seen.Tags {
+		if sighting.Digest == digest && !sighting.Seen.Before(at) {
+			name, at = ref+"@"+digest, sighting.Seen
+		}
+	}
+	return name
+}
+
+// List returns the complete images, newest first. Of images that cannot be read it returns the errors, in one, with the others; see
+// Damaged.
 func (s *Store) List() ([]*Image, error) {
-	if err := s.checkFormat(); err != nil {
+	images, failed, err := s.list()
+	if err != nil {
 		return nil, fmt.Errorf("listing images: %w", err)
+	}
+	return images, oneOf(failed)
+}
+
+// oneOf is errors.Join in one line.
+func oneOf(errs []error) (all error) {
+	for _, err := range errs {
+		if all == nil {
+			all = err
+		} else {
+			all = fmt.Errorf("%w; %w", all, err)
+		}
+	}
+	return all
+}
+
+// Damaged returns the complete images of which the record cannot be read. They are not in List; a pull or a load of one makes its
+// record anew.
+func (s *Store) Damaged() ([]*RecordError, error) {
+	_, failed, err := s.list()
+	if err != nil {
+		return nil, fmt.Errorf("listing images: %w", err)
+	}
+	var damaged []*RecordError
+	for _, f := range failed {
+		if r, ok := errors.AsType[*RecordError](f); ok {
+			damaged = append(damaged, r)
+		}
+	}
+	return damaged, nil
+}
+
+func (s *Store) list() (images []*Image, failed []error, err error) {
+	if err := s.checkFormat(); err != nil {
+		return nil, nil, err
 	}
 	entries, err := os.ReadDir(s.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listing images: %w", err)
+		return nil, nil, err
 	}
-	var (
-		images []*Image
-		failed []error
-	)
 	for _, e := range entries {
 		if !validID.MatchString(e.Name()) {
 			continue
@@ -124,7 +172,7 @@ func (s *Store) List() ([]*Image, error) {
 		}
 		return strings.Compare(a.ID, b.ID)
 	})
-	return images, errors.Join(failed...)
+	return images, failed, nil
 }
 
 // ByReference returns the complete image that ref names: by its digest if it has one, else the one that its tag was when it was
@@ -143,7 +191,10 @@ func (s *Store) ByReference(ref string) (*Image, error) {
 }
 
 func (s *Store) byReference(r reference) (*Image, error) {
-	images, failed := s.List()
+	images, failed, err := s.list()
+	if err != nil {
+		return nil, err
+	}
 	seen, err := s.sightings()
 	if err != nil {
 		return nil, err
@@ -163,7 +214,7 @@ func (s *Store) byReference(r reference) (*Image, error) {
 		}
 	}
 	if failed != nil {
-		return nil, failed
+		return nil, fmt.Errorf("%w, as far as they can be read: %w", ErrNotFound, oneOf(failed))
 	}
 	return nil, ErrNotFound
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/extract/internal/layer"
+	"github.com/aztec-spartan/aztec-spartan/extract/internal/registry"
 	"github.com/aztec-spartan/aztec-spartan/extract/internal/rootfs"
 	"github.com/aztec-spartan/aztec-spartan/extract/internal/stage"
 )
@@ -43,8 +44,8 @@ func (s *Store) Verify(ctx context.Context, id string, report func(Damage)) (Ver
 	return v, nil
 }
 
-// Repair is Verify, and puts right what is found. Layers are fetched only if contents that they hold are damaged, from the
-// registry that the image came from. What is replaced is replaced by renames, so a node may be running from the image. Errors are
+// Repair is Verify, and puts right what is found. Layers are fetched only if contents that they hold are damaged, or what was
+// recorded of them, from the registry that the image came from. What is replaced is replaced by renames, so a node may be running from the image. Errors are
 // as those of Verify and of Pull; what could not be fetched stays as it is.
 func (s *Store) Repair(ctx context.Context, id string, o PullOptions, report func(Damage)) (v Verified, err error) {
 	if err = s.checkFormat(); err == nil {
@@ -74,13 +75,19 @@ func (s *Store) verify(ctx context.Context, id string, o *PullOptions, report fu
 	// Contents never come from other images: what two have in common is damaged in both.
 	r := &repair{image: im}
 	defer func() { err = errors.Join(err, r.close()) }()
+	lists := &lister{store: s, image: im, report: report, source: func() (*filling, error) { return r.source(*o) }}
+	if o != nil {
+		if err := lists.mend(ctx); err != nil {
+			return v, err
+		}
+	}
 	t, err := rootfs.Open(im.Rootfs(), r)
 	if err != nil {
 		return v, err
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
-	if err := im.recorded(t); err != nil {
-		return v, fmt.Errorf("%w: %w", ErrRecord, err)
+	if _, err := im.recorded(t); err != nil {
+		return v, recordError(err)
 	}
 	var damages []rootfs.Damage
 	err = t.Check(ctx, func(d rootfs.Damage) { damages = append(damages, d) })
@@ -89,12 +96,13 @@ func (s *Store) verify(ctx context.Context, id string, o *PullOptions, report fu
 		report(Damage{Path: d.Path, What: d.What})
 	}
 	stats := t.Stats()
-	v = Verified{Files: stats.Files, Bytes: stats.Bytes, Damaged: len(damages)}
+	v = Verified{Files: stats.Files, Bytes: stats.Bytes, Damaged: lists.mended + len(damages), Repaired: lists.mended}
 	if err == nil && o != nil && len(damages) > 0 {
 		t.Repair(damages)
 		err = r.run(ctx, t, o)
-		v.Repaired, v.DownloadedBytes = len(damages), r.downloaded
+		v.Repaired += len(damages)
 	}
+	v.DownloadedBytes = lists.downloaded + r.downloaded
 	if err == nil {
 		err = im.verifyFiles(t, &v, o != nil, report)
 	}
@@ -117,23 +125,25 @@ func (im *Image) verifyFiles(t *rootfs.Tree, v *Verified, mend bool, report func
 	return writeList(path, im.Digest, layer.Dropped{}, t.Files)
 }
 
-// recorded brings into t, in memory, what was unpacked.
-func (im *Image) recorded(t *rootfs.Tree) error {
+// recorded brings into t, in memory, what was unpacked, and returns what the layers lost.
+func (im *Image) recorded(t *rootfs.Tree) (lost Dropped, err error) {
 	for n, l := range im.Layers {
-		_, err := readList(listOf(im.dir, l.DiffID), l.DiffID, func(e *layer.Entry) error {
+		dropped, err := readList(listOf(im.dir, l.DiffID), l.DiffID, func(e *layer.Entry) error {
 			e.Staged = 0
 			return t.Apply(n, e)
 		})
 		if err != nil {
-			return fmt.Errorf("layer %d of %d: %w", n+1, len(im.Layers), err)
+			return lost, im.layerError(n, err)
 		}
+		lost.Add(dropped)
 	}
 	for _, m := range im.MountPoints {
 		if _, err := t.AddEmpty(m.Path, m.Dir, m.Mode); err != nil {
-			return fmt.Errorf("the mount point %s: %w", m.Path, err)
+			return lost, fmt.Errorf("the mount point %s: %w", m.Path, err)
 		}
 	}
-	return nil
+	lost.Add(t.Stats().Dropped)
+	return lost, nil
 }
 
 // repair gets contents of one image anew.
@@ -143,7 +153,9 @@ type repair struct {
 	index      *stage.Index
 	stage      *stage.Stage
 	lock       *os.File
-	downloaded int64
+	repo       *registry.Repository // nil until it is needed, as is
+	from       *filling
+	downloaded int64 // bytes of blobs
 }
 
 // Place implements rootfs.Contents. A check asks for nothing.
@@ -187,33 +199,45 @@ func (r *repair) open(reserve int64) (err error) {
 	return err
 }
 
-// fetch puts the contents aside that t wants of its layers.
-func (r *repair) fetch(ctx context.Context, t *rootfs.Tree, layers []int, o PullOptions) error {
+// source is where the image came from.
+func (r *repair) source(o PullOptions) (*filling, error) {
+	if r.from != nil {
+		return r.from, nil
+	}
 	ref, err := parseReference(r.image.Reference, o.Insecure)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	repo, err := connect(ref.repo, o)
+	if r.repo, err = connect(ref.repo, o); err != nil {
+		return nil, err
+	}
+	r.from = newFilling(remoteImages(r.repo), o.Progress)
+	return r.from, nil
+}
+
+// fetch puts the contents aside that t wants of its layers.
+func (r *repair) fetch(ctx context.Context, t *rootfs.Tree, layers []int, o PullOptions) error {
+	f, err := r.source(o)
 	if err != nil {
 		return err
 	}
-	defer repo.Close()
-	f := newFilling(remoteImages(repo), o.Progress)
 	f.stage = r.stage
 	for _, n := range layers {
-		l := r.image.Layers[n]
-		u := &unpacked{descriptor: descriptor{Digest: l.Digest, Size: l.Size}, diffID: l.DiffID, number: n}
+		u := r.image.unpacked(n)
 		err := f.recover(ctx, u, t.Wanted(n), filepath.Join(r.dir, strconv.Itoa(n)))
 		if err != nil {
-			return fmt.Errorf("layer %d of %d: %w", n+1, len(r.image.Layers), err)
+			return r.image.layerError(n, err)
 		}
-		r.downloaded += l.Size
+		r.downloaded += u.Size
 	}
 	return nil
 }
 
 func (r *repair) close() error {
 	var errs []error
+	if r.repo != nil {
+		r.repo.Close()
+	}
 	if r.stage != nil {
 		errs = append(errs, r.stage.Close())
 	}

@@ -148,36 +148,76 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestVerifyRecords: without what was recorded nothing can be said, and it is not made up.
+// TestVerifyRecords: without what was recorded nothing can be said, and it is not made up; a repair records it again.
 func TestVerifyRecords(t *testing.T) {
 	for name, damage := range map[string]func(path string) error{
 		"missing":   os.Remove,
 		"cut short": func(path string) error { return os.Truncate(path, 150) },
+		"empty":     func(path string) error { return os.Truncate(path, 0) },
 		"flipped":   ruin,
+		"none":      func(path string) error { return os.RemoveAll(filepath.Dir(path)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, s := newRegistry(t), newStore(t)
 			layers := verified(t)
 			r.push(image{tag: "v1", layers: layers})
 			im := pull(t, s, r.ref(":v1"))
-			if err := damage(filepath.Join(dirOf(im), "layers", strings.TrimPrefix(sha(layers[1].tar), "sha256:"))); err != nil {
+			want := List(t, im.Rootfs())
+			recorded := lists(t, im)
+			if err := damage(listAt(im, layers[1])); err != nil {
 				t.Fatal(err)
 			}
 			before := List(t, s.Dir)
 			_, err := s.Verify(context.Background(), im.ID, func(d extract.Damage) { t.Errorf("reported %+v", d) })
-			if !errors.Is(err, extract.ErrRecord) || !strings.Contains(err.Error(), "layer 2 of 2") {
+			if !errors.Is(err, extract.ErrRecord) || name != "none" && !strings.Contains(err.Error(), "layer 2 of 2") {
 				t.Errorf("Verify: %v", err)
 			}
-			if _, err := s.Repair(context.Background(), im.ID, impatient, func(extract.Damage) {}); !errors.Is(err, extract.ErrRecord) {
-				t.Errorf("Repair: %v", err)
+			r.on(func(w http.ResponseWriter, _ *http.Request) bool { w.WriteHeader(http.StatusForbidden); return true })
+			_, err = s.Repair(context.Background(), im.ID, impatient, func(extract.Damage) {})
+			if !errors.Is(err, extract.ErrRegistry) || !strings.Contains(err.Error(), "anew") {
+				t.Errorf("Repair without a registry: %v", err)
 			}
-			unchanged(t, s, before)
+			if name != "none" {
+				unchanged(t, s, before)
+			}
+			r.on(nil)
+			r.took()
+			var told []string
+			v, err := s.Repair(context.Background(), im.ID, impatient, func(d extract.Damage) { told = append(told, d.Path+": "+d.What) })
+			n := 1
+			if name == "none" {
+				n = 2
+			}
+			if err != nil || v.Damaged != n || v.Repaired != n || len(told) != n || told[n-1] != ".: the list of what is in layer 2 of 2 could not be read" {
+				t.Errorf("Repair = %+v, %v, told %q", v, err, told)
+			}
+			if took := r.took(); len(took) != n || v.DownloadedBytes == 0 {
+				t.Errorf("it took %q, %d bytes", took, v.DownloadedBytes)
+			}
+			if got := lists(t, im); len(got) != len(recorded) {
+				t.Errorf("the lists are %v, were %v", got, recorded)
+			}
+			whole(t, s, im.ID, want)
 		})
 	}
 	s := newStore(t)
 	if _, err := s.Verify(context.Background(), "sha256-"+strings.Repeat("0", 64), nil); !errors.Is(err, extract.ErrNotFound) {
 		t.Errorf("Verify of nothing: %v", err)
 	}
+}
+
+// listAt is the path of the list of a layer of an image.
+func listAt(im *extract.Image, l layer) string {
+	return filepath.Join(dirOf(im), "layers", strings.TrimPrefix(sha(l.tar), "sha256:"))
+}
+
+func lists(t *testing.T, im *extract.Image) []string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dirOf(im), "layers", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return paths
 }
 
 // unchanged checks that nothing in a store is another than before.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -38,7 +39,7 @@ func newTransport(o Options) (rt http.RoundTripper, owned bool, err error) {
 	t = http1(t)
 	t.TLSClientConfig.RootCAs, err = authorities(o.CAFile)
 	if err != nil {
-		return nil, false, fmt.Errorf("trusting the certificates of %s: %w", o.CAFile, err)
+		return nil, false, err
 	}
 	return t, true, nil
 }
@@ -58,17 +59,32 @@ func http1(t *http.Transport) *http.Transport {
 	return t
 }
 
+// AuthoritiesError says that the file of Options.CAFile is of no use.
+type AuthoritiesError struct {
+	Path string
+	Err  error
+}
+
+func (e *AuthoritiesError) Error() string {
+	return fmt.Sprintf("trusting the certificates of %s: %v", e.Path, e.Err)
+}
+
+func (e *AuthoritiesError) Unwrap() error { return e.Err }
+
 func authorities(file string) (*x509.CertPool, error) {
 	pool, err := x509.SystemCertPool()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("trusting the system's certificates: %w", err)
 	}
 	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		err = failed.Err // without the path, which is said once
 	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New("there is no PEM certificate in it")
+	if err == nil && !pool.AppendCertsFromPEM(pem) {
+		err = errors.New("there is no PEM certificate in it")
+	}
+	if err != nil {
+		return nil, &AuthoritiesError{Path: file, Err: err}
 	}
 	return pool, nil
 }
