@@ -49,6 +49,9 @@ func TestEncodeIsComplete(t *testing.T) {
 	on := true
 	i.P2P.Enabled, i.P2P.QueryIP = &on, true
 	i.Args, i.FeeRecipient, i.L1.ChainID = []string{"start"}, "0x1", 1
+	i.StandbyOf, i.DataDir, i.CRS, i.Payload, i.Registry, i.Bootnode = "val0", "/srv/a", "/srv/crs", NoPayload, "0x1", "http://b"
+	i.Allow, i.P2P.BootstrapNodes = []string{"192.0.2.0/24"}, []string{"enr:"}
+	i.Prover = Prover{Broker: "http://b", ID: "0x1", Agents: new(int), PollIntervalMS: new(int), Nodes: []string{"http://n"}}
 	for _, key := range settings(reflect.TypeFor[Instance](), "") {
 		last := key[strings.LastIndex(key, ".")+1:]
 		if text := "\n" + string(i.Encode()); !strings.Contains(text, "\n"+last+" = ") && !strings.Contains(text, "\n["+key+"]") {
@@ -107,7 +110,7 @@ func TestValidate(t *testing.T) {
 	} {
 		i := sequencer()
 		change(&i)
-		if err := i.Validate(); err != nil {
+		if err := BuiltIn().Validate(i); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -125,7 +128,7 @@ func TestValidateRefuses(t *testing.T) {
 		want   string
 	}{
 		{"name", func(i *Instance) { i.Name = "../x" }, "name: "},
-		{"role", func(i *Instance) { i.Role = "" }, "role: is missing: one of sequencer"},
+		{"role", func(i *Instance) { i.Role = "" }, "role: is missing: one of full-node, prover-agent,"},
 		{"network", func(i *Instance) { i.Network = "mianet" }, "network: unknown network"},
 		{"image", func(i *Instance) { i.Image = "" }, "image: is missing"},
 		{"no RPC", func(i *Instance) { i.L1.RPC = nil }, "l1.rpc: is missing"},
@@ -174,7 +177,7 @@ func TestValidateRefuses(t *testing.T) {
 	} {
 		i := sequencer()
 		c.change(&i)
-		err := i.Validate()
+		err := BuiltIn().Validate(i)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
 			continue
@@ -190,7 +193,7 @@ func TestValidateRefuses(t *testing.T) {
 
 // Everything that is wrong is said at once.
 func TestValidateSaysAll(t *testing.T) {
-	err := Instance{Name: "val1"}.Validate()
+	err := BuiltIn().Validate(Instance{Name: "val1"})
 	for _, field := range []string{"role: ", "network: ", "image: ", "ports.rpc: ", "ports.admin: ", "ports.p2p: "} {
 		if err == nil || !strings.Contains(err.Error(), field) {
 			t.Errorf("%v: lacks %s", err, field)
@@ -200,10 +203,10 @@ func TestValidateSaysAll(t *testing.T) {
 
 func TestListens(t *testing.T) {
 	all := []Listen{{"rpc", "tcp", 8080}, {"admin", "tcp", 8880}, {"p2p", "tcp", 40400}, {"p2p", "udp", 40400}}
-	if d := cmp.Diff(all, sequencer().Listens()); d != "" {
+	if d := cmp.Diff(all, BuiltIn().Listens(sequencer())); d != "" {
 		t.Error(d)
 	}
-	if d := cmp.Diff(all[:2], local().Listens()); d != "" {
+	if d := cmp.Diff(all[:2], BuiltIn().Listens(local())); d != "" {
 		t.Error(d)
 	}
 }
@@ -268,10 +271,10 @@ func FuzzParseInstance(f *testing.F) {
 		if string(i.Encode()) != string(again.Encode()) {
 			t.Fatalf("%q is not read back the same", i.Encode())
 		}
-		if i.Validate() != nil || i.Network == "testnet" || i.Network == "mainnet" {
+		if BuiltIn().Validate(i) != nil || i.Network == "testnet" || i.Network == "mainnet" {
 			return
 		}
-		if _, err := Render(i, ImageFacts{Version: "4.1.2"}, HostFacts{}); err != nil {
+		if _, err := BuiltIn().Render(i, ImageFacts{Version: "4.1.2"}, HostFacts{}); err != nil {
 			t.Fatalf("%q: %v", data, err)
 		}
 	})

@@ -70,24 +70,6 @@ func ParseInstance(name string, data []byte) (Instance, error) {
 	return i, nil
 }
 
-// settings lists the keys of a struct as the file spells them, those of
-// tables with a dot.
-func settings(t reflect.Type, prefix string) []string {
-	var list []string
-	for n := range t.NumField() {
-		f := t.Field(n)
-		key, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
-		if key == "-" {
-			continue
-		}
-		list = append(list, prefix+key)
-		if f.Type.Kind() == reflect.Struct {
-			list = append(list, settings(f.Type, prefix+key+".")...)
-		}
-	}
-	return list
-}
-
 // oneLine joins errors with semicolons: what a user reads is one line.
 func oneLine(errs []error) error {
 	switch errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil }); len(errs) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/aztec-spartan/aztec-spartan/profiles/envfile"
 )
@@ -25,7 +26,8 @@ type ImageFacts struct {
 
 // HostFacts are what the host adds to the settings.
 type HostFacts struct {
-	AdminKeyHash string // SHA-256 of the admin API key, 64 hexadecimal digits; "": the node makes a key and logs it
+	AdminKeyHash string        // SHA-256 of the admin API key, 64 hexadecimal digits; "": the node makes a key and logs it
+	LocalEnv     []envfile.Var // of local.env, which is judged and explained, and not part of Service.Env
 }
 
 // Credential is a secret file that the node gets from systemd
@@ -40,54 +42,63 @@ type Credential struct {
 type Service struct {
 	Args        []string      // after the image's entry point
 	Env         []envfile.Var // over the image's own; no secrets, nothing empty, no name twice
+	Origins     []Origin      // where each variable of the node comes from, the image's, secret and local ones too
 	Credentials []Credential  // from 2.0 on
 	SecretEnv   []string      // variables that want the private key, before 2.0: for a file that only root reads
 
-	RPCPort, AdminPort, P2PPort int    // AdminPort is 0 before 0.82, P2PPort without P2P
-	RPCNamespace                string // prefix of the JSON-RPC methods: node, aztec
-	ChainID                     uint64 // of L1
+	RPCPort, AdminPort, P2PPort int    // AdminPort is 0 before 0.82 and where the role has none, P2PPort without P2P
+	RPCNamespace                string // prefix of the JSON-RPC methods: node, aztec, agent, proverBroker
+	ChainID                     uint64 // of L1; 0: the role does not use it
 	P2P                         bool
+
+	DataDir string   // on the host, which the node sees as /var/lib/aztec/NAME; "": the role keeps no data
+	CRSDir  string   // on the host and for the node: to be made, bound and writable, others of the host may share it; "": none
+	Allow   []string // CIDRs, addresses and host names that may reach RPCPort, besides this host; AdminPort nobody
 
 	Warnings []string // for the operator: one line each
 }
 
 // Render says what to run. Its error is for the operator: it names the
 // settings that are wrong, alone (Validate) or for this version of the node.
-func Render(inst Instance, img ImageFacts, host HostFacts) (Service, error) {
-	if err := inst.Validate(); err != nil {
+func (c Catalog) Render(inst Instance, img ImageFacts, host HostFacts) (Service, error) {
+	if err := c.Validate(inst); err != nil {
 		return Service{}, err
 	}
-	role, err := RoleByName(inst.Role)
+	role, err := c.Role(inst.Role)
 	if err != nil {
 		return Service{}, err
 	}
-	network, err := NetworkByName(inst.Network)
+	network, err := c.Network(inst.Network)
 	if err != nil {
 		return Service{}, err
 	}
-	r := renderer{inst: inst, img: img, role: role, network: network}
+	r := renderer{catalog: c, inst: inst, img: img, role: role, network: network}
 	if err := r.decideEra(); err != nil {
 		return Service{}, err
 	}
 	if err := r.commandLine(); err != nil {
 		return Service{}, err
 	}
-	if err := r.environment(host); err != nil {
-		return Service{}, err
+	r.svc.RPCPort, r.svc.P2P = inst.Ports.RPC, c.P2PEnabled(inst)
+	r.svc.DataDir, r.svc.Allow = c.DataDir(inst), slices.Clone(inst.Allow)
+	if role.L1 {
+		r.svc.ChainID = c.ChainID(inst)
 	}
-	r.secrets()
-	r.svc.RPCPort, r.svc.ChainID, r.svc.P2P = inst.Ports.RPC, inst.ChainID(), inst.P2PEnabled()
-	if r.era.since(adminPortSince) {
+	if r.role.Listens("admin") && r.era.since(adminPortSince) {
 		r.svc.AdminPort = inst.Ports.Admin
 	}
 	if r.svc.P2P {
 		r.svc.P2PPort = inst.Ports.P2P
+	}
+	if err := r.environment(host); err != nil {
+		return Service{}, err
 	}
 	return r.svc, nil
 }
 
 // renderer is a Service in the making.
 type renderer struct {
+	catalog Catalog
 	inst    Instance
 	img     ImageFacts
 	role    Role
@@ -141,7 +152,7 @@ func (r *renderer) commandLine() error {
 		}
 		args = cmd.Args
 		if cmd.Network && flag != "" {
-			args = append(args, "--network", flag)
+			args = append(slices.Clone(args), "--network", flag)
 		}
 	}
 	r.svc.Args = slices.Concat(args, r.inst.ExtraArgs)
@@ -151,14 +162,45 @@ func (r *renderer) commandLine() error {
 // secrets decides how the node gets its key: 2.0 brought keystores, before
 // there were variables.
 func (r *renderer) secrets() {
-	switch {
-	case !r.role.Keys:
-	case r.era.since(keystoreSince):
+	s, ok := r.role.secret(r.era)
+	if !r.role.Keys || !ok {
+		return
+	}
+	if s.Keystore != "" {
 		const file = "keystore.json"
-		r.svc.Credentials = []Credential{{file, configRoot + r.inst.Name + "/" + file, "KEY_STORE_DIRECTORY"}}
-	default:
-		r.svc.SecretEnv = []string{"VALIDATOR_PRIVATE_KEY", "SEQ_PUBLISHER_PRIVATE_KEY", "L1_PRIVATE_KEY"}
+		r.svc.Credentials = []Credential{{file, configRoot + r.inst.Name + "/" + file, s.Keystore}}
+		r.origin(Origin{Name: s.Keystore, Value: "%d/" + file, Source: FromProgram})
+		return
+	}
+	r.svc.SecretEnv = slices.Clone(s.Variables)
+	for _, name := range s.Variables {
+		r.origin(Origin{Name: name, Source: FromSecrets, Key: "key", Secret: true})
 	}
 }
+
+// localEnv judges the operator's own file. It is theirs: what is wrong in it
+// is a warning.
+func (r *renderer) localEnv(vars []envfile.Var) {
+	for _, v := range vars {
+		if err := r.catalog.checkVariable(r.inst, r.network, v.Name, v.Value, true); err != nil {
+			r.warn("local.env: %s: %v", clip(v.Name), err)
+		} else if err := r.known(v.Name); err != nil {
+			r.warn("local.env: %v", err)
+		}
+		known, _ := r.catalog.Variable(v.Name)
+		r.origin(Origin{Name: v.Name, Value: v.Value, Source: FromLocalEnv, Secret: known.Secret || secretHint(v.Name) != ""})
+	}
+}
+
+// imageEnv notes what the image itself sets, beneath everything else.
+func (r *renderer) imageEnv() {
+	for _, assignment := range r.img.Env {
+		if name, value, ok := strings.Cut(assignment, "="); ok && value != "" {
+			r.origin(Origin{Name: name, Value: value, Source: FromImage})
+		}
+	}
+}
+
+func (r *renderer) origin(o Origin) { r.svc.Origins = append(r.svc.Origins, o) }
 
 var hashForm = regexp.MustCompile(`^[0-9a-f]{64}$`)

@@ -2,36 +2,6 @@ package profiles
 
 import "strings"
 
-// owned are variables that [env] cannot set, and what does. If they were set
-// behind the back of the settings, ports would be checked that nothing
-// listens on, and data would lie where nothing keeps it.
-var owned = map[string]string{
-	"HOME":                        "this program chooses it",
-	"DATA_DIRECTORY":              "this program chooses it",
-	"KEY_STORE_DIRECTORY":         "this program hands the keystore over; --key-file sets the key",
-	"AZTEC_ADMIN_API_KEY_HASH":    "this program makes the admin API key",
-	"AZTEC_DISABLE_ADMIN_API_KEY": "this program makes the admin API key",
-	"AZTEC_RESET_ADMIN_API_KEY":   "this program makes the admin API key",
-	"NETWORK":                     "network, or --network, does it",
-	"AZTEC_PORT":                  "ports.rpc, or --port, does it",
-	"AZTEC_ADMIN_PORT":            "ports.admin, or --admin-port, does it",
-	"P2P_PORT":                    "ports.p2p, or --p2p-port, does it",
-	"P2P_TCP_LISTEN_ADDR":         "ports.p2p, or --p2p-port, does it",
-	"P2P_UDP_LISTEN_ADDR":         "ports.p2p, or --p2p-port, does it",
-	"P2P_IP":                      "p2p.ip, or --ip, does it",
-	"P2P_TCP_ANNOUNCE_ADDR":       "p2p.ip, or --ip, does it",
-	"P2P_UDP_ANNOUNCE_ADDR":       "p2p.ip, or --ip, does it",
-	"P2P_QUERY_FOR_IP":            "p2p.query_ip does it",
-	"P2P_ENABLED":                 "p2p.enabled, or --no-p2p, does it",
-	"ETHEREUM_HOST":               "l1.rpc, or --ethereum-host, does it",
-	"ETHEREUM_HOSTS":              "l1.rpc, or --ethereum-host, does it",
-	"L1_CONSENSUS_HOST_URL":       "l1.consensus, or --l1-consensus-host-url, does it",
-	"L1_CONSENSUS_HOST_URLS":      "l1.consensus, or --l1-consensus-host-url, does it",
-	"L1_CHAIN_ID":                 "l1.chain_id, or --l1-chain-id, does it",
-	"COINBASE":                    "coinbase, or --coinbase, does it",
-	"FEE_RECIPIENT":               "fee_recipient, or --fee-recipient, does it",
-}
-
 // secretHint says where a secret belongs, "" for what is none.
 func secretHint(name string) string {
 	const private = "local.env beside it is read last, and by root alone if its mode is 0600"

@@ -79,6 +79,42 @@ func RedactURL(s string) string {
 	return clip(secretForm.ReplaceAllString(scheme, "...") + secretForm.ReplaceAllString(host, "...") + tail)
 }
 
+// RedactValue shows the value of a variable without what URLs in it could let
+// anybody do: see RedactURL. A value that is a secret itself stays one; see
+// Variable.Secret.
+func RedactValue(value string) string {
+	parts := strings.Split(value, ",")
+	for i, part := range parts {
+		if strings.Contains(part, "://") {
+			parts[i] = RedactURL(strings.TrimSpace(part))
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+// ValidAllow accepts who may reach a port: a CIDR, an address, or the name of
+// a host. Everybody is nobody's intention.
+func ValidAllow(s string) error {
+	if p, err := netip.ParsePrefix(s); err == nil {
+		switch {
+		case p.Bits() == 0:
+			return fmt.Errorf("%s is everybody: name the hosts that need the port", s)
+		case p != p.Masked():
+			return fmt.Errorf("%s has bits set behind its prefix: write %s", s, p.Masked())
+		case p.Addr().Is4In6():
+			return fmt.Errorf("%s: write it as IPv4", s)
+		}
+		return nil
+	}
+	if _, err := netip.ParseAddr(s); err == nil {
+		return ValidIP(s)
+	}
+	if !hostForm.MatchString(s) || len(s) > 253 || strings.Trim(s, "0123456789.") == "" {
+		return fmt.Errorf("%q is neither an address, nor a network such as 192.0.2.0/24, nor the name of a host", redactWord(s))
+	}
+	return nil
+}
+
 // ValidIP accepts an IPv4 or IPv6 address that could be somebody's. Whether
 // peers can reach it depends on the network: see Instance.Validate.
 func ValidIP(s string) error {

@@ -72,13 +72,13 @@ func TestGuess(t *testing.T) {
 		inst := sequencer()
 		inst.Network, inst.L1.ChainID, inst.ExtraArgs = "custom", 1, nil
 		facts := ImageFacts{Version: v, Known: known(t, v)}
-		want, err := Render(inst, facts, HostFacts{})
+		want, err := BuiltIn().Render(inst, facts, HostFacts{})
 		if err != nil {
 			t.Fatalf("%s: %v", v, err)
 		}
 		for _, unknown := range []string{"", "0.0.1-commit.abc123"} {
 			facts.Version = unknown
-			got, err := Render(inst, facts, HostFacts{})
+			got, err := BuiltIn().Render(inst, facts, HostFacts{})
 			if err != nil {
 				t.Fatalf("%s without its version: %v", v, err)
 			}

@@ -127,6 +127,7 @@ const (
 	// credentialsFile is root's alone, and goes before what users have.
 	credentialsFile = configDir + "/registry-auth.json"
 	instanceDir     = configDir + "/instances"
+	profilesDir     = configDir + "/profiles.d"
 	imageDir        = "/var/lib/aztec-spartan/images"
 	stateDir        = "/var/lib/aztec-spartan/instances"
 	systemdDir      = "/etc/systemd/system"

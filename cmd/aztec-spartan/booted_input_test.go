@@ -55,10 +55,10 @@ func badInputs() []badInput {
 		{name: "malformed URL", run: "aztec-spartan config val1 --ethereum-host example.org", code: exitUsage, words: []string{"example.org"}},
 		{name: "port out of range", run: "aztec-spartan config val1 --port 70000", code: exitUsage, words: []string{"70000"}},
 		{name: "malformed address", run: "aztec-spartan config val1 --coinbase 0x12", code: exitUsage, words: []string{"coinbase"}},
-		{name: "unknown variable by flag", run: "aztec-spartan config val1 --set P2P_MAX_PEER=50", code: exitUsage, words: []string{"P2P_MAX_PEER", "P2P_MAX_PEERS"}},
+		{name: "renamed variable by flag", run: "aztec-spartan config val1 --set PROVER_AGENT_CONCURRENCY=2", code: exitUsage, words: []string{"PROVER_AGENT_CONCURRENCY", "PROVER_AGENT_COUNT"}},
 		{
-			name: "unknown variable in instance.toml", before: "cp -a " + toml + " /tmp/t && printf 'P2P_MAX_PEER = \"50\"\\n' >>" + toml, after: "mv /tmp/t " + toml,
-			run: "aztec-spartan config val1", code: exitUsage, words: []string{"P2P_MAX_PEER", "P2P_MAX_PEERS"},
+			name: "renamed variable in instance.toml", before: "cp -a " + toml + " /tmp/t && printf 'PROVER_AGENT_CONCURRENCY = \"2\"\\n' >>" + toml, after: "mv /tmp/t " + toml,
+			run: "aztec-spartan config val1", code: exitUsage, words: []string{"PROVER_AGENT_CONCURRENCY", "PROVER_AGENT_COUNT"},
 		},
 		{
 			name: "unknown setting in instance.toml", before: "cp -a " + toml + " /tmp/t && sed -i '1i netwrok = \"x\"' " + toml, after: "mv /tmp/t " + toml,

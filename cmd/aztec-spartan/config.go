@@ -65,6 +65,10 @@ restarted: it is said when a restart is needed.`,
 }
 
 func (a *app) config(ctx context.Context, name string, f configFlags) error {
+	catalog, err := a.catalog()
+	if err != nil {
+		return err
+	}
 	old, inst, err := a.before(name, f)
 	if err != nil {
 		return err
@@ -81,7 +85,7 @@ func (a *app) config(ctx context.Context, name string, f configFlags) error {
 	if inst.Image, err = a.reference(inst.Image); err != nil {
 		return err
 	}
-	if err := inst.Validate(); err != nil {
+	if err := catalog.Validate(inst); err != nil {
 		return usage(fmt.Errorf("configuring %s: %w", name, err))
 	}
 	state, meta, err := a.generations(inst)
@@ -97,7 +101,7 @@ func (a *app) config(ctx context.Context, name string, f configFlags) error {
 	}
 	var held []profiles.Listen
 	if running && old != nil {
-		held = old.Listens()
+		held = catalog.Listens(*old)
 	}
 	if err := a.checkPorts(inst, held); err != nil {
 		return err

@@ -30,7 +30,11 @@ type rendered struct {
 // render makes the generation of an instance on an image: the only place
 // where profiles, extract and units meet.
 func (a *app) render(ctx context.Context, inst profiles.Instance, img *extract.Image, secrets secrets, number int) (*rendered, error) {
-	role, err := profiles.RoleByName(inst.Role)
+	catalog, err := a.catalog()
+	if err != nil {
+		return nil, err
+	}
+	role, err := catalog.Role(inst.Role)
 	if err != nil {
 		return nil, usage(err)
 	}
@@ -40,7 +44,7 @@ func (a *app) render(ctx context.Context, inst profiles.Instance, img *extract.I
 	if err != nil && !errors.Is(err, profiles.ErrNoVariableList) {
 		return nil, fmt.Errorf("reading the variables of %s: %w", img.Reference, err)
 	}
-	svc, err := profiles.Render(inst, facts, profiles.HostFacts{AdminKeyHash: secrets.adminKeyHash()})
+	svc, err := catalog.Render(inst, facts, profiles.HostFacts{AdminKeyHash: secrets.adminKeyHash()})
 	if err != nil {
 		return nil, usage(fmt.Errorf("configuring %s: %w", inst.Name, err))
 	}
@@ -162,7 +166,7 @@ func (a *app) generations(inst profiles.Instance) (roll.State, units.Meta, error
 	if err != nil {
 		return s, units.Meta{}, err
 	}
-	unit, err := unitOf(inst)
+	unit, err := a.unitOf(inst)
 	if err != nil {
 		return s, units.Meta{}, err
 	}

@@ -80,8 +80,12 @@ func (errNoInstance) Error() string        { return "no such instance" }
 func (errNoInstance) Is(target error) bool { return target == fs.ErrNotExist }
 
 // unitOf is the unit of an instance.
-func unitOf(inst profiles.Instance) (string, error) {
-	role, err := profiles.RoleByName(inst.Role)
+func (a *app) unitOf(inst profiles.Instance) (string, error) {
+	catalog, err := a.catalog()
+	if err != nil {
+		return "", err
+	}
+	role, err := catalog.Role(inst.Role)
 	if err != nil {
 		return "", usage(err)
 	}
@@ -141,7 +145,7 @@ func (a *app) installedUnit(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return unitOf(inst)
+	return a.unitOf(inst)
 }
 
 // completeNames lets the shell complete names of instances.

@@ -19,7 +19,11 @@ func (a *app) checkPorts(inst profiles.Instance, held []profiles.Listen) error {
 	if err != nil {
 		return err
 	}
-	mine := inst.Listens()
+	catalog, err := a.catalog()
+	if err != nil {
+		return err
+	}
+	mine := catalog.Listens(inst)
 	for _, name := range names {
 		if name == inst.Name {
 			continue
@@ -29,7 +33,7 @@ func (a *app) checkPorts(inst profiles.Instance, held []profiles.Listen) error {
 			a.note("warning: the ports of %s are not known: %v", name, err)
 			continue
 		}
-		for _, l := range other.Listens() {
+		for _, l := range catalog.Listens(other) {
 			for _, m := range mine {
 				if l.Port == m.Port && l.Network == m.Network {
 					err := usage(fmt.Errorf("configuring %s: %s port %d is instance %s's", inst.Name, m.Name, m.Port, name))

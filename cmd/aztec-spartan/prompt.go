@@ -42,7 +42,11 @@ func (a *app) promptInstance(ctx context.Context, inst *profiles.Instance, f *co
 	if err := a.promptVersion(ctx, inst, f); err != nil {
 		return err
 	}
-	network, err := profiles.NetworkByName(inst.Network)
+	catalog, err := a.catalog()
+	if err != nil {
+		return err
+	}
+	network, err := catalog.Network(inst.Network)
 	if err != nil {
 		return usage(err)
 	}
@@ -64,7 +68,7 @@ func (a *app) promptInstance(ctx context.Context, inst *profiles.Instance, f *co
 			return err
 		})
 	}
-	if inst.P2PEnabled() {
+	if catalog.P2PEnabled(*inst) {
 		ask("ip", "Public IP address", "at which peers reach this node", &inst.P2P.IP, profiles.ValidIP)
 	}
 	if sec.keystore == nil && f.key == "" && f.keyFile == "" {
@@ -96,10 +100,14 @@ func (a *app) promptInstance(ctx context.Context, inst *profiles.Instance, f *co
 
 // promptVersion asks for what decides which other questions there are.
 func (a *app) promptVersion(ctx context.Context, inst *profiles.Instance, f *configFlags) error {
+	catalog, err := a.catalog()
+	if err != nil {
+		return err
+	}
 	var fields []huh.Field
 	if !f.changed("network") {
 		var options []huh.Option[string]
-		for _, n := range profiles.Networks() {
+		for _, n := range catalog.Networks() {
 			options = append(options, huh.NewOption(n.Name+": "+n.Description, n.Name))
 		}
 		inst.Network = "mainnet"
