@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -20,14 +21,17 @@ const (
 	filesName  = "files"  // list of the files of the tree, for sharing
 	stageName  = "stage"  // contents of layers, by diffID
 	bootName   = "boot"   // the boot that a draft is of
+	treePrefix = "tree-"  // and a number: trees of earlier runs
+	maxTrees   = 8        // who is killed more often begins again
 )
 
 // draft is an image being unpacked:
 //
 //	boot           the boot (random/boot_id) it was begun in
 //	layers/HEX     the list of a layer all of which is put aside and verified
-//	stage/HEX/N    contents of its files
-//	rootfs         the tree, whose files are hard links to those
+//	stage/HEX      contents of its files, as far as they are not in a tree yet
+//	rootfs         the tree
+//	tree-N         what runs that were killed made of it; the files in them are finished, and linked
 //
 // Nothing of it is synced before it is published: within one boot the page cache holds what was written, whatever happens to the
 // process, and over a boot it is thrown away.
@@ -111,7 +115,7 @@ func (d *draft) prepare() error {
 	if err != nil {
 		return err
 	}
-	if had, err := os.ReadFile(d.at(bootName)); err != nil || string(had) != string(boot) {
+	if had, err := os.ReadFile(d.at(bootName)); err != nil || string(had) != string(boot) || len(d.trees()) == maxTrees {
 		if err := empty(d.path); err != nil {
 			return err
 		}
@@ -130,9 +134,10 @@ func (d *draft) prepare() error {
 	return os.Mkdir(d.rootfs(), 0o755)
 }
 
-// keepFinished drops the tree, which is quickly made again, and what layers that were not finished left.
+// keepFinished drops what layers that were not finished left. The tree, into which files of finished ones have moved, makes way for a
+// new one, which takes them from there.
 func (d *draft) keepFinished() error {
-	if err := os.RemoveAll(d.rootfs()); err != nil {
+	if err := d.putAwayTree(); err != nil {
 		return err
 	}
 	lists, err := os.ReadDir(d.at(layersName))
@@ -159,6 +164,29 @@ func (d *draft) keepFinished() error {
 		}
 	}
 	return nil
+}
+
+func (d *draft) putAwayTree() error {
+	if !d.finished() {
+		return os.RemoveAll(d.rootfs())
+	}
+	err := os.Rename(d.rootfs(), d.at(treePrefix+strconv.Itoa(len(d.trees()))))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// trees are those of earlier runs, the oldest first.
+func (d *draft) trees() []string {
+	var trees []string
+	for {
+		tree := d.at(treePrefix + strconv.Itoa(len(trees)))
+		if !exists(tree) {
+			return trees
+		}
+		trees = append(trees, tree)
+	}
 }
 
 func (d *draft) at(names ...string) string {
@@ -204,8 +232,8 @@ func (d *draft) settle() error {
 	var syncing sync.WaitGroup
 	syncing.Go(func() { synced = syncFS(d.lock) })
 	var errs []error
-	for _, name := range []string{stageName, bootName} {
-		errs = append(errs, os.RemoveAll(d.at(name)))
+	for _, path := range append(d.trees(), d.at(stageName), d.at(bootName)) {
+		errs = append(errs, os.RemoveAll(path))
 	}
 	syncing.Wait()
 	return errors.Join(append(errs, synced)...)

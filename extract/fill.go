@@ -46,8 +46,10 @@ type unpacked struct {
 	list    string         // of its entries, if it is known
 	entries []*layer.Entry // if it was read
 	dropped layer.Dropped
-	fetched bool          // from the source; set before ready is closed
-	ready   chan struct{} // closed when one of the two is there, and verified
+	fetched bool // from the source; set before ready is closed
+	// repeated says that the image has the layer more than once: all of them need what is put aside.
+	repeated bool
+	ready    chan struct{} // closed when one of the two is there, and verified
 }
 
 // atOnce is how many layers are put aside at the same time: as many as can be inflated, within bounds of memory.
@@ -66,7 +68,7 @@ func (d *draft) fill(ctx context.Context, im *Image, from target, diffIDs []stri
 	if err := f.budget.Fits(f.estimate()); err != nil {
 		return err
 	}
-	index := stage.NewIndex(versions(others)...)
+	index := stage.NewIndex(append(versions(others), f.earlier()...)...)
 	defer func() { err = errors.Join(err, index.Close()) }()
 	// One more than are fetched in the usual way: see recall.
 	if f.stage, err = stage.New(d.at(stageName), atOnce()+1, index, f.budget); err != nil {
@@ -78,6 +80,8 @@ func (d *draft) fill(ctx context.Context, im *Image, from target, diffIDs []stri
 	}
 	defer func() { err = errors.Join(err, f.tree.Close()) }()
 
+	written := f.writeEarly(ctx)
+	defer func() { err = errors.Join(err, written()) }()
 	if err := f.unpack(ctx); err != nil {
 		return err
 	}
@@ -105,6 +109,7 @@ func (f *filling) find(l descriptor, diffID string, number int, others []*Image)
 	switch {
 	case i >= 0:
 		u.list, u.ready = own, f.layers[i].ready
+		f.layers[i].repeated = true
 	case exists(own):
 		u.list = own
 		close(u.ready)
@@ -114,6 +119,54 @@ func (f *filling) find(l descriptor, diffID string, number int, others []*Image)
 		}
 	}
 	f.layers = append(f.layers, u)
+}
+
+// earlier are the trees of earlier runs, each with the files of the layers that were finished, as far as they got there.
+func (f *filling) earlier() []stage.Version {
+	var v []stage.Version
+	for _, tree := range f.d.trees() {
+		for _, u := range f.layers {
+			list := listOf(f.d.path, u.diffID)
+			if u.list != list {
+				continue
+			}
+			v = append(v, stage.Version{Rootfs: tree, Unfinished: true, Files: func(each func(*layer.Entry) error) error {
+				_, err := readList(list, u.diffID, each)
+				return err
+			}})
+		}
+	}
+	return v
+}
+
+// writeEarly brings what was put aside to the disk as soon as nothing more is, while the tree is made of it, and returns what waits
+// for that. Its error counts: the kernel tells each open file of a failed write once.
+func (f *filling) writeEarly(ctx context.Context) (wait func() error) {
+	var layers []*unpacked
+	for _, u := range f.layers {
+		if u.list == "" {
+			layers = append(layers, u)
+		}
+	}
+	if len(layers) == 0 {
+		return func() error { return nil }
+	}
+	var g errgroup.Group
+	ctx, cancel := context.WithCancel(ctx)
+	g.Go(func() error {
+		for _, u := range layers {
+			select {
+			case <-u.ready:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		return syncFS(f.d.lock)
+	})
+	return func() error {
+		cancel()
+		return g.Wait()
+	}
 }
 
 // versions are the images whose files may be shared, newest first.
@@ -180,7 +233,7 @@ func (f *filling) read(ctx context.Context, u *unpacked) error {
 		if err := os.RemoveAll(f.d.stageOf(u)); err != nil {
 			return err
 		}
-		if err := f.stage.Open(u.number, f.d.stageOf(u)); err != nil {
+		if err := f.stage.Open(u.number, f.d.stageOf(u), u.repeated); err != nil {
 			return err
 		}
 		u.entries = nil
@@ -273,7 +326,7 @@ func (f *filling) recall(ctx context.Context, u *unpacked) error {
 func (f *filling) reread(u *unpacked) error {
 	staged := exists(f.d.stageOf(u))
 	if staged {
-		if err := f.stage.Open(u.number, f.d.stageOf(u)); err != nil {
+		if err := f.stage.Open(u.number, f.d.stageOf(u), true); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package extract_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -268,8 +269,25 @@ func TestResumeDamaged(t *testing.T) {
 			return os.WriteFile(i.list(1), raw, 0o600)
 		}
 	}
-	stage := func(i *interrupted, names ...string) string {
-		return i.partial(append([]string{"stage", filepath.Base(i.list(1))}, names...)...)
+	// What is put aside moves to the tree, and may have done so or not.
+	remove := func(i *interrupted, patterns ...string) error {
+		var found []string
+		for _, p := range patterns {
+			paths, err := filepath.Glob(i.partial(p))
+			if err != nil {
+				return err
+			}
+			found = append(found, paths...)
+		}
+		if len(found) == 0 {
+			return fmt.Errorf("nothing is at %q", patterns)
+		}
+		for _, path := range found {
+			if err := os.RemoveAll(path); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	for name, test := range map[string]struct {
 		damage func(i *interrupted) error
@@ -286,11 +304,11 @@ func TestResumeDamaged(t *testing.T) {
 		"list empty":         {func(i *interrupted) error { return os.Truncate(i.list(1), 0) }, []int{1, 2}},
 		"list gone":          {func(i *interrupted) error { return os.Remove(i.list(1)) }, []int{1, 2}},
 		"list unfinished":    {func(i *interrupted) error { return os.Rename(i.list(1), i.list(1)+".tmp") }, []int{1, 2}},
-		"contents gone":      {func(i *interrupted) error { return os.RemoveAll(stage(i)) }, []int{1, 2}},
-		"some contents gone": {func(i *interrupted) error { return os.Remove(stage(i, "1")) }, []int{1, 2}},
-		"a file in its place": {func(i *interrupted) error {
-			return errors.Join(os.RemoveAll(i.partial("rootfs")), os.WriteFile(i.partial("rootfs"), nil, 0o600))
-		}, []int{2}},
+		"contents gone":      {func(i *interrupted) error { return remove(i, "stage", "rootfs") }, []int{0, 1, 2}},
+		"some contents gone": {func(i *interrupted) error { return remove(i, "stage/*/*/new", "rootfs/emptied/new") }, []int{1, 2}},
+		"files in their place": {func(i *interrupted) error {
+			return errors.Join(remove(i, "stage", "rootfs"), os.WriteFile(i.partial("rootfs"), nil, 0o600))
+		}, []int{0, 1, 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := failed(t)

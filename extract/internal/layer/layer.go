@@ -61,9 +61,16 @@ type Entry struct {
 	Size   int64  // of a File, in bytes
 	Digest Digest // of a File
 	Sparse bool   // of a File: the archive says that it has holes
-	// Staged is the number of the file with the contents, in the staging directory of this layer; 0 if they were here already.
+	// Staged says where the contents are in the staging directory of this layer, see Aside; 0 if they were here already.
 	Staged uint32
 }
+
+// Alone is the bit of Entry.Staged that says that the rest is the number of a file.
+const Alone = 1 << 31
+
+// Aside is what Staged says: the number of a directory, in which the file has the last name of its path, or, alone, of a file. Files of
+// one directory of the layer are in one directory, which can become that of the tree as it is.
+func (e *Entry) Aside() (number uint32, alone bool) { return e.Staged &^ Alone, e.Staged&Alone != 0 }
 
 // Dropped counts what is in layers and never in a tree, on purpose.
 type Dropped struct {

@@ -17,8 +17,14 @@ func (t *Tree) Apply(n int, e *layer.Entry) error {
 	if n < t.layer {
 		return fmt.Errorf("layer %d comes after layer %d", n, t.layer)
 	}
+	if n > t.layer {
+		clear(t.aside)
+	}
 	t.layer = n
 	t.stats.Entries++
+	if number, alone := e.Aside(); number != 0 && !alone {
+		t.aside[number]++
+	}
 	err := e.Check()
 	if t.text += e.Text(); err == nil && t.text > layer.MaxText {
 		err = fmt.Errorf("%w: over %d MiB of names, links and extended attributes in all layers", layer.ErrInvalid, layer.MaxText>>20)

@@ -152,7 +152,7 @@ func (f *flusher) place(ctx context.Context, x *node) error {
 		return err
 	}
 	if x.dir() != nil {
-		err = unix.Mkdirat(fd, x.name, 0o700)
+		err = f.directory(x, fd)
 	} else if f.t.opened {
 		err = f.replace(ctx, x, fd)
 	} else {

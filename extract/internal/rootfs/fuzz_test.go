@@ -68,7 +68,7 @@ func (s *script) entry(m memory) *layer.Entry {
 }
 
 // FuzzApply applies any entries, flushed at any points. Whatever they are, nothing beside the root changes, errors are the layer's,
-// and otherwise the tree on disk is what Check finds right, and the same as that of one flush at the end.
+// and otherwise the tree on disk is what Check finds right, and the same as that of one flush at the end, of which nothing was ready.
 func FuzzApply(f *testing.F) {
 	for _, seed := range []string{"", "\x01\x00\x00\x01\x00\x00", "\x02\x01\x00\x00\x03\x00\x01\x01\x02\x02", strings.Repeat("\x05\x01\x02\x03\x04", 20), "\x03\x00\x01\x04\x02\x01\x01\x00\x02"} {
 		f.Add([]byte(seed))
@@ -96,12 +96,18 @@ func FuzzApply(f *testing.F) {
 			steps = append(steps, step{n, e, what%4 == 0})
 		}
 		run := func(root string, flushing bool) error {
-			tree, err := rootfs.New(root, m)
+			r := newReady(m)
+			var c rootfs.Contents = m
+			if flushing {
+				c = r
+			}
+			tree, err := rootfs.New(root, c)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer tree.Close()
 			for _, s := range steps {
+				r.stage(s.layer, s.entry)
 				if err := tree.Apply(s.layer, s.entry); err != nil {
 					return err
 				}

@@ -2,7 +2,7 @@
 //
 // Layers are hostile input that is written as root, so they never meet a file system: entries are added up in memory, where a
 // symbolic link is a string and a whiteout cuts a branch, and only what is left of that is made on disk. What is made on disk is
-// made by one rule: each directory is one that this package made, opened by its single name in the one above, and every other
+// made by one rule: each directory is one that this program made, opened by its single name in the one above, and every other
 // thing is made under a single name in such a directory, new. No path of an image is ever resolved by the kernel.
 //
 // Semantics are those of the OCI image specification, layer.md: "Applying Changesets" and "Whiteouts".
@@ -28,6 +28,15 @@ type Contents interface {
 	// Place makes the file of e, an entry of layer number n of the image, name in the open directory dirfd, where nothing has
 	// that name. It is complete then, attributes included. The error wraps ErrAbsent if its contents are not here.
 	Place(n int, e *layer.Entry, dirfd int, name string) error
+}
+
+// Directories is Contents that may have a whole directory ready. That spares the tree making and renaming, which is most of what
+// making it costs. All entries of a layer must be applied before the Flush that makes them, then.
+type Directories interface {
+	Contents
+	// PlaceDir makes the directory with this number, in which the contents of layer n were put aside (layer.Entry.Aside), name in the
+	// open directory dirfd, where nothing has that name, with all the files in it. It says whether it did.
+	PlaceDir(n int, number uint32, dirfd int, name string) (bool, error)
 }
 
 // Caps on what one image may hold; real ones stay far below.
@@ -59,12 +68,13 @@ type Tree struct {
 	names map[*inode][]*node
 	stats Stats
 
-	pending []*node  // to be made, each after what is above it
-	haunted []*node  // directories that have something on disk which is hidden
-	parked  []*inode // still visible, while the name to link to is hidden
-	refit   []*node  // not directories; their attributes are wrong on disk
-	spares  []string // names in the root that parked inodes have for now
-	tries   int      // number of the last temporary name
+	pending []*node        // to be made, each after what is above it
+	haunted []*node        // directories that have something on disk which is hidden
+	parked  []*inode       // still visible, while the name to link to is hidden
+	refit   []*node        // not directories; their attributes are wrong on disk
+	aside   map[uint32]int // files that the current layer put aside, by number of their directory
+	spares  []string       // names in the root that parked inodes have for now
+	tries   int            // number of the last temporary name
 }
 
 // Stats says what a tree holds.
@@ -111,6 +121,7 @@ func open(dir string, c Contents) (*Tree, error) {
 		nodes:    1,
 		implicit: &layer.Entry{Kind: layer.Dir, Attrs: layer.Attrs{Mode: 0o755}},
 		names:    make(map[*inode][]*node),
+		aside:    make(map[uint32]int),
 	}
 	t.root = &node{made: true, layer: nobody, inode: &inode{
 		entry: t.implicit, layer: nobody, links: 1,

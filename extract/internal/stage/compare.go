@@ -10,7 +10,7 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/extract/internal/layer"
 )
 
-// scratchSize is what each worker has for comparing, in bytes. Lists of attributes and their values are no larger: XATTR_LIST_MAX
+// scratchSize is what comparing takes, in bytes. Lists of attributes and their values are no larger: XATTR_LIST_MAX
 // and XATTR_SIZE_MAX of linux/limits.h.
 const scratchSize = 64 << 10
 

@@ -12,11 +12,14 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/extract/internal/layer"
 )
 
-// dir is where the contents of one layer are put aside, by number.
+// dir is where the contents of one layer are put aside: files by the last name of their path, in numbered directories, one for each
+// directory of the layer, and files whose name is taken, or not to be had, by number.
 type dir struct {
 	fd      int
+	kept    bool // what is here stays here, and is linked
 	budget  *Budget
-	dropped atomic.Int64 // attributes that files did not get
+	alone   atomic.Uint32 // number of the last file of its own
+	dropped atomic.Int64  // attributes that files did not get
 }
 
 // openDir opens the directory path, which it makes if need be, mode 0700.
@@ -28,36 +31,48 @@ func (s *Stage) openDir(path string) (*dir, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	// Files would inherit entries that no image asked for: acl(5). Most directories have no default ACL, many file systems none at all.
+	// Files and directories would inherit entries that no image asked for: acl(5). Most directories have no default ACL, many file
+	// systems none at all. Nor do they inherit a group or the set-group-ID bit, see mkdir(2).
 	_ = unix.Fremovexattr(fd, "system.posix_acl_default")
+	if err := errors.Join(unix.Fchown(fd, 0, 0), unix.Fchmod(fd, 0o700)); err != nil {
+		return nil, errors.Join(fmt.Errorf("preparing %s: %w", path, err), unix.Close(fd))
+	}
 	return &dir{fd: fd, budget: s.budget}, nil
 }
 
 func (d *dir) Close() error { return unix.Close(d.fd) }
 
+// numbered is the name of a directory, aloneName that of a file of its own.
 func numbered(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
 
-// create makes the file number n for e, open for writing. Attributes that later writes would change are finish's.
-func (d *dir) create(n uint32, e *layer.Entry) (int, error) { return d.createAs(numbered(n), e) }
+func aloneName(n uint32) string { return "f" + numbered(n) }
 
-func (d *dir) createAs(name string, e *layer.Entry) (int, error) {
+// file is one in the making.
+type file struct {
+	fd, dirfd int
+	name      string
+}
+
+// create makes name in dirfd for e, open for writing. Attributes that later writes would change are finish's.
+func create(dirfd int, name string, e *layer.Entry) (file, error) {
 	flags := unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	return unix.Openat(d.fd, name, flags, e.Mode&0o777)
+	fd, err := unix.Openat(dirfd, name, flags, e.Mode&0o777)
+	return file{fd, dirfd, name}, err
 }
 
 // finish gives the file its attributes, in this order: chown(2) clears mode bits, and times come after contents.
-func (d *dir) finish(fd int, n uint32, e *layer.Entry) error { return d.finishAs(fd, numbered(n), e) }
-
-func (d *dir) finishAs(fd int, name string, e *layer.Entry) error {
-	if err := d.apply(fd, e); err != nil {
+func (d *dir) finish(f file, e *layer.Entry) error {
+	if err := d.apply(f.fd, e); err != nil {
 		return err
 	}
 	ts := unix.Timespec{Sec: e.MTime.Sec, Nsec: int64(e.MTime.Nsec)}
-	if err := unix.UtimesNanoAt(d.fd, name, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	if err := unix.UtimesNanoAt(f.dirfd, f.name, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return fmt.Errorf("setting its time: %w", err)
 	}
 	return nil
 }
+
+func (f file) discard() error { return unix.Unlinkat(f.dirfd, f.name, 0) }
 
 // apply sets owner, attributes and mode of the file fd, which this process has just made, as far as they are not what it has
 // already: each costs a journalled inode, and there are tens of thousands. What a new file has depends on the umask, on a

@@ -11,37 +11,36 @@ import (
 )
 
 // store puts a small file aside, unless another version has it.
-func (r *reader) store(e *layer.Entry, number uint32, contents, scratch []byte) error {
+func (r *reader) store(w *worker, e *layer.Entry, number uint32, contents []byte) error {
 	e.Digest = sha256.Sum256(contents)
 	if r.wanted != nil && !r.wanted(e.Digest) {
 		return nil
 	}
 	// What is wanted is wanted because what is here did not do.
 	if r.wanted == nil {
-		equal := func(fd int) bool { return equals(fd, 0, contents, scratch) }
-		if shared, err := r.share(e, number, scratch, equal); shared || err != nil {
+		equal := func(fd int) bool { return equals(fd, 0, contents, w.scratch) }
+		if shared, err := r.share(w, e, number, equal); shared || err != nil {
 			return err
 		}
 	}
 	if err := r.s.budget.Take(e.Size); err != nil {
 		return err
 	}
-	fd, err := r.dir.create(number, e)
+	f, err := w.create(r.dir, number, e)
 	if err != nil {
 		return space(err)
 	}
-	defer unix.Close(fd)
-	if err := writeAll(fd, contents); err != nil {
+	defer unix.Close(f.fd)
+	if err := writeAll(f.fd, contents); err != nil {
 		return space(err)
 	}
 	r.s.written.Add(e.Size)
-	e.Staged = number
-	return space(r.dir.finish(fd, number, e))
+	return space(r.dir.finish(f, e))
 }
 
 // share makes do with a file that is here already, if there is one that equal finds the same, opened for reading. The index knows what
 // a file was when it was made: what a disk made of it since must not spread to the versions after it.
-func (r *reader) share(e *layer.Entry, number uint32, scratch []byte, equal func(fd int) bool) (bool, error) {
+func (r *reader) share(w *worker, e *layer.Entry, number uint32, equal func(fd int) bool) (bool, error) {
 	p, how := r.s.index.find(e.Digest, e.Path, e.Attrs)
 	if how == none || how == clone && !r.s.clones.Load() {
 		return false, nil
@@ -56,11 +55,11 @@ func (r *reader) share(e *layer.Entry, number uint32, scratch []byte, equal func
 	}
 	exact := how == link && p.mtime == e.MTime
 	if !exact && r.s.clones.Load() {
-		if cloned, err := r.clone(from, e, number); cloned || err != nil {
+		if cloned, err := r.clone(w, from, e, number); cloned || err != nil {
 			return cloned, err
 		}
 	}
-	if how != link || !hasXattrs(from, e.Xattrs, scratch) {
+	if how != link || !hasXattrs(from, e.Xattrs, w.scratch) {
 		return false, nil
 	}
 	e.MTime = p.mtime
@@ -69,21 +68,21 @@ func (r *reader) share(e *layer.Entry, number uint32, scratch []byte, equal func
 }
 
 // clone makes a file of its own that shares its blocks with the file from: ioctl_ficlone(2).
-func (r *reader) clone(from int, e *layer.Entry, number uint32) (bool, error) {
-	fd, err := r.dir.create(number, e)
+func (r *reader) clone(w *worker, from int, e *layer.Entry, number uint32) (bool, error) {
+	f, err := w.create(r.dir, number, e)
 	if err != nil {
 		return false, space(err)
 	}
-	defer unix.Close(fd)
-	if err := unix.IoctlFileClone(fd, from); err != nil {
+	defer unix.Close(f.fd)
+	if err := unix.IoctlFileClone(f.fd, from); err != nil {
 		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EXDEV) || errors.Is(err, unix.ENOTTY) || errors.Is(err, unix.EINVAL) {
 			r.s.clones.Store(false)
 		}
-		return false, unix.Unlinkat(r.dir.fd, numbered(number), 0)
+		e.Staged = 0
+		return false, f.discard()
 	}
 	r.s.shared.Add(e.Size)
-	e.Staged = number
-	return true, space(r.dir.finish(fd, number, e))
+	return true, space(r.dir.finish(f, e))
 }
 
 func writeAll(fd int, b []byte) error {

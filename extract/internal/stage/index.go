@@ -18,13 +18,19 @@ type Index struct {
 	loaded chan struct{} // closed when the versions are in; everything waits for it
 
 	mu     sync.RWMutex
-	roots  []*inroot.Root
+	roots  []root
 	places []place
 	attrs  []layer.Attrs          // of places, times apart: few versions have many
 	known  map[string]int32       // index of attrs, by what they are in text
 	last   int32                  // index of attrs
 	first  map[layer.Digest]int32 // index of a place
 	large  map[int64]int32        // by size, of files that are not held in memory while they are read
+}
+
+// root is the tree of one version.
+type root struct {
+	*inroot.Root
+	unfinished bool
 }
 
 // place is one file of a version. There are tens of thousands, so it is small.
@@ -46,6 +52,9 @@ type Version struct {
 	Rootfs string
 	// Files gives its files, with paths free of links.
 	Files func(each func(*layer.Entry) error) error
+	// Unfinished says that the tree need not have what Files says, nor at paths free of links: contents are hashed before they are
+	// linked.
+	Unfinished bool
 }
 
 // NewIndex reads the files of versions while the caller goes on.
@@ -64,13 +73,13 @@ func NewIndex(versions ...Version) *Index {
 // add adds the files of a version. Those that are there already with the same contents and attributes keep their place, unless
 // that is known to be stale.
 func (x *Index) add(v Version, stale bool) error {
-	root, err := inroot.Open(v.Rootfs)
+	tree, err := inroot.Open(v.Rootfs)
 	if err != nil {
 		return err
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.roots = append(x.roots, root)
+	x.roots = append(x.roots, root{tree, v.Unfinished})
 	n, had := int32(len(x.roots)-1), int32(len(x.places))
 	err = v.Files(func(e *layer.Entry) error {
 		if e.Kind == layer.File && e.Size > 0 {
@@ -208,7 +217,7 @@ func (x *Index) open(p place) (int, error) {
 	root, attrs := x.roots[p.root], x.attrs[p.attrs]
 	x.mu.RUnlock()
 	// It may have become a FIFO, for whose writer open(2) would wait.
-	fd, err := root.Openat(p.path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, unix.RESOLVE_NO_SYMLINKS)
+	fd, err := root.Openat(p.path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, root.resolve())
 	if err != nil {
 		return -1, err
 	}
@@ -222,6 +231,14 @@ func (x *Index) open(p place) (int, error) {
 		return -1, err
 	}
 	return fd, nil
+}
+
+// resolve are flags of openat2(2).
+func (r root) resolve() uint64 {
+	if r.unfinished {
+		return 0
+	}
+	return unix.RESOLVE_NO_SYMLINKS
 }
 
 // unchanged says whether what is at p is still what was recorded.

@@ -19,12 +19,12 @@ type large struct {
 	number uint32
 	pieces chan []byte
 
-	scratch []byte // of the worker
-	hash    hash.Hash
-	size    int64
+	worker *worker
+	hash   hash.Hash
+	size   int64
 
 	here []int // candidates that it may still be the same as, open
-	fd   int   // what is being written; -1 as long as nothing is
+	file file  // what is being written; its fd is -1 as long as nothing is
 }
 
 // large hands a file to a worker, piece by piece.
@@ -36,9 +36,8 @@ func (r *reader) large(p *pending, body io.Reader) error {
 	}
 	// What smaller files hold must not wait for this one.
 	r.flush()
-	r.number++
 	p.done = make(chan struct{})
-	l := &large{r: r, p: p, number: r.number, pieces: make(chan []byte, 2), hash: sha256.New(), fd: -1}
+	l := &large{r: r, p: p, number: r.directory(p.entry), pieces: make(chan []byte, 2), hash: sha256.New(), file: file{fd: -1}}
 	if err := r.send(p); err != nil {
 		return err
 	}
@@ -61,8 +60,8 @@ func (r *reader) large(p *pending, body io.Reader) error {
 }
 
 // run writes the file, as a worker.
-func (l *large) run(scratch []byte) {
-	l.scratch = scratch
+func (l *large) run(w *worker) {
+	l.worker = w
 	err := l.r.ctx.Err()
 	if err == nil {
 		l.candidates()
@@ -79,7 +78,7 @@ func (l *large) run(scratch []byte) {
 	if err == nil {
 		err = l.finish()
 	}
-	for _, fd := range append(l.here, l.fd) {
+	for _, fd := range append(l.here, l.file.fd) {
 		if fd >= 0 {
 			unix.Close(fd)
 		}
@@ -119,7 +118,7 @@ func (l *large) piece(b []byte) error {
 // compare drops the candidates that go on in another way than b. From the last of them it takes what it had in common.
 func (l *large) compare(b []byte) error {
 	for i := len(l.here) - 1; i >= 0; i-- {
-		if equals(l.here[i], l.size, b, l.scratch) {
+		if equals(l.here[i], l.size, b, l.worker.scratch) {
 			continue
 		}
 		fd := l.here[i]
@@ -148,16 +147,16 @@ func (l *large) begin(fd int) error {
 		return err
 	}
 	l.r.s.written.Add(l.size)
-	return copyRange(fd, l.fd, l.size)
+	return copyRange(fd, l.file.fd, l.size)
 }
 
 func (l *large) create() (err error) {
-	l.fd, err = l.r.dir.create(l.number, l.p.entry)
+	l.file, err = l.worker.create(l.r.dir, l.number, l.p.entry)
 	return err
 }
 
 func (l *large) write(b []byte) error {
-	if l.fd < 0 {
+	if l.file.fd < 0 {
 		if err := l.create(); err != nil {
 			return err
 		}
@@ -169,7 +168,7 @@ func (l *large) write(b []byte) error {
 		return err
 	}
 	l.r.s.written.Add(int64(len(b)))
-	return writeAll(l.fd, b)
+	return writeAll(l.file.fd, b)
 }
 
 // finish decides what the file is, now that all of it is known.
@@ -184,8 +183,8 @@ func (l *large) finish() error {
 	}
 	if len(l.here) > 0 {
 		// What the index finds need not be the one that was compared.
-		equal := func(fd int) bool { return equalFiles(l.here[0], fd, e.Size, l.scratch) }
-		shared, err := l.r.share(e, l.number, l.scratch, equal)
+		equal := func(fd int) bool { return equalFiles(l.here[0], fd, e.Size, l.worker.scratch) }
+		shared, err := l.r.share(l.worker, e, l.number, equal)
 		if shared || err != nil {
 			return err
 		}
@@ -195,17 +194,17 @@ func (l *large) finish() error {
 		}
 	}
 	if e.Sparse {
-		if err := unix.Ftruncate(l.fd, e.Size); err != nil {
+		if err := unix.Ftruncate(l.file.fd, e.Size); err != nil {
 			return err
 		}
 	}
-	e.Staged = l.number
-	return l.r.dir.finish(l.fd, l.number, e)
+	return l.r.dir.finish(l.file, e)
 }
 
 func (l *large) discard() error {
-	if l.fd < 0 {
+	if l.file.fd < 0 {
 		return nil
 	}
-	return unix.Unlinkat(l.r.dir.fd, numbered(l.number), 0)
+	l.p.entry.Staged = 0
+	return l.file.discard()
 }

@@ -41,13 +41,8 @@ func (s *Stage) Place(n int, e *layer.Entry, dirfd int, name string) error {
 	case e.Size == 0:
 		return s.write(e, dirfd, name, nil)
 	case e.Staged != 0:
-		// An earlier run may have put it aside, and something else has removed it, or a crash has cut it short.
-		staged, from := numbered(e.Staged), s.dir(n).fd
-		var st unix.Stat_t
-		err := unix.Fstatat(from, staged, &st, unix.AT_SYMLINK_NOFOLLOW)
-		if err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size == e.Size {
-			// A link, not a rename: after a crash all that was put aside is where it was.
-			return space(unix.Linkat(from, staged, dirfd, name, 0))
+		if err := s.take(n, e, dirfd, name); !errors.Is(err, ErrAbsent) {
+			return err
 		}
 	}
 	p, how := s.index.find(e.Digest, e.Path, e.Attrs)
@@ -55,7 +50,7 @@ func (s *Stage) Place(n int, e *layer.Entry, dirfd int, name string) error {
 		return ErrAbsent
 	}
 	if how == link && p.mtime == e.MTime {
-		err := s.link(p, dirfd, name)
+		err := s.link(p, e, dirfd, name)
 		if !errors.Is(err, unix.EMLINK) {
 			return err
 		}
@@ -63,14 +58,64 @@ func (s *Stage) Place(n int, e *layer.Entry, dirfd int, name string) error {
 	return s.write(e, dirfd, name, &p)
 }
 
+// take makes name of what was put aside for e. An earlier run may have put it aside, and something else has removed it, or a crash has
+// cut it short.
+func (s *Stage) take(n int, e *layer.Entry, dirfd int, name string) error {
+	d := s.dir(n)
+	number, alone := e.Aside()
+	from, staged := d.fd, aloneName(number)
+	if !alone {
+		if err := s.taken.enter(d, number); err != nil {
+			return ErrAbsent
+		}
+		from = s.taken.fd
+		_, staged = layer.Split(e.Path)
+	}
+	var st unix.Stat_t
+	err := unix.Fstatat(from, staged, &st, unix.AT_SYMLINK_NOFOLLOW)
+	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size != e.Size {
+		return ErrAbsent
+	}
+	if d.kept {
+		return space(unix.Linkat(from, staged, dirfd, name, 0))
+	}
+	return space(unix.Renameat(from, staged, dirfd, name))
+}
+
+// PlaceDir makes name in the open directory dirfd of a numbered directory of layer n, with all the files in it, and says whether it
+// could. It is for the goroutine of Place.
+func (s *Stage) PlaceDir(n int, number uint32, dirfd int, name string) (bool, error) {
+	d := s.dir(n)
+	if d == nil || d.kept {
+		return false, nil
+	}
+	if err := s.taken.leave(); err != nil {
+		return false, err
+	}
+	// A file system may refuse to move directories, as overlayfs does at times: EXDEV. Their files come one by one then.
+	if err := unix.Renameat(d.fd, numbered(number), dirfd, name); err != nil {
+		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+			return false, space(err)
+		}
+		return false, nil
+	}
+	return true, nil
+}
+
 // link makes a hard link to the file at p, if that is still what was recorded.
-func (s *Stage) link(p place, dirfd int, name string) error {
+func (s *Stage) link(p place, e *layer.Entry, dirfd int, name string) error {
+	root := s.index.roots[p.root]
+	if root.unfinished {
+		if err := s.has(p, e); err != nil {
+			return err
+		}
+	}
 	dir, base := path.Split(p.path)
 	if s.linked.fd == 0 || s.linked.dir != dir || s.linked.root != p.root {
 		if err := s.linked.close(); err != nil {
 			return err
 		}
-		fd, err := s.index.roots[p.root].Openat(dir, unix.O_PATH|unix.O_DIRECTORY, unix.RESOLVE_NO_SYMLINKS)
+		fd, err := root.Openat(dir, unix.O_PATH|unix.O_DIRECTORY, root.resolve())
 		if err != nil {
 			return ErrAbsent
 		}
@@ -81,6 +126,19 @@ func (s *Stage) link(p place, dirfd int, name string) error {
 		return ErrAbsent
 	}
 	return space(unix.Linkat(s.linked.fd, base, dirfd, name, 0))
+}
+
+// has says whether the contents of e are at p; ErrAbsent if not.
+func (s *Stage) has(p place, e *layer.Entry) error {
+	fd, err := s.index.open(p)
+	if err != nil {
+		return ErrAbsent
+	}
+	defer unix.Close(fd)
+	if d, err := digest(fd, e.Size, make([]byte, scratchSize)); err != nil || d != e.Digest {
+		return ErrAbsent
+	}
+	return nil
 }
 
 // write makes a new file with the attributes of e, and with the contents of the one at from, if there is one.
@@ -101,21 +159,31 @@ func (s *Stage) write(e *layer.Entry, dirfd int, name string, from *place) error
 	}
 	to := &dir{fd: dirfd, budget: s.budget}
 	defer func() { s.lost.Add(to.dropped.Load()) }()
-	fd, err := to.createAs(name, e)
+	f, err := create(dirfd, name, e)
 	if err != nil {
 		return space(err)
 	}
-	defer unix.Close(fd)
+	defer unix.Close(f.fd)
 	if in >= 0 {
-		if err := unix.IoctlFileClone(fd, in); err == nil {
+		if err := unix.IoctlFileClone(f.fd, in); err == nil {
 			s.shared.Add(e.Size)
-		} else if err := copyRange(in, fd, e.Size); err != nil {
+		} else if err := copyRange(in, f.fd, e.Size); err != nil {
 			return space(err)
 		} else {
 			s.written.Add(e.Size)
 		}
 	}
-	return space(to.finishAs(fd, name, e))
+	return space(to.finish(f, e))
+}
+
+// asidePath is where the contents of e are in the directory of its layer.
+func asidePath(e *layer.Entry) string {
+	number, alone := e.Aside()
+	if alone {
+		return aloneName(number)
+	}
+	_, name := layer.Split(e.Path)
+	return numbered(number) + "/" + name
 }
 
 // Recover reads a layer again, from its plain tar archive, and puts the files whose contents are wanted aside in the directory path,
@@ -128,7 +196,7 @@ func (s *Stage) Recover(ctx context.Context, archive io.Reader, path string, wan
 	var found []*layer.Entry
 	_, err = s.read(ctx, d, archive, wanted, func(e *layer.Entry) error {
 		if e.Staged != 0 {
-			e.Path = numbered(e.Staged)
+			e.Path = asidePath(e)
 			found = append(found, e)
 		}
 		return nil

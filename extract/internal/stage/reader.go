@@ -33,8 +33,10 @@ type reader struct {
 	wanted  func(layer.Digest) bool
 	scanner *layer.Scanner
 	out     chan *pending
-	number  uint32
-	claimed int64 // bytes of sparse files
+	numbers map[string]uint32 // of directories, by path
+	last    string            // a directory
+	number  uint32            // its
+	claimed int64             // bytes of sparse files
 	batch   *batch
 }
 
@@ -47,7 +49,7 @@ type batch struct {
 
 type small struct {
 	p      *pending
-	number uint32
+	number uint32 // of its directory
 	from   int
 }
 
@@ -123,10 +125,24 @@ func (r *reader) small(p *pending, body io.Reader) error {
 		return shortBody(err)
 	}
 	r.batch.buf = buf
-	r.number++
 	p.done = make(chan struct{})
-	r.batch.files = append(r.batch.files, small{p: p, number: r.number, from: from})
+	r.batch.files = append(r.batch.files, small{p: p, number: r.directory(p.entry), from: from})
 	return r.send(p)
+}
+
+// directory is the number of the directory that the contents of e belong in.
+func (r *reader) directory(e *layer.Entry) uint32 {
+	dir, _ := layer.Split(e.Path)
+	if r.number != 0 && r.last == dir {
+		return r.number
+	}
+	n, ok := r.numbers[dir]
+	if !ok {
+		n = uint32(len(r.numbers) + 1)
+		r.numbers[dir] = n
+	}
+	r.last, r.number = dir, n
+	return n
 }
 
 // flush gives the batch to a worker.
@@ -163,11 +179,11 @@ func shortBody(err error) error {
 }
 
 // run writes the files of the batch, as a worker.
-func (b *batch) run(scratch []byte) {
+func (b *batch) run(w *worker) {
 	for _, f := range b.files {
 		f.p.err = b.r.ctx.Err()
 		if f.p.err == nil {
-			f.p.err = b.r.store(f.p.entry, f.number, b.buf[f.from:f.from+int(f.p.entry.Size)], scratch)
+			f.p.err = b.r.store(w, f.p.entry, f.number, b.buf[f.from:f.from+int(f.p.entry.Size)])
 			if f.p.err != nil {
 				b.r.fail(f.p.entry, f.p.err)
 			}

@@ -266,7 +266,7 @@ func testStagedGone(t *testing.T, change func(path string) error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := change(filepath.Join(s.dir, "stage", "layer0", "1")); err != nil {
+	if err := change(filepath.Join(s.dir, "stage", "layer0", "1", "a")); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Place(0, entries[0], s.treefd, "a"); !errors.Is(err, ErrAbsent) {
@@ -280,6 +280,101 @@ func testStagedGone(t *testing.T, change func(path string) error) {
 	}
 	if got := List(t, s.tree)["a"]; got.Content != `"contents"` {
 		t.Errorf("it is %v", got)
+	}
+}
+
+// A tree that a killed run left may have something else at a path by now, or reach it by a link. What it has still is linked.
+func TestUnfinished(t *testing.T) {
+	first := newShelf(t)
+	version := first.place([]Entry{File("same", "contents"), File("other", "contained"), File("moved", "over there")})
+	version.Unfinished = true
+	at := func(name string) string { return filepath.Join(first.tree, name) }
+	err := errors.Join(
+		write(at("other"), 0, "X"), os.Chtimes(at("other"), Time, Time),
+		os.Mkdir(at("d"), 0o700), os.Rename(at("moved"), at("d/moved")), os.Symlink("d", at("link")),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := version.Files
+	version.Files = func(each func(*layer.Entry) error) error {
+		return files(func(e *layer.Entry) error {
+			moved := *e
+			if e.Path == "moved" {
+				moved.Path = "link/moved"
+			}
+			return each(&moved)
+		})
+	}
+	s := newShelf(t, version)
+	for name, contents := range map[string]string{"same": "contents", "other": "contained", "moved": "over there"} {
+		e := &layer.Entry{Kind: layer.File, Path: name, Size: int64(len(contents)), Digest: sha256.Sum256([]byte(contents))}
+		e.Mode, e.MTime = 0o644, layer.Time{Sec: Time.Unix(), Nsec: uint32(Time.Nanosecond())}
+		err := s.Place(0, e, s.treefd, name)
+		if name == "other" {
+			if !errors.Is(err, ErrAbsent) {
+				t.Errorf("Place of what has other contents by now = %v", err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("placing %s: %v", name, err)
+			continue
+		}
+		if got := List(t, s.tree)[name].Content; got != fmt.Sprintf("%q", contents) {
+			t.Errorf("%s is %s", name, got)
+		}
+	}
+	if s.inode("same") != first.inode("same") || s.inode("moved") != first.inode("d/moved") {
+		t.Error("what is whole was not linked")
+	}
+}
+
+// A directory of contents becomes one of the tree as it is, unless its contents are wanted again.
+func TestPlaceDir(t *testing.T) {
+	for keep, want := range map[bool]bool{false: true, true: false} {
+		s := newShelf(t)
+		list, err := s.read(0, bytes.NewReader(Layer(t, Dir("d"), File("d/a", "a"), File("d/b", noise(1, 2*bufferSize)), File("e", "e"), File("d/c", ""))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.dirs[0].kept = keep
+		number, alone := list[1].Aside()
+		if other, _ := list[2].Aside(); alone || other != number {
+			t.Errorf("d/a is at %d and d/b at %d", number, other)
+		}
+		done, err := s.Stage.PlaceDir(0, number, s.treefd, "d")
+		if err != nil || done != want {
+			t.Fatalf("keep %t: PlaceDir = %t, %v", keep, done, err)
+		}
+		if got := List(t, s.tree); (got["d/a"].Content == `"a"`) != want {
+			t.Errorf("keep %t: it holds %v", keep, got)
+		}
+		// What is gone with the directory is absent.
+		if err := s.Place(0, list[1], s.treefd, "x"); errors.Is(err, ErrAbsent) != want {
+			t.Errorf("keep %t: Place = %v", keep, err)
+		}
+		if done, err := s.Stage.PlaceDir(0, 77, s.treefd, "y"); done || err != nil {
+			t.Errorf("PlaceDir of what is not there = %t, %v", done, err)
+		}
+	}
+}
+
+// A path that an archive has twice, and names that no file system takes, are put aside all the same.
+func TestAlone(t *testing.T) {
+	s := newShelf(t)
+	list, err := s.read(0, bytes.NewReader(Layer(t, File("a", "first"), File("a", "second"), File("d/a", "third"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"first", "second", "third"} {
+		name := fmt.Sprint(i)
+		if err := s.Place(0, list[i], s.treefd, name); err != nil {
+			t.Fatal(err)
+		}
+		if got := List(t, s.tree)[name].Content; got != fmt.Sprintf("%q", want) {
+			t.Errorf("%s is %s", name, got)
+		}
 	}
 }
 

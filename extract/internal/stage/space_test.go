@@ -70,7 +70,7 @@ func TestBudget(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if err := s.Open(0, filepath.Join(dir, "stage", "0")); err != nil {
+	if err := s.Open(0, filepath.Join(dir, "stage", "0"), false); err != nil {
 		t.Fatal(err)
 	}
 	big := Layer(t, File("f", noise(1, 2*step)))

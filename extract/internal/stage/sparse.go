@@ -28,7 +28,7 @@ func (l *large) writeSparse(b []byte) error {
 			if err := l.r.s.budget.take(int64(n)); err != nil {
 				return err
 			}
-			if _, err := unix.Pwrite(l.fd, b[:n], at); err != nil {
+			if _, err := unix.Pwrite(l.file.fd, b[:n], at); err != nil {
 				return err
 			}
 			l.r.s.written.Add(int64(n))

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/aztec-spartan/aztec-spartan/extract/internal/layer"
 )
 
@@ -32,13 +34,14 @@ type Stage struct {
 	budget *Budget
 	free   chan []byte
 	jobs   chan job
-	done   sync.WaitGroup
+	pool   errgroup.Group
 	clones atomic.Bool // the file system has not refused to clone yet
 
 	written, shared atomic.Int64
 	claimed         atomic.Int64 // bytes of sparse files, holes and all
 
 	linked lastDir      // of Place
+	taken  spot         // of Place
 	lost   atomic.Int64 // attributes that files made by Place did not get
 
 	mu   sync.Mutex
@@ -46,7 +49,7 @@ type Stage struct {
 }
 
 // job is something for a worker.
-type job interface{ run(scratch []byte) }
+type job interface{ run(w *worker) }
 
 // New starts the workers for so many layers at a time, and makes the directory path for what they put aside. The index and the
 // budget stay the caller's.
@@ -68,12 +71,7 @@ func New(path string, layers int, index *Index, budget *Budget) (*Stage, error) 
 	}
 	// Every layer can keep one worker waiting for the rest of a large file. One more makes sure that buffers come back.
 	for range max(layers, runtime.GOMAXPROCS(0)) + 1 {
-		s.done.Go(func() {
-			scratch := make([]byte, scratchSize)
-			for j := range s.jobs {
-				j.run(scratch)
-			}
-		})
+		s.pool.Go(func() error { return newWorker().run(s.jobs) })
 	}
 	return s, nil
 }
@@ -81,8 +79,7 @@ func New(path string, layers int, index *Index, budget *Budget) (*Stage, error) 
 // Close ends the workers. What was put aside stays. Nothing may be in use any more.
 func (s *Stage) Close() error {
 	close(s.jobs)
-	s.done.Wait()
-	errs := []error{s.linked.close()}
+	errs := []error{s.pool.Wait(), s.linked.close(), s.taken.leave()}
 	for _, d := range s.dirs {
 		errs = append(errs, d.Close())
 	}
@@ -94,12 +91,14 @@ func (s *Stage) Stats() Stats {
 	return Stats{Written: s.written.Load(), Shared: s.shared.Load(), Xattrs: s.lost.Load()}
 }
 
-// Open says where the contents of layer n of the image are put aside: the directory path, which is made if need be.
-func (s *Stage) Open(n int, path string) error {
+// Open says where the contents of layer n of the image are put aside: the directory path, which is made if need be. What is kept there
+// is linked from there; otherwise Place and PlaceDir take it away.
+func (s *Stage) Open(n int, path string, keep bool) error {
 	d, err := s.openDir(path)
 	if err != nil {
 		return err
 	}
+	d.kept = keep
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.dirs[n]
@@ -131,6 +130,7 @@ func (s *Stage) read(
 	defer cancel(nil)
 	r := &reader{
 		s: s, ctx: ctx, cancel: cancel, dir: d, wanted: wanted, scanner: layer.NewScanner(archive), out: make(chan *pending, 4096),
+		numbers: map[string]uint32{},
 	}
 	var emitted error
 	var consumer sync.WaitGroup

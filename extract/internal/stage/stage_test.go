@@ -77,7 +77,7 @@ func newShelfIn(t testing.TB, dir string, versions ...Version) *shelf {
 // read puts one layer aside and returns its entries.
 func (s *shelf) read(n int, archive io.Reader) ([]*layer.Entry, error) {
 	s.t.Helper()
-	if err := s.Open(n, filepath.Join(s.dir, "stage", fmt.Sprint("layer", n))); err != nil {
+	if err := s.Open(n, filepath.Join(s.dir, "stage", fmt.Sprint("layer", n)), false); err != nil {
 		s.t.Fatal(err)
 	}
 	var entries []*layer.Entry
@@ -203,7 +203,7 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 func TestEmitFails(t *testing.T) {
 	s := newShelf(t)
-	if err := s.Open(0, filepath.Join(s.dir, "stage", "0")); err != nil {
+	if err := s.Open(0, filepath.Join(s.dir, "stage", "0"), false); err != nil {
 		t.Fatal(err)
 	}
 	stop := errors.New("enough")
@@ -221,7 +221,7 @@ func (endless) Read(p []byte) (int, error) { clear(p); p[0] = 1; return len(p), 
 
 func TestCancel(t *testing.T) {
 	s := newShelf(t)
-	if err := s.Open(0, filepath.Join(s.dir, "stage", "0")); err != nil {
+	if err := s.Open(0, filepath.Join(s.dir, "stage", "0"), false); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -255,7 +255,7 @@ func TestNoDeadlock(t *testing.T) {
 	defer s.Close()
 	var running sync.WaitGroup
 	for n := range layers {
-		if err := s.Open(n, filepath.Join(dir, "stage", fmt.Sprint(n))); err != nil {
+		if err := s.Open(n, filepath.Join(dir, "stage", fmt.Sprint(n)), false); err != nil {
 			t.Fatal(err)
 		}
 		var entries []Entry
@@ -320,7 +320,8 @@ func TestXattrsTooLarge(t *testing.T) {
 			s.dirs[0] = d
 			before, name := s.Stats().Xattrs, fmt.Sprint(name, i)
 			if size > 0 {
-				err = (&reader{s: s.Stage, dir: d}).store(e, 1, []byte("contents"), make([]byte, scratchSize))
+				w := newWorker()
+				err = errors.Join((&reader{s: s.Stage, dir: d}).store(w, e, 1, []byte("contents")), w.at.leave())
 			}
 			if err := errors.Join(err, s.Place(0, e, s.treefd, name)); err != nil {
 				t.Fatal(err)
