@@ -20,26 +20,31 @@ or the NAME of an instance: the image that it runs.`
 const shortestID = 4
 
 // imagesOf returns the images that words mean, each once; all for no words.
-func (a *app) imagesOf(words []string) ([]*extract.Image, error) {
+// Those whose record is damaged are apart, and in the way only of who names
+// them. An error with images is about yet others.
+func (a *app) imagesOf(typed []string) (images []*extract.Image, damaged []*extract.RecordError, err error) {
 	all, err := a.store().List()
-	if len(words) == 0 || errors.Is(err, extract.ErrSchema) {
-		return all, err
+	if errors.Is(err, extract.ErrRecord) {
+		if damaged, err = a.store().Damaged(); err != nil {
+			return nil, nil, err
+		}
 	}
-	// An image that cannot be read is not in the way of others.
-	var images []*extract.Image
-	for _, word := range words {
-		img, ferr := a.imageOf(all, word)
-		if ferr != nil {
-			return nil, errors.Join(ferr, err)
+	if len(typed) == 0 || errors.Is(err, extract.ErrSchema) {
+		return all, damaged, err
+	}
+	for _, word := range typed {
+		img, err := a.imageOf(all, damaged, word)
+		if err != nil {
+			return nil, nil, err
 		}
 		if !slices.ContainsFunc(images, func(had *extract.Image) bool { return had.ID == img.ID }) {
 			images = append(images, img)
 		}
 	}
-	return images, nil
+	return images, nil, nil
 }
 
-func (a *app) imageOf(all []*extract.Image, word string) (*extract.Image, error) {
+func (a *app) imageOf(all []*extract.Image, damaged []*extract.RecordError, word string) (*extract.Image, error) {
 	id, err := a.imageRunBy(word)
 	if err != nil {
 		return nil, err
@@ -64,16 +69,36 @@ func (a *app) imageOf(all []*extract.Image, word string) (*extract.Image, error)
 	}
 	switch len(found) {
 	case 0:
-		return nil, withHint(usage(fmt.Errorf("no image here is %s", quoted(word))), "aztec-spartan versions --offline lists them")
+		return nil, noImage(damaged, id, word)
 	case 1:
 		return found[0], nil
 	}
-	var ids []string
+	var candidates []string
 	for _, img := range found {
-		ids = append(ids, img.ID)
+		candidates = append(candidates, fmt.Sprintf("%s (%s, pulled %s)", shortID(img), img.Reference, img.Pulled.UTC().Format("2006-01-02 15:04 UTC")))
 	}
-	return nil, withHint(usage(fmt.Errorf("%s is more than one image", quoted(word))), "name one by the beginning of its id: %s", join(ids))
+	err = usage(fmt.Errorf("%s is more than one image: %s", quoted(word), join(candidates)))
+	return nil, withHint(err, "name one by its id, or the beginning of it: %s", shortID(found[0]))
 }
+
+// noImage is the error for a word that means no image that can be read.
+func noImage(damaged []*extract.RecordError, id, word string) error {
+	for _, record := range damaged {
+		digest := strings.Replace(record.ID, "-", ":", 1)
+		ref, _, _ := strings.Cut(record.Reference, "@")
+		if record.ID == id || digest == id || means(&extract.Image{ID: record.ID, Digest: digest, Reference: ref}, word) {
+			return fmt.Errorf("reading image %s: %w", record.ID, record)
+		}
+	}
+	err := usage(fmt.Errorf("no image here is %s", quoted(word)))
+	if len(damaged) > 0 {
+		err = usage(fmt.Errorf("no image here is %s, as far as they can be read", quoted(word)))
+	}
+	return withHint(err, "aztec-spartan versions --offline lists them")
+}
+
+// shortID is what names an image and can be typed.
+func shortID(img *extract.Image) string { return "sha256-" + short(img.Digest) }
 
 // means reports whether a word names an image, in one of the ways that need no
 // more than the image.

@@ -20,7 +20,9 @@ hosts that reach no registry.
 PATH is an OCI image layout (a directory), an archive of one, or what docker save
 or podman save wrote, compressed or not; - is such an archive on standard input.
 The image is then known by the name that it has there; a mere tag means the
-configured repository. Verbs that would ask a registry use it with --no-pull.`,
+configured repository. Of several images --name takes the one with that name, with
+that tag, or with that digest, all of it; docker.io/NAME and NAME are the same.
+Verbs that would ask a registry use it with --no-pull.`,
 		Example: `  docker save aztecprotocol/aztec:4.1.2 | aztec-spartan load -
   aztec-spartan load ./aztec-4.1.2.tar.zst
   aztec-spartan load ./layout --name 4.1.3
@@ -55,8 +57,11 @@ configured repository. Verbs that would ask a registry use it with --no-pull.`,
 				img, stats, err = a.store().Load(ctx, path, in, o)
 				return err
 			})
-			if errors.Is(err, extract.ErrReference) {
-				return withHint(err, "--name picks an image by its name, its tag or its digest")
+			switch {
+			case errors.Is(err, extract.ErrReference):
+				return withHint(err, "--name takes all of a name, of a tag or of a digest")
+			case errors.Is(err, extract.ErrDigest):
+				return withHint(err, "the archive is damaged: copy or save it again; nothing was kept")
 			}
 			if err != nil {
 				return err

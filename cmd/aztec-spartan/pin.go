@@ -48,7 +48,7 @@ func (a *app) pinning(pin bool, cmd *cobra.Command) *cobra.Command {
 		list := []pinned{}
 		// A collection between the look and the mark would take the image away.
 		err := a.locked(cmd.Context(), storeLock, verb, func() error {
-			images, err := a.imagesOf(args)
+			images, _, err := a.imagesOf(args)
 			if err != nil {
 				return err
 			}

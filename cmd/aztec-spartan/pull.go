@@ -22,6 +22,7 @@ type pulled struct {
 	SharedBytes     int64   `json:"shared_bytes"`
 	ReusedBytes     int64   `json:"reused_bytes"`
 	Seconds         float64 `json:"seconds"`
+	Recorded        bool    `json:"recorded,omitempty"`   // it was here, and its record was damaged and is written anew
 	MovedFrom       string  `json:"moved_from,omitempty"` // digest that the tag was, if it has moved
 }
 
@@ -29,7 +30,7 @@ func pulledOf(img *extract.Image, stats extract.PullStats) pulled {
 	p := pulled{
 		ID: img.ID, Reference: img.Reference, Digest: img.Digest, Version: img.Version, Rootfs: img.Rootfs(),
 		DownloadedBytes: stats.DownloadedBytes, WrittenBytes: stats.WrittenBytes, SharedBytes: stats.SharedBytes,
-		ReusedBytes: stats.ReusedBytes, Seconds: stats.Seconds,
+		ReusedBytes: stats.ReusedBytes, Seconds: stats.Seconds, Recorded: stats.Recorded,
 	}
 	if stats.Moved != nil {
 		p.MovedFrom = stats.Moved.Digest
@@ -86,6 +87,10 @@ func (a *app) printPulled(p pulled, present bool) error {
 		return a.printJSON(p)
 	}
 	what := fmt.Sprintf("version %s, %s", orDefault(p.Version, "unknown"), p.Digest)
+	if p.Recorded {
+		a.print("%s: %s, was here; its record was damaged, and is written anew", p.Reference, what)
+		return nil
+	}
 	if present {
 		a.print("%s: %s, was here", p.Reference, what)
 		return nil

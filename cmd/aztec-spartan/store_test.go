@@ -1,15 +1,19 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/units/lock"
@@ -106,7 +110,7 @@ func TestImageOf(t *testing.T) {
 		old.ID: old, old.Digest: old, old.IndexDigest: old, old.Reference: old, "nightly": moved,
 		"59c699": old, "sha256-59c6aa": moved, "sha256:59c6aaaa": moved,
 	} {
-		if got, err := a.imageOf(all, word); err != nil || got != want {
+		if got, err := a.imageOf(all, nil, word); err != nil || got != want {
 			t.Errorf("%s: got %v, %v", word, got, err)
 		}
 	}
@@ -114,7 +118,7 @@ func TestImageOf(t *testing.T) {
 		"4.1.2": "more than one", "v4.1.2": "more than one", "59c6": "more than one", "59c": "no image",
 		"": "no image", "sha256-": "no image", "4.1": "no image", "\x1b[2J": `no image here is "\x1b[2J"`,
 	} {
-		if got, err := a.imageOf(all, word); err == nil || !strings.Contains(err.Error(), want) || codeOf(err) != exitUsage {
+		if got, err := a.imageOf(all, nil, word); err == nil || !strings.Contains(err.Error(), want) || codeOf(err) != exitUsage {
 			t.Errorf("%q: got %v, %v", word, got, err)
 		}
 	}
@@ -161,20 +165,60 @@ func TestLockedHost(t *testing.T) {
 }
 
 func TestHints(t *testing.T) {
-	got := map[string]string{}
-	codes := map[string]int{}
-	for name, err := range map[string]error{
-		"space": extract.ErrSpace, "incomplete": extract.ErrIncomplete, "record": extract.ErrRecord,
-		"schema": extract.ErrSchema, "busy": extract.ErrBusy,
+	record := func(id, path, ref string) error {
+		return &extract.RecordError{ID: id, Path: path, Reference: ref, Err: io.EOF}
+	}
+	for name, test := range map[string]struct {
+		err  error
+		code int
+		hint string
+	}{
+		"space":          {extract.ErrSpace, exitFailed, "aztec-spartan gc frees"},
+		"incomplete":     {extract.ErrIncomplete, exitFailed, "save all of it"},
+		"a list":         {extract.ErrRecord, exitFailed, "aztec-spartan verify --repair fetches that layer again"},
+		"an image":       {record("sha256-"+someKey, "/i/image.json", "r/a:1@sha256:"+someKey), exitFailed, "aztec-spartan pull r/a:1@sha256:" + someKey + " writes it again"},
+		"image, no name": {record("sha256-"+someKey, "/i/image.json", ""), exitFailed, "aztec-spartan pull REPOSITORY@sha256:" + someKey},
+		"tags":           {record("", "/i/tags.json", ""), exitFailed, "rm /i/tags.json forgets"},
+		"store":          {record("", "/i/store.json", ""), exitFailed, "it says only which form the store has: if no newer aztec-spartan was ever used here, rm /i/store.json"},
+		"schema":         {extract.ErrSchema, exitUnsupported, "use the newer"},
+		"busy":           {extract.ErrBusy, exitLocked, "wait for it"},
+		"platform":       {extract.ErrPlatform, exitUsage, "a platform is os/arch"},
+		"no platform":    {&extract.NoPlatformError{Want: "a/b", Have: []string{"c/d", "e/f"}}, exitFailed, "pull and load take another one with --platform c/d or --platform e/f"},
+		"no platforms":   {&extract.NoPlatformError{Want: "a/b"}, exitFailed, "nothing in it says"},
+		"authorities":    {&extract.AuthoritiesError{Path: "/x", Err: io.EOF}, exitUsage, "[registry] ca_file"},
+		"credentials":    {&extract.CredentialsError{Path: "/x"}, exitFailed, "it must be root's alone"},
+		"unauthorized":   {extract.ErrUnauthorized, exitFailed, "is the name right? credentials are looked for in /etc/aztec-spartan/registry-auth.json"},
+		"read-only":      {&fs.PathError{Op: "mkdir", Path: "/x", Err: unix.EROFS}, exitFailed, "the file system is read-only"},
+		"interrupted":    {fmt.Errorf("%w: %w", extract.ErrRegistry, context.Canceled), exitFailed, ""},
 	} {
-		hint, _, _ := strings.Cut(hintFor(err), " ")
-		got[name], codes[name] = hint, codeOf(err)
+		err := fmt.Errorf("pulling it: %w", test.err)
+		if hint := hintFor(err); !strings.HasPrefix(hint, test.hint) || test.hint == "" && hint != "" {
+			t.Errorf("%s: the hint is %q, want %q", name, hint, test.hint)
+		}
+		if code := codeOf(err); code != test.code {
+			t.Errorf("%s: the exit code is %d, want %d", name, code, test.code)
+		}
 	}
-	want := map[string]string{"space": "aztec-spartan", "incomplete": "save", "record": "once", "schema": "use", "busy": "wait"}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("hints: -want +got:\n%s", d)
+}
+
+// People interrupt, and are not told about contexts.
+func TestInterrupted(t *testing.T) {
+	if got := words(fmt.Errorf("pulling it: layer 2 of 4: %w", context.Canceled)); got != "pulling it: layer 2 of 4: interrupted" {
+		t.Errorf("got %q", got)
 	}
-	if d := cmp.Diff(map[string]int{"space": 1, "incomplete": 1, "record": 1, "schema": exitUnsupported, "busy": exitLocked}, codes); d != "" {
-		t.Errorf("exit codes: -want +got:\n%s", d)
+	if got := words(errors.New("a context canceled by a registry")); got != "a context canceled by a registry" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A verification that is interrupted does not pass for one of all images.
+func TestVerifyInterrupted(t *testing.T) {
+	a := newApp(&strings.Builder{})
+	a.root = t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	img := &extract.Image{ID: "sha256-" + someKey, Digest: "sha256:" + someKey}
+	if _, err := a.verifyAll(ctx, []*extract.Image{img}, nil, false); err == nil {
+		t.Error("it says that all is whole")
 	}
 }

@@ -50,7 +50,7 @@ func (a *app) target(ctx context.Context, current units.Meta, state roll.State, 
 
 // tagsHere is offered without a registry.
 func (a *app) tagsHere(_ context.Context, repository string) ([]string, error) {
-	images, err := a.store().List()
+	images, _, err := a.imagesOf(nil) // one that is damaged is not in the way
 	if err != nil {
 		return nil, err
 	}

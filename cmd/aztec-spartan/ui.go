@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,8 +74,11 @@ func codeOf(err error) int {
 		return exitUnsupported
 	case errors.Is(err, extract.ErrBusy):
 		return exitLocked
-	case errors.Is(err, extract.ErrReference):
+	case errors.Is(err, extract.ErrReference), errors.Is(err, extract.ErrPlatform):
 		return exitUsage
+	}
+	if _, ok := errors.AsType[*extract.AuthoritiesError](err); ok {
+		return exitUsage // a setting of config.toml
 	}
 	return exitFailed
 }
@@ -84,7 +88,7 @@ func (a *app) report(err error) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(a.err, "aztec-spartan: %s\n", redactKeys(err.Error()))
+	fmt.Fprintf(a.err, "aztec-spartan: %s\n", words(err))
 	hint := ""
 	if f, ok := errors.AsType[*failure](err); ok {
 		hint = f.hint
@@ -96,6 +100,16 @@ func (a *app) report(err error) int {
 		fmt.Fprintf(a.err, "hint: %s\n", redactKeys(hint))
 	}
 	return codeOf(err)
+}
+
+// words are what the user reads of an error. That a context was canceled is
+// how the program learns of Ctrl-C and SIGTERM, and nothing to say to people.
+func words(err error) string {
+	text := redactKeys(err.Error())
+	if errors.Is(err, context.Canceled) {
+		text = strings.ReplaceAll(text, context.Canceled.Error(), "interrupted")
+	}
+	return text
 }
 
 // print is for results in words. With --json stdout is for JSON alone.
@@ -123,8 +137,9 @@ func (a *app) printJSON(v any) error {
 }
 
 // privateKey is what could be one, digests apart: people mistype flags, and
-// the parser of flags repeats what it was given.
-var privateKey = regexp.MustCompile(`(sha256[:-])?(0x)?[0-9a-fA-F]{64}`)
+// the parser of flags repeats what it was given. Digests have the algorithm
+// before them, or are the names of lists in the store.
+var privateKey = regexp.MustCompile(`(sha256-[0-9a-f]{64}/layers/|sha256[:/-])?(0x)?[0-9a-fA-F]{64}`)
 
 func redactKeys(text string) string {
 	return privateKey.ReplaceAllStringFunc(text, func(match string) string {

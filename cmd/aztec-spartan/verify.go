@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +36,8 @@ arguments, all images. The exit code is 1 if anything is damaged.
 
 With --repair, what is damaged is fetched again and put right by renames: a node
 may run from the image meanwhile, and reads the right file when it opens it again.
-Nothing is fetched for an image that is whole.
+So are lists of what layers hold. Nothing is fetched for an image that is whole. An
+image whose image.json is damaged is recorded again by pull or load.
 
 ` + imageHelp,
 		Example: `  aztec-spartan verify
@@ -45,18 +48,21 @@ Nothing is fetched for an image that is whole.
 			if err := a.needRoot("verify", repair); err != nil {
 				return err
 			}
-			images, err := a.imagesOf(args)
-			if err != nil && len(images) == 0 {
+			images, damaged, err := a.imagesOf(args)
+			if err != nil && len(images)+len(damaged) == 0 {
 				return err
 			}
-			if len(images) == 0 {
+			if len(images)+len(damaged) == 0 {
 				a.note("there is no image on this host")
 			}
-			list, verr := a.verifyAll(cmd.Context(), images, repair)
+			list, verr := a.verifyAll(cmd.Context(), images, damaged, repair)
 			if a.json {
-				err = errors.Join(err, a.printJSON(list))
+				err = cmp.Or(err, a.printJSON(list))
 			}
-			return errors.Join(verr, err)
+			if verr != nil && err != nil {
+				return fmt.Errorf("%w; %w", verr, err)
+			}
+			return cmp.Or(verr, err)
 		},
 	}
 	cmd.Flags().BoolVar(&repair, "repair", false, "fetch what is damaged again")
@@ -65,14 +71,14 @@ Nothing is fetched for an image that is whole.
 
 // verifyAll goes on after an image that cannot be verified: the others may be
 // damaged too.
-func (a *app) verifyAll(ctx context.Context, images []*extract.Image, repair bool) ([]verified, error) {
+func (a *app) verifyAll(ctx context.Context, images []*extract.Image, damaged []*extract.RecordError, repair bool) ([]verified, error) {
 	list := []verified{}
 	var failed error
-	bad := 0
-	for _, img := range images {
+	bad, all := 0, len(images)+len(damaged)
+	for i, img := range images {
 		v, err := a.verify(ctx, img, repair)
 		if ctx.Err() != nil {
-			return list, err
+			return list, cmp.Or(err, fmt.Errorf("verifying: after %d of %d images: %w", i, all, ctx.Err()))
 		}
 		// It is read with no lock held, so that a pull need not wait for it.
 		if _, gerr := a.store().Get(img.ID); err == nil && errors.Is(gerr, extract.ErrNotFound) {
@@ -81,7 +87,7 @@ func (a *app) verifyAll(ctx context.Context, images []*extract.Image, repair boo
 		}
 		if err != nil {
 			v.Error = err.Error()
-			failed = errors.Join(failed, err)
+			failed = cmp.Or(failed, err)
 		}
 		if v.bad() {
 			bad++
@@ -89,15 +95,23 @@ func (a *app) verifyAll(ctx context.Context, images []*extract.Image, repair boo
 		list = append(list, v)
 		a.printVerified(img, v)
 	}
+	for _, record := range damaged {
+		bad++
+		failed = cmp.Or(failed, error(record))
+		list = append(list, verified{
+			ID: record.ID, Digest: strings.Replace(record.ID, "-", ":", 1), Damage: []extract.Damage{}, Error: record.Error(),
+		})
+		a.note("%s: %v", record.ID, record)
+	}
 	switch {
-	case failed != nil && len(images) == 1:
+	case failed != nil && all == 1:
 		return list, failed
 	case failed != nil:
-		return list, withHint(fmt.Errorf("verifying: %d of %d images are not whole", bad, len(images)), "%s", orDefault(hintFor(failed), "the lines above say why"))
+		return list, withHint(fmt.Errorf("verifying: %d of %d images are not whole", bad, all), "%s", orDefault(hintFor(failed), "the lines above say why"))
 	case bad > 0 && repair:
-		return list, fmt.Errorf("verifying: %d of %d images could not be repaired", bad, len(images))
+		return list, fmt.Errorf("verifying: %d of %d images could not be repaired", bad, all)
 	case bad > 0:
-		return list, withHint(fmt.Errorf("verifying: %d of %d images are damaged", bad, len(images)), "aztec-spartan verify --repair fetches what is damaged again")
+		return list, withHint(fmt.Errorf("verifying: %d of %d images are damaged", bad, all), "aztec-spartan verify --repair fetches what is damaged again")
 	}
 	return list, nil
 }
@@ -143,7 +157,7 @@ func (a *app) printVerified(img *extract.Image, v verified) {
 	case v.Damaged == 0:
 		a.print("%s: whole: %s", label(img), compared)
 	case v.Repaired == 0:
-		a.print("%s: %d damaged of %s", label(img), v.Damaged, compared)
+		a.print("%s: %d damaged: %s", label(img), v.Damaged, compared)
 	default:
 		a.print("%s: %d damaged, %d repaired, downloaded %s: %s", label(img), v.Damaged, v.Repaired, bytesOf(v.DownloadedBytes), compared)
 	}

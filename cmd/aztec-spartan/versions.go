@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ type installed struct {
 	pulled
 	ActiveFor []string `json:"active_for"` // instances whose unit runs it
 	Pinned    bool     `json:"pinned"`
+	Damaged   string   `json:"damaged,omitempty"` // why its record cannot be read; what is not known is empty then
 
 	platform string
 }
@@ -27,15 +29,20 @@ func (a *app) versionsCommand() *cobra.Command {
 		Short: "List installed versions, and those the registry offers",
 		Long: `List the images in the version store and which instances run them, and the
 versions that the configured repository offers. Tags that mean something else
-there than here are told. --json lists the installed ones.`,
+there than here are told, as are images whose record is damaged, with what brings
+it back. --json lists the installed ones.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.needRoot("versions", false); err != nil {
 				return err
 			}
-			list, err := a.installed()
+			list, damaged, err := a.installed()
 			if err != nil {
 				return err
+			}
+			for _, record := range damaged {
+				a.note("warning: image %s is damaged: %v", record.ID, record)
+				a.note("hint: %s", recordHint(record))
 			}
 			if a.json {
 				return a.printJSON(list)
@@ -47,7 +54,7 @@ there than here are told. --json lists the installed ones.`,
 				if v.Pinned {
 					pin = "pinned"
 				}
-				fmt.Fprintf(w, "%s\t%.19s\t%s\t%s\t%s\n", orDefault(v.Version, "unknown"), v.Digest, v.Reference, orDefault(join(v.ActiveFor), "-"), pin)
+				fmt.Fprintf(w, "%s\t%.19s\t%s\t%s\t%s\n", orDefault(v.Version, unknownVersion(v)), v.Digest, orDefault(v.Reference, "unknown"), orDefault(join(v.ActiveFor), "-"), pin)
 			}
 			if err := w.Flush(); err != nil || offline {
 				return err
@@ -59,20 +66,28 @@ there than here are told. --json lists the installed ones.`,
 	return cmd
 }
 
-func (a *app) installed() ([]installed, error) {
-	images, err := a.store().List()
+func unknownVersion(v installed) string {
+	if v.Damaged != "" {
+		return "damaged"
+	}
+	return "unknown"
+}
+
+// installed lists the images that are here, last those that are damaged.
+func (a *app) installed() ([]installed, []*extract.RecordError, error) {
+	images, damaged, err := a.imagesOf(nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	users := map[string][]string{}
 	names, err := a.instanceNames()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, name := range names {
 		inst, err := a.loadInstance(name)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if _, meta, err := a.generations(inst); err == nil {
 			users[meta.Image] = append(users[meta.Image], name)
@@ -87,7 +102,13 @@ func (a *app) installed() ([]installed, error) {
 		})
 		list = append(list, v)
 	}
-	return list, nil
+	for _, record := range damaged {
+		v := installed{ActiveFor: append([]string{}, users[record.ID]...), Damaged: record.Error()}
+		v.ID, v.Digest = record.ID, strings.Replace(record.ID, "-", ":", 1)
+		v.Reference, _, _ = strings.Cut(record.Reference, "@")
+		list = append(list, v)
+	}
+	return list, damaged, nil
 }
 
 // offered asks a repository for its tags.
@@ -109,7 +130,7 @@ func (a *app) printOffered(ctx context.Context, list []installed) error {
 	repositories := []string{}
 	seen := map[string]bool{}
 	for _, v := range list {
-		if r := repositoryOf(v.Reference); !seen[r] {
+		if r := repositoryOf(v.Reference); r != "" && !seen[r] {
 			seen[r] = true
 			repositories = append(repositories, r)
 		}

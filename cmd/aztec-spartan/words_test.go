@@ -14,11 +14,17 @@ const someKey = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690
 
 func TestRedactKeys(t *testing.T) {
 	for text, want := range map[string]string{
-		"bad port 0x" + someKey:                      "bad port (64 digits not shown)",
-		"k=" + someKey + ": no":                      "k=(64 digits not shown): no",
-		"pulling a@sha256:" + someKey:                "pulling a@sha256:" + someKey,
-		"image sha256-" + someKey:                    "image sha256-" + someKey,
-		"0x70997970C51812dc3A010C7d01b50e0d17dc79C8": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+		"bad port 0x" + someKey:       "bad port (64 digits not shown)",
+		"k=" + someKey + ": no":       "k=(64 digits not shown): no",
+		"pulling a@sha256:" + someKey: "pulling a@sha256:" + someKey,
+		"image sha256-" + someKey:     "image sha256-" + someKey,
+		// What the store and layouts call their files.
+		"/images/sha256-" + someKey + "/layers/" + someKey + ": no": "/images/sha256-" + someKey + "/layers/" + someKey + ": no",
+		"/images/.partial-sha256-" + someKey + "/layers/" + someKey: "/images/.partial-sha256-" + someKey + "/layers/" + someKey,
+		"blobs/sha256/" + someKey:                                   "blobs/sha256/" + someKey,
+		"/layers/" + someKey:                                        "/layers/(64 digits not shown)",
+		"sha256-" + someKey + " " + someKey:                         "sha256-" + someKey + " (64 digits not shown)",
+		"0x70997970C51812dc3A010C7d01b50e0d17dc79C8":                "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
 	} {
 		if got := redactKeys(text); got != want {
 			t.Errorf("redactKeys(%q) = %q, want %q", text, got, want)

@@ -335,6 +335,8 @@ func TestLookUp(t *testing.T) {
 		{"quay.io/a/b", "", []string{"uay.io", "quay.i", "evil-quay.io", "quay.io.evil", ""}},
 		{"a/b", "https://index.docker.io/v1/", []string{"https://index.docker.io/v1/"}},
 		{"a/b", "docker.io", []string{"docker.io", "example.com"}},
+		{"docker.io/a/b", "index.docker.io", []string{"index.docker.io", "example.com"}},
+		{"index.docker.io/a/b", "registry-1.docker.io", []string{"registry-1.docker.io", "example.com"}},
 	} {
 		auths := map[string]authn.AuthConfig{}
 		for _, k := range test.keys {
@@ -347,6 +349,19 @@ func TestLookUp(t *testing.T) {
 		got, ok := lookUp(auths, repo)
 		if ok != (test.want != "") || ok && got.Password != test.want+"!" {
 			t.Errorf("%s in %q: got %q, want %q", test.repo, test.keys, got.Password, test.want)
+		}
+	}
+}
+
+// TestDockerHubNames: a mirror that is Docker Hub is so by either of its names.
+func TestDockerHubNames(t *testing.T) {
+	repo, err := name.NewRepository("quay.io/a/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mirror := range []string{"docker.io", "index.docker.io", "https://docker.io/"} {
+		if s, err := newMirror(mirror, repo, keychain{}, nil); err != nil || s.host() != name.DefaultRegistry {
+			t.Errorf("%s: %v, %v", mirror, s, err)
 		}
 	}
 }
