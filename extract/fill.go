@@ -139,29 +139,34 @@ func (f *filling) earlier() []stage.Version {
 	return v
 }
 
-// writeEarly brings what was put aside to the disk as soon as nothing more is, while the tree is made of it, and returns what waits
-// for that. Its error counts: the kernel tells each open file of a failed write once.
+// writeEarly brings what was put aside to the disk while more is, and the rest while the tree is made of it: the disk would be idle
+// otherwise, and everybody wait for it in the end. It returns what waits for the last of that. Its error counts: the kernel tells each
+// open file of a failed write once.
 func (f *filling) writeEarly(ctx context.Context) (wait func() error) {
-	var layers []*unpacked
+	var reading []<-chan struct{}
 	for _, u := range f.layers {
 		if u.list == "" {
-			layers = append(layers, u)
+			reading = append(reading, u.ready)
 		}
 	}
-	if len(layers) == 0 {
-		return func() error { return nil }
-	}
-	var g errgroup.Group
 	ctx, cancel := context.WithCancel(ctx)
+	var g errgroup.Group
 	g.Go(func() error {
-		for _, u := range layers {
+		for len(reading) > 0 {
 			select {
-			case <-u.ready:
 			case <-ctx.Done():
 				return nil
+			case <-reading[0]:
+				if reading = reading[1:]; len(reading) > 0 {
+					continue
+				}
+			case <-f.budget.Heaps():
+			}
+			if err := syncFS(f.d.lock); err != nil {
+				return err
 			}
 		}
-		return syncFS(f.d.lock)
+		return nil
 	})
 	return func() error {
 		cancel()

@@ -17,11 +17,15 @@ type Budget struct {
 	reserve int64
 	written atomic.Int64 // since the file system was last asked, in bytes
 	names   atomic.Int64 // likewise
+	steps   atomic.Int64
+	heaps   chan struct{}
 }
 
 const (
 	// step is how much is written between two looks at the file system, in bytes.
 	step = 16 << 20
+	// heap is how many steps are worth a write to the disk: enough to keep it busy, and little to wait for in the end.
+	heap = 8
 	// stepNames is how many names are made.
 	stepNames = 1000
 	// perName is what a name takes on top of contents, in bytes: an inode, its part of a directory, the rest of a block.
@@ -29,7 +33,12 @@ const (
 )
 
 // NewBudget watches the file system of the open directory fd, of which reserve bytes stay free, and a thousandth of its inodes.
-func NewBudget(fd int, reserve int64) *Budget { return &Budget{fd: fd, reserve: reserve} }
+func NewBudget(fd int, reserve int64) *Budget {
+	return &Budget{fd: fd, reserve: reserve, heaps: make(chan struct{}, 1)}
+}
+
+// Heaps gets a value when 128 MiB more were written, unless the last has not been taken yet.
+func (b *Budget) Heaps() <-chan struct{} { return b.heaps }
 
 // Fits says whether n bytes more would leave the reserve alone. Errors wrap ErrSpace.
 func (b *Budget) Fits(n int64) error {
@@ -75,6 +84,12 @@ func (b *Budget) take(n int64) error {
 	}
 	// Whoever adds something before this is over the step too, and looks for itself.
 	b.written.Store(0)
+	if b.steps.Add(1)%heap == 0 {
+		select {
+		case b.heaps <- struct{}{}:
+		default:
+		}
+	}
 	return b.Fits(n)
 }
 
