@@ -86,7 +86,12 @@ func TestVerify(t *testing.T) {
 		"directory's time":  {func(at func(string) string) error { return os.Chtimes(at("d"), time.Unix(1, 5), time.Unix(1, 5)) }, []string{"d: time 1.000000005, not 1711314872.123456789"}, nil},
 		"attribute":         {func(at func(string) string) error { return unix.Setxattr(at("attribute"), "user.a", []byte("c"), 0) }, []string{"attribute: other extended attributes"}, nil},
 		"attribute missing": {func(at func(string) string) error { return unix.Removexattr(at("attribute"), "user.a") }, []string{"attribute: other extended attributes"}, nil},
-		"attribute extra":   {func(at func(string) string) error { return unix.Setxattr(at("upper"), "user.a", []byte("c"), 0) }, []string{"upper: other extended attributes"}, nil},
+		"capability": {func(at func(string) string) error {
+			// VFS_CAP_REVISION_2, effective, and CAP_SETUID: linux/capability.h.
+			raw := append([]byte{1, 0, 0, 2, 1 << 7}, make([]byte, 15)...)
+			return unix.Setxattr(at("upper"), "security.capability", raw, 0)
+		}, []string{"upper: other extended attributes"}, nil},
+		"attribute extra": {func(at func(string) string) error { return unix.Setxattr(at("upper"), "user.a", []byte("c"), 0) }, []string{"upper: other extended attributes"}, nil},
 		"target": {func(at func(string) string) error {
 			return inPlace(at(""), os.Remove(at("l")), os.Symlink("/etc/passwd", at("l")))
 		}, []string{`l: it leads to "/etc/passwd", not to "d/f"`}, nil},

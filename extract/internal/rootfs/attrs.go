@@ -96,7 +96,13 @@ func clearXattrs(fd int) error {
 	return nil
 }
 
-// listXattrs returns the names of user's attributes; there are none where the file system has none.
+// counted says whether an attribute is part of a file: what images can say, and what gives rights. Hosts add others to whatever they
+// like, such as security.selinux.
+func counted(name string) bool {
+	return strings.HasPrefix(name, "user.") || name == "security.capability" || strings.HasPrefix(name, "system.posix_acl_")
+}
+
+// listXattrs returns the names of the attributes that count; there are none where the file system has none.
 func listXattrs(fd int) ([]string, error) {
 	var buf []byte
 	n, err := unix.Flistxattr(fd, nil)
@@ -112,7 +118,7 @@ func listXattrs(fd int) ([]string, error) {
 	}
 	var names []string
 	for name := range strings.SplitSeq(string(buf[:n]), "\x00") {
-		if strings.HasPrefix(name, "user.") {
+		if counted(name) {
 			names = append(names, name)
 		}
 	}
