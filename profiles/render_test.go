@@ -51,6 +51,9 @@ func show(t *testing.T, s Service) []byte {
 		fmt.Fprintf(&b, "credential: %s from %s in %s\n", c.Name, c.Source, c.Variable)
 	}
 	fmt.Fprintf(&b, "secret variables: %s\n", strings.Join(s.SecretEnv, " "))
+	if s.DataDir == "" || s.CRSDir != "" || len(s.Allow) > 0 {
+		fmt.Fprintf(&b, "data: %q\nreference string: %q\nallow: %s\n", s.DataDir, s.CRSDir, strings.Join(s.Allow, " "))
+	}
 	fmt.Fprintf(&b, "ports: rpc %d, admin %d, p2p %d (%v)\nnamespace: %s\nchain: %d\n", s.RPCPort, s.AdminPort, s.P2PPort, s.P2P, s.RPCNamespace, s.ChainID)
 	for _, w := range s.Warnings {
 		fmt.Fprintf(&b, "warning: %s\n", w)
@@ -59,50 +62,90 @@ func show(t *testing.T, s Service) []byte {
 	return []byte(b.String())
 }
 
+// ofRole is an instance of a role, with all that leaves a trace there.
+func ofRole(t testing.TB, role string) Instance {
+	t.Helper()
+	i := sequencer()
+	i.Role = role
+	r, err := BuiltIn().Role(role)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.P2P() {
+		i.P2P = P2P{}
+	}
+	i.ExtraArgs = nil
+	switch role {
+	case "sequencer":
+		i.ExtraArgs = []string{"--sequencer.minTxsPerBlock", "0"}
+	case "full-node":
+		i.Payload = NoPayload
+	case "prover-node":
+		i.Prover = Prover{Broker: "http://127.0.0.1:8081", ID: "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC", Nodes: []string{"http://127.0.0.1:8080"}}
+		i.Registry = "0xb7f8bc63bbcad18155201308c8f3540b07f84f5e"
+	case "prover-broker":
+		i.Allow = []string{"192.0.2.0/24", "agents.example"}
+	case "prover-agent":
+		two, interval := 2, 500
+		i.Prover = Prover{Broker: "http://broker.example:8081", Agents: &two, PollIntervalMS: &interval}
+	}
+	return i
+}
+
 func TestRenderGolden(t *testing.T) {
-	for _, e := range eras {
-		inst := sequencer()
-		if e.network == "local" {
-			inst = local()
-		} else {
-			inst.Network = e.network
+	for _, role := range BuiltIn().Roles() {
+		for _, e := range eras {
+			inst := ofRole(t, role.Name)
+			switch {
+			case e.network == "local" && role.Name != "sequencer":
+				continue
+			case e.network == "local":
+				inst = local()
+			default:
+				inst.Network = e.network
+			}
+			if e.network == "custom" {
+				inst.L1.ChainID = 11155111
+			}
+			got, err := BuiltIn().Render(inst, facts(t, e.version), HostFacts{AdminKeyHash: adminKeyHash})
+			if err != nil {
+				t.Fatalf("%s %s: %v", role.Name, e.version, err)
+			}
+			golden(t, fmt.Sprintf("testdata/%s-%s-%s.txt", role.Name, e.version, e.network), show(t, got))
 		}
-		if e.network == "custom" {
-			inst.L1.ChainID = 11155111
-		}
-		got, err := BuiltIn().Render(inst, facts(t, e.version), HostFacts{AdminKeyHash: adminKeyHash})
-		if err != nil {
-			t.Fatalf("%s: %v", e.version, err)
-		}
-		golden(t, fmt.Sprintf("testdata/sequencer-%s-%s.txt", e.version, e.network), show(t, got))
 	}
 }
 
 // Of the variables that settings become, each release reads every one: the
 // lists are upstream's own.
 func TestEveryReleaseReadsOurVariables(t *testing.T) {
-	for _, v := range []string{"0.67.1", "0.76.4", "0.81.0", "0.82.3", "0.87.9", "1.2.1", "2.1.11", "4.1.2", "5.2.0"} {
-		for _, p2p := range []P2P{{IP: "203.0.113.7"}, {QueryIP: true}} {
-			inst := sequencer()
-			inst.Network, inst.L1.ChainID, inst.Env, inst.P2P = "custom", 1, nil, p2p
-			inst.FeeRecipient = "0x" + strings.Repeat("0", 64)
-			inst.L1.RPC = inst.L1.RPC[:1]
-			if v == "0.67.1" {
-				inst.L1.Consensus = nil
-			}
-			svc, err := BuiltIn().Render(inst, facts(t, v), HostFacts{AdminKeyHash: adminKeyHash})
-			if err != nil || len(svc.Warnings) > 0 {
-				t.Errorf("%s: %q, %v", v, svc.Warnings, err)
-			}
-			list := known(t, v)
-			for _, s := range svc.SecretEnv {
-				if !list.Lists(s) {
-					t.Errorf("%s does not read %s", v, s)
+	for _, role := range BuiltIn().Roles() {
+		for _, v := range []string{"0.67.1", "0.76.4", "0.81.0", "0.82.3", "0.87.9", "1.2.1", "2.1.11", "4.1.2", "5.2.0"} {
+			for _, p2p := range []P2P{{IP: "203.0.113.7"}, {QueryIP: true}} {
+				inst := ofRole(t, role.Name)
+				inst.Network, inst.L1.ChainID, inst.Env, inst.P2P = "custom", 1, nil, p2p
+				if !role.P2P() {
+					inst.P2P = P2P{}
 				}
-			}
-			for _, c := range svc.Credentials {
-				if !list.Lists(c.Variable) {
-					t.Errorf("%s does not read %s", v, c.Variable)
+				inst.FeeRecipient = "0x" + strings.Repeat("0", 64)
+				inst.L1.RPC = inst.L1.RPC[:1]
+				if v == "0.67.1" {
+					inst.L1.Consensus = nil
+				}
+				svc, err := BuiltIn().Render(inst, facts(t, v), HostFacts{AdminKeyHash: adminKeyHash})
+				if err != nil || len(svc.Warnings) > 0 {
+					t.Errorf("%s %s: %q, %v", role.Name, v, svc.Warnings, err)
+				}
+				list := known(t, v)
+				for _, s := range svc.SecretEnv {
+					if !list.Lists(s) {
+						t.Errorf("%s does not read %s", v, s)
+					}
+				}
+				for _, c := range svc.Credentials {
+					if !list.Lists(c.Variable) {
+						t.Errorf("%s does not read %s", v, c.Variable)
+					}
 				}
 			}
 		}
@@ -229,7 +272,13 @@ func TestRenderWarns(t *testing.T) {
 			t.Errorf("%s: warnings %q, want %q", c.name, all, c.want)
 		}
 	}
-	svc, err := BuiltIn().Render(local(), facts(t, "4.1.2"), HostFacts{AdminKeyHash: adminKeyHash})
+	typo := sequencer()
+	typo.Env = map[string]string{"P2P_MAX_PEER": "50"}
+	svc, err := BuiltIn().Render(typo, facts(t, "4.1.2"), HostFacts{})
+	if err != nil || len(svc.Warnings) != 1 || !strings.Contains(svc.Warnings[0], "env.P2P_MAX_PEER: this version of the node does not know the variable P2P_MAX_PEER: did you mean P2P_MAX_PEERS?") {
+		t.Errorf("an unknown name: %q, %v", svc.Warnings, err)
+	}
+	svc, err = BuiltIn().Render(local(), facts(t, "4.1.2"), HostFacts{AdminKeyHash: adminKeyHash})
 	if err != nil || len(svc.Warnings) != 0 {
 		t.Errorf("nothing is wrong, and yet: %q, %v", svc.Warnings, err)
 	}
