@@ -162,3 +162,29 @@ func TestTwiceAndHidden(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
+
+// A layer that an image has twice is fetched once, and what the one takes out of the way the other has still.
+func TestTwice(t *testing.T) {
+	r := newRegistry(t)
+	same := layer{tar: tarOf(t, File("f", "contents f"), File("d/g", "contents g"), File("d/h", "contents h"))}
+	r.push(image{tag: "v1", layers: []layer{same, {tar: tarOf(t, Whiteout("d"), Link("l", "f"))}, same}})
+	s := newStore(t)
+	r.took()
+	im := pull(t, s, r.ref(":v1"))
+	fetched := 0
+	for _, path := range r.took() {
+		if strings.Contains(path, "/blobs/") && strings.HasSuffix(path, sha(gz(same.tar))) {
+			fetched++
+		}
+	}
+	if fetched != 1 {
+		t.Errorf("the layer was fetched %d times", fetched)
+	}
+	sound(t, s, im.ID)
+	list := List(t, im.Rootfs())
+	for name, want := range map[string]string{"f": `"contents f"`, "l": `"contents f"`, "d/g": `"contents g"`, "d/h": `"contents h"`} {
+		if list[name].Content != want {
+			t.Errorf("%s is %v", name, list[name])
+		}
+	}
+}
