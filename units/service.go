@@ -128,18 +128,12 @@ func (s Service) unitSection() []string {
 }
 
 func (s Service) serviceSection() ([]string, error) {
-	exec := make([]string, 0, len(s.Exec))
-	for _, arg := range s.Exec {
-		q, err := quoteArg(arg)
-		if err != nil {
-			return nil, err
-		}
-		exec = append(exec, q)
+	exec, err := execLine(s.Exec)
+	if err != nil {
+		return nil, err
 	}
-	if len(exec) == 0 {
-		return nil, fmt.Errorf("the command line is empty")
-	}
-	if err := plainPath(s.Exec[0]); err != nil {
+	settings, err := s.settings()
+	if err != nil {
 		return nil, err
 	}
 	lines := []string{
@@ -153,7 +147,7 @@ func (s Service) serviceSection() ([]string, error) {
 		"RootDirectoryStartOnly=yes",
 		// "-": it is not there for ExecStartPost=, which runs on the host.
 		"WorkingDirectory=-" + s.WorkingDir,
-		"ExecStart=" + strings.Join(exec, " "),
+		"ExecStart=" + exec,
 		// "+": without it the probe runs as the node's user, which may not enter the store (200/CHDIR).
 		// It reads no file, and may be gone with its package: neither must keep a validator down.
 		fmt.Sprintf("ExecStartPost=+/bin/sh -c 'test ! -x %[1]s || exec %[1]s probe --phase=alive --port=%[2]d'", s.Probe, s.RPCPort),
@@ -169,6 +163,32 @@ func (s Service) serviceSection() ([]string, error) {
 		lines = append(lines, "RestartSteps=6", "RestartMaxDelaySec=120")
 	}
 	lines = append(lines, "OOMPolicy=stop", "LogRateLimitIntervalSec=0", "")
+	lines = append(lines, settings...)
+	lines = append(lines, "")
+	return append(lines, sandbox(s)...), nil
+}
+
+// execLine is the value of ExecStart=.
+func execLine(argv []string) (string, error) {
+	if len(argv) == 0 {
+		return "", fmt.Errorf("the command line is empty")
+	}
+	if err := plainPath(argv[0]); err != nil {
+		return "", err
+	}
+	exec := make([]string, 0, len(argv))
+	for _, arg := range argv {
+		q, err := quoteArg(arg)
+		if err != nil {
+			return "", err
+		}
+		exec = append(exec, q)
+	}
+	return strings.Join(exec, " "), nil
+}
+
+// settings are the variables and secrets of the service.
+func (s Service) settings() (lines []string, err error) {
 	for _, v := range s.Environment {
 		q, err := quoteAssignment(v.Name, v.Value)
 		if err != nil {
@@ -188,8 +208,7 @@ func (s Service) serviceSection() ([]string, error) {
 	for _, f := range s.EnvFiles {
 		lines = append(lines, "EnvironmentFile="+f)
 	}
-	lines = append(lines, "")
-	return append(lines, sandbox(s)...), nil
+	return lines, nil
 }
 
 // credentialsDir is %d where the manager knows it (250, systemd.unit(5)), the

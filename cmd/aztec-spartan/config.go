@@ -73,7 +73,7 @@ func (a *app) config(ctx context.Context, name string, f configFlags) error {
 	if err != nil {
 		return err
 	}
-	sec, err := a.loadSecrets(name)
+	sec, err := a.loadSecrets(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (a *app) config(ctx context.Context, name string, f configFlags) error {
 	if was, err := a.applied(name, meta.Generation); err == nil && was != nil {
 		old = was
 	}
-	if err := a.changeKeys(&sec, old, inst, f); err != nil {
+	if err := a.changeKeys(ctx, &sec, old, inst, f); err != nil {
 		return err
 	}
 	img, err := a.imageFor(ctx, inst, meta, f)
@@ -134,7 +134,7 @@ func (a *app) config(ctx context.Context, name string, f configFlags) error {
 }
 
 // changeKeys brings the keystore in line with the flags and the settings.
-func (a *app) changeKeys(sec *secrets, old *profiles.Instance, inst profiles.Instance, f configFlags) error {
+func (a *app) changeKeys(ctx context.Context, sec *secrets, old *profiles.Instance, inst profiles.Instance, f configFlags) error {
 	key, given, err := a.givenKey(f)
 	switch {
 	case err != nil:
@@ -142,19 +142,27 @@ func (a *app) changeKeys(sec *secrets, old *profiles.Instance, inst profiles.Ins
 	case given:
 		was, now, err := sec.setKey(key, old, inst)
 		if err != nil {
-			return withHint(usage(fmt.Errorf("configuring %s: %w", inst.Name, err)), "edit %s", instancePath(inst.Name, "keystore.json"))
+			return withHint(usage(fmt.Errorf("configuring %s: %w", inst.Name, err)), "aztec-spartan keys %s add adds to it, and --keystore FILE --replace changes it", inst.Name)
 		}
 		if was != "" && was != now {
-			a.note("attester: %s -> %s; the old key is kept in %s", was, now, instancePath(inst.Name, "keystore.json.old"))
+			a.note("attester: %s -> %s; the old key is kept beside the new one", was, now)
 		}
 	case sec.keystore == nil:
 		return withHint(usage(fmt.Errorf("configuring %s: its key is missing", inst.Name)), "--key-file FILE, or --key-file - for standard input")
 	case old != nil && (old.Coinbase != inst.Coinbase || old.FeeRecipient != inst.FeeRecipient):
 		if err := sec.setRecipients(old, inst); err != nil {
-			return withHint(usage(fmt.Errorf("configuring %s: %w", inst.Name, err)), "edit %s", instancePath(inst.Name, "keystore.json"))
+			return withHint(usage(fmt.Errorf("configuring %s: %w", inst.Name, err)), "change your own copy, then: aztec-spartan keys %s add --keystore FILE --replace", inst.Name)
 		}
 	}
-	return nil
+	if f.changed("encrypt-keys") {
+		if err := a.sealAs(ctx, sec, f.encryptKeys); err != nil {
+			return fmt.Errorf("configuring %s: %w", inst.Name, err)
+		}
+	}
+	if !sec.rekey {
+		return nil
+	}
+	return a.checkAttesters(ctx, inst, *sec)
 }
 
 // before returns the settings that are there, nil for a new instance, and
@@ -214,7 +222,7 @@ func (a *app) apply(ctx context.Context, inst profiles.Instance, sec secrets, st
 	if r != nil {
 		env = r.secretEnv
 	}
-	if err := a.saveSecrets(inst.Name, sec, env); err != nil {
+	if err := a.saveSecrets(ctx, inst.Name, sec, env); err != nil {
 		return err
 	}
 	changed := sec.changed()
@@ -233,6 +241,8 @@ func (a *app) apply(ctx context.Context, inst profiles.Instance, sec secrets, st
 		}
 	}
 	switch {
+	case !changed && sec.reform():
+		a.print("%s: only the form of its keystore on disk changed; no restart is needed", inst.Name)
 	case !changed:
 		a.print("%s: nothing to change", inst.Name)
 	case running:

@@ -22,7 +22,7 @@ type configFlags struct {
 	chainID                        uint64
 	rpcPort, adminPort, p2pPort    int
 	ip, coinbase, feeRecipient     string
-	key, keyFile                   string
+	key, keyFile, encryptKeys      string
 	typedKey                       string // at the prompt
 	set, unset                     []string
 	verbose, noP2P, noPull, dryRun bool
@@ -45,6 +45,8 @@ func (f *configFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.noP2P, "no-p2p", false, "run without P2P")
 	fs.StringVar(&f.keyFile, "key-file", "", "`file` with the attester's private key; - is standard input")
 	fs.StringVarP(&f.key, "key", "k", "", "the private key itself: visible to others in ps and in shell history")
+	fs.StringVar(&f.encryptKeys, "encrypt-keys", "", "how the keystore lies on disk: encrypted `WITH` the host, tpm2 or host+tpm2 key, or no (default host for new instances, where systemd can)")
+	fs.Lookup("encrypt-keys").NoOptDefVal = "host"
 	fs.StringVar(&f.coinbase, "coinbase", "", "L1 `address` for rewards (default: the attester's)")
 	fs.StringVar(&f.feeRecipient, "fee-recipient", "", "Aztec `address` for fees")
 	fs.StringArrayVar(&f.set, "set", nil, "set a variable of the node, `NAME=VALUE`")

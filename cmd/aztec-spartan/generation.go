@@ -22,6 +22,7 @@ type rendered struct {
 	roll.Generation
 	roll.Content
 	unit      string
+	service   units.Service
 	meta      units.Meta
 	secretEnv []byte // secrets.env of versions that know no keystore; nil else
 	warnings  []string
@@ -81,15 +82,15 @@ func (a *app) render(ctx context.Context, inst profiles.Instance, img *extract.I
 		StopTimeout: role.StopTimeout(),
 		StartWait:   aliveBudget + 30*time.Second,
 		Probe:       program, Systemd: systemd,
-		EnvFiles: []string{filepath.Join(stateDir, inst.Name, fmt.Sprint(number), "env")},
-	}
-	for _, v := range img.Config.Env {
-		if name, value, ok := strings.Cut(v, "="); ok && value != "" {
-			s.Environment = append(s.Environment, units.Var{Name: name, Value: value})
-		}
+		Environment: imageEnv(img),
+		EnvFiles:    []string{filepath.Join(stateDir, inst.Name, fmt.Sprint(number), "env")},
 	}
 	for _, c := range svc.Credentials {
-		s.Credentials = append(s.Credentials, units.Credential{Name: c.Name, Source: c.Source, Variable: c.Variable})
+		credential := units.Credential{Name: c.Name, Source: c.Source, Variable: c.Variable}
+		if c.Name == keystoreFile {
+			credential = keystoreCredential(inst.Name, secrets.seal, c.Variable)
+		}
+		s.Credentials = append(s.Credentials, credential)
 	}
 	if len(svc.SecretEnv) > 0 {
 		s.EnvFiles = append(s.EnvFiles, instancePath(inst.Name, "secrets.env"))
@@ -98,6 +99,7 @@ func (a *app) render(ctx context.Context, inst profiles.Instance, img *extract.I
 		}
 	}
 	s.EnvFiles = append(s.EnvFiles, "-"+instancePath(inst.Name, "local.env"))
+	r.service = s
 	if r.Unit, err = s.Render(); err != nil {
 		return nil, err
 	}
@@ -106,6 +108,17 @@ func (a *app) render(ctx context.Context, inst profiles.Instance, img *extract.I
 	}
 	r.Instance = inst.Encode()
 	return r, nil
+}
+
+// imageEnv are the variables of the image's own configuration.
+func imageEnv(img *extract.Image) []units.Var {
+	var vars []units.Var
+	for _, v := range img.Config.Env {
+		if name, value, ok := strings.Cut(v, "="); ok && value != "" {
+			vars = append(vars, units.Var{Name: name, Value: value})
+		}
+	}
+	return vars
 }
 
 // commandLine is the image's entry point with the role's arguments. systemd

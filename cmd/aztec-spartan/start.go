@@ -112,7 +112,7 @@ func (a *app) prepare(ctx context.Context, inst profiles.Instance) (string, erro
 	if err != nil {
 		return "", err
 	}
-	sec, err := a.loadSecrets(inst.Name)
+	sec, err := a.loadSecrets(ctx, inst.Name)
 	if err != nil {
 		return "", err
 	}

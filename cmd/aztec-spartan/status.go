@@ -14,6 +14,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/aztec-spartan/aztec-spartan/profiles/redact"
 	"github.com/aztec-spartan/aztec-spartan/units"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
 	"github.com/aztec-spartan/aztec-spartan/units/probe"
@@ -90,7 +91,7 @@ installed.`,
 				case errors.Is(err, fs.ErrNotExist):
 					return err
 				case err != nil: // one that cannot be read must not hide the others
-					s.Health, s.Reason = healthUnknown, redactKeys(err.Error())
+					s.Health, s.Reason = healthUnknown, redact.Text(err.Error())
 				}
 				all = append(all, s)
 			}

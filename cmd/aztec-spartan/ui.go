@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/profiles/redact"
 	"github.com/aztec-spartan/aztec-spartan/units"
 	"github.com/aztec-spartan/aztec-spartan/units/lock"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
@@ -97,7 +97,7 @@ func (a *app) report(err error) int {
 		hint = hintFor(err)
 	}
 	if hint != "" {
-		fmt.Fprintf(a.err, "hint: %s\n", redactKeys(hint))
+		fmt.Fprintf(a.err, "hint: %s\n", redact.Text(hint))
 	}
 	return codeOf(err)
 }
@@ -105,7 +105,7 @@ func (a *app) report(err error) int {
 // words are what the user reads of an error. That a context was canceled is
 // how the program learns of Ctrl-C and SIGTERM, and nothing to say to people.
 func words(err error) string {
-	text := redactKeys(err.Error())
+	text := redact.Text(err.Error())
 	if errors.Is(err, context.Canceled) {
 		text = strings.ReplaceAll(text, context.Canceled.Error(), "interrupted")
 	}
@@ -122,7 +122,9 @@ func (a *app) print(format string, args ...any) {
 }
 
 // note is for what the user should know but did not ask for.
-func (a *app) note(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) }
+func (a *app) note(format string, args ...any) {
+	fmt.Fprintln(a.err, redact.Text(fmt.Sprintf(format, args...)))
+}
 
 func (a *app) printJSON(v any) error {
 	var text bytes.Buffer
@@ -132,20 +134,6 @@ func (a *app) printJSON(v any) error {
 	if err := enc.Encode(v); err != nil {
 		return err
 	}
-	_, err := a.out.Write(asciiJSON(text.Bytes()))
+	_, err := a.out.Write(asciiJSON([]byte(redact.URLs(text.String()))))
 	return err
-}
-
-// privateKey is what could be one, digests apart: people mistype flags, and
-// the parser of flags repeats what it was given. Digests have the algorithm
-// before them, or are the names of lists in the store.
-var privateKey = regexp.MustCompile(`(sha256-[0-9a-f]{64}/layers/|sha256[:/-])?(0x)?[0-9a-fA-F]{64}`)
-
-func redactKeys(text string) string {
-	return privateKey.ReplaceAllStringFunc(text, func(match string) string {
-		if strings.HasPrefix(match, "sha256") {
-			return match
-		}
-		return "(64 digits not shown)"
-	})
 }

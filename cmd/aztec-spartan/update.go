@@ -196,7 +196,7 @@ func (a *app) prepareUpdate(ctx context.Context, name string, f updateFlags) (bo
 }
 
 func (a *app) recordUpdate(ctx context.Context, inst profiles.Instance, img *extract.Image, ref string, state roll.State, from int, f updateFlags) error {
-	sec, err := a.loadSecrets(inst.Name)
+	sec, err := a.loadSecrets(ctx, inst.Name)
 	if err != nil {
 		return err
 	}
@@ -208,7 +208,7 @@ func (a *app) recordUpdate(ctx context.Context, inst profiles.Instance, img *ext
 	for _, w := range r.warnings {
 		a.note("warning: %s", w)
 	}
-	if err := a.saveSecrets(inst.Name, sec, r.secretEnv); err != nil {
+	if err := a.saveSecrets(ctx, inst.Name, sec, r.secretEnv); err != nil {
 		return err
 	}
 	if err := a.files().Add(inst.Name, &state, r.Generation, r.Content); err != nil {

@@ -8,11 +8,13 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/profiles/keystore"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles/redact"
 )
 
 const someKey = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
 
-func TestRedactKeys(t *testing.T) {
+func TestKeysAreRedacted(t *testing.T) {
 	for text, want := range map[string]string{
 		"bad port 0x" + someKey:       "bad port (64 digits not shown)",
 		"k=" + someKey + ": no":       "k=(64 digits not shown): no",
@@ -26,8 +28,8 @@ func TestRedactKeys(t *testing.T) {
 		"sha256-" + someKey + " " + someKey:                         "sha256-" + someKey + " (64 digits not shown)",
 		"0x70997970C51812dc3A010C7d01b50e0d17dc79C8":                "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
 	} {
-		if got := redactKeys(text); got != want {
-			t.Errorf("redactKeys(%q) = %q, want %q", text, got, want)
+		if got := redact.Keys(text); got != want {
+			t.Errorf("redact.Keys(%q) = %q, want %q", text, got, want)
 		}
 	}
 }

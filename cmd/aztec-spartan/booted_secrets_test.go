@@ -1,0 +1,67 @@
+//go:build booted
+
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/aztec-spartan/aztec-spartan/packaging/stage"
+)
+
+// After a full run none of the secrets is anywhere but in root's own files.
+func TestSecretsStaySecret(t *testing.T) {
+	onEachSuite(t, func(g *guest) {
+		const provider = "c0ffee5ecret0provider"
+		g.sh("(echo " + devKey + " | aztec-spartan config val1 --network local --image " + stage.Repository + ":4.1.2 --no-p2p --key-file - " +
+			"--ethereum-host http://127.0.0.1:8545/v3/" + provider + " --set REGISTRY_CONTRACT_ADDRESS=" + registryContract + ") >/root/said 2>&1")
+		g.sh("grep -q 'keep your own copy' /root/said")
+		dir := "/etc/aztec-spartan/instances/val1/"
+		g.sh("test -s " + dir + "keystore.json.cred && test ! -e " + dir + "keystore.json")
+		g.sh("aztec-spartan start val1 >>/root/said 2>&1")
+		g.until("aztec-spartan probe val1")
+		g.sh("aztec-spartan update val1 --to 4.1.3 >>/root/said 2>&1; aztec-spartan rollback val1 >>/root/said 2>&1")
+		if out := g.sh("aztec-spartan keys val1"); !strings.Contains(out, devAddress) {
+			g.t.Errorf("keys: %s", out)
+		}
+		if out := g.sh("aztec-spartan run val1 -- --version"); !strings.Contains(out, "4.1.2") {
+			g.t.Errorf("run: %s", out)
+		}
+		g.fails(1, "aztec-spartan run val1 -- bogus", "unknown command 'bogus'", "exited with code 1")
+		if out := g.sh("ls /run/systemd/system | grep aztec-run || true"); out != "" {
+			g.t.Errorf("left of run: %s", out)
+		}
+		g.sh("aztec-spartan status >>/root/said 2>&1; aztec-spartan status --json >>/root/said 2>&1; aztec-spartan logs val1 -n -1 >>/root/said 2>&1")
+		admin := g.sh("cat " + dir + "admin-api-key")
+		for what, secret := range map[string]string{"key": devKey[2:], "provider's key": provider, "admin key": admin} {
+			for where, look := range map[string]string{
+				"our output":             "cat /root/said",
+				"the journal":            "journalctl --no-pager -o export --all",
+				"arguments":              "cat /proc/[0-9]*/cmdline",
+				"properties on the bus":  "systemctl show '*'",
+				"environments of others": "setpriv --reuid nobody --regid nogroup --clear-groups sh -c 'cat /proc/[0-9]*/environ 2>/dev/null'",
+				"files for everybody":    "setpriv --reuid nobody --regid nogroup --clear-groups grep -rsaFh --exclude-dir=proc --exclude-dir=sys --exclude-dir=images -e " + secret + " /etc /run /var /tmp /usr/lib/systemd",
+			} {
+				// A secret that is looked for must not be in the arguments of who looks.
+				if r := g.try("(" + look + ") 2>/dev/null | tr '\\0' '\\n' | grep -v -e setpriv -e grep >/root/found"); r.Code > 1 {
+					g.t.Fatalf("%s: %s", where, r.Stderr)
+				}
+				found, err := g.Read(g.t.Context(), "/root/found")
+				if err != nil {
+					g.t.Fatal(err)
+				}
+				if where != "files for everybody" && !strings.Contains(string(found), secret) || len(found) == 0 {
+					continue
+				}
+				g.t.Errorf("the %s is in %s", what, where)
+			}
+		}
+		// Back to plain and to encrypted again: every generation follows, and the node starts.
+		g.sh("aztec-spartan config val1 --encrypt-keys=no && test -s " + dir + "keystore.json && test ! -e " + dir + "keystore.json.cred")
+		g.sh("! grep -rl LoadCredentialEncrypted /var/lib/aztec-spartan/instances/val1 /etc/systemd/system/" + val1)
+		g.sh("aztec-spartan restart val1")
+		g.until("aztec-spartan probe val1")
+		g.sh("aztec-spartan config val1 --encrypt-keys && test ! -e " + dir + "keystore.json && ! grep -rl ^LoadCredential= /var/lib/aztec-spartan/instances/val1 && aztec-spartan restart val1")
+		g.until("aztec-spartan probe val1")
+	})
+}

@@ -1,0 +1,284 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/aztec-spartan/aztec-spartan/units"
+	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
+	"github.com/aztec-spartan/aztec-spartan/units/credential"
+)
+
+// How the keystore lies on the disk. It is keystore.json, plain, or
+// keystore.json.cred, encrypted for this host. Which of the two is a matter of
+// the instance, and the same for all its generations: a rollback changes the
+// version, and must find the keys of today, never older ones, since an attester
+// that was removed may sign elsewhere by now.
+//
+// The form changes in an order that a crash may interrupt anywhere:
+//
+//  1. the new form is written beside the old one (saveKeystore);
+//  2. the units of all generations, and the one in place, are made to name the
+//     new form: one line of each (settleKeystore);
+//  3. the old form is removed.
+//
+// Until 3 both forms are there, are written together, and every unit finds its
+// keys. loadKeystore takes such an instance for an encrypted one, and the next
+// config or keys does the rest.
+
+func keystoreName(sealed credential.Key) string {
+	if sealed == "" {
+		return keystoreFile
+	}
+	return keystoreFile + sealedSuffix
+}
+
+// creds encrypts for this host.
+func (a *app) creds() credential.Tool { return credential.Tool{} }
+
+// canSeal reports whether keystores can be encrypted here. A tree under --root
+// is for another host, maybe.
+func (a *app) canSeal(ctx context.Context) error {
+	if !a.live() {
+		return fmt.Errorf("%w: --root is not the running host", credential.ErrUnsupported)
+	}
+	v, err := a.systemdVersion(ctx)
+	if err != nil {
+		return err
+	}
+	return a.creds().Available(v)
+}
+
+func (a *app) loadKeystore(ctx context.Context, name string, s *secrets) error {
+	plain, err := os.ReadFile(a.path(instancePath(name, keystoreFile)))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading the keystore of %s: %w", name, err)
+	}
+	s.keystore, s.there = plain, plain != nil
+	sealed, err := os.ReadFile(a.path(instancePath(name, keystoreFile+sealedSuffix)))
+	switch {
+	case err == nil:
+		s.both, s.there = plain != nil, true
+		return a.unseal(ctx, name, sealed, s)
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("reading the keystore of %s: %w", name, err)
+	case plain == nil && a.canSeal(ctx) == nil:
+		s.seal = credential.Host
+	}
+	return nil
+}
+
+func (a *app) unseal(ctx context.Context, name string, data []byte, s *secrets) error {
+	if !a.live() {
+		return withCode(exitUnsupported, fmt.Errorf("reading the keystore of %s: it is encrypted for the host that runs it, and --root is not the running host", name))
+	}
+	var err error
+	if s.sealed, err = credential.KeyOf(data); err == nil {
+		s.keystore, err = a.creds().Decrypt(ctx, keystoreFile, data)
+	}
+	if err != nil {
+		return withHint(fmt.Errorf("reading the keystore of %s: %w", name, err),
+			"if this host lost the key it was encrypted with: rm %s, then config or keys add with your own copy", instancePath(name, keystoreFile+sealedSuffix))
+	}
+	s.seal = s.sealed
+	return nil
+}
+
+// sealAs sets the form that a flag asks for: a key of systemd-creds(1), or no.
+func (a *app) sealAs(ctx context.Context, s *secrets, form string) error {
+	if form == "no" {
+		s.seal = ""
+		return nil
+	}
+	key, err := credential.ParseKey(form)
+	if err != nil {
+		return usage(fmt.Errorf("--encrypt-keys: %w, nor no", err))
+	}
+	if err := a.canSeal(ctx); err != nil {
+		err = fmt.Errorf("--encrypt-keys: %w", err)
+		if errors.Is(err, credential.ErrUnsupported) {
+			return withHint(withCode(exitUnsupported, err), "without it the keystore is a file that only root can read")
+		}
+		return err
+	}
+	s.seal = key
+	return nil
+}
+
+// writeKeystore writes a keystore in one of its forms. All copies are made
+// under one name, so that a renamed one can be used.
+func (a *app) writeKeystore(ctx context.Context, name, file string, key credential.Key, data []byte) error {
+	if key != "" {
+		var err error
+		if data, err = a.creds().Encrypt(ctx, keystoreFile, key, data); err != nil {
+			return withHint(fmt.Errorf("writing the keystore of %s: %w", name, err), "--encrypt-keys=no keeps it as a file that only root can read")
+		}
+		file += sealedSuffix
+	}
+	return a.writeSecret(name, file, data)
+}
+
+// saveKeystore writes the keystore if it or its form changed. One that is
+// replaced is kept: it may be the only copy of its keys.
+func (a *app) saveKeystore(ctx context.Context, name string, s secrets) error {
+	if !s.rekey && !s.reform() {
+		return nil
+	}
+	if s.rekey && s.old != nil {
+		file, err := a.freeName(name, keystoreFile+".old")
+		if err != nil {
+			return err
+		}
+		if err := a.writeKeystore(ctx, name, file, s.seal, s.old); err != nil {
+			return err
+		}
+	}
+	if err := a.writeKeystore(ctx, name, keystoreFile, s.seal, s.keystore); err != nil {
+		return err
+	}
+	if s.rekey && s.moving() { // the other form, as long as a unit may name it
+		other := s.sealed
+		if s.seal != "" {
+			other = ""
+		}
+		if err := a.writeKeystore(ctx, name, keystoreFile, other, s.keystore); err != nil {
+			return err
+		}
+	}
+	if s.seal != "" && s.seal != s.sealed {
+		a.note("the keystore of %s is encrypted for this host (%s key): no other host can read it, nor this one once it is set up anew%s; keep your own copy of the key file",
+			name, s.seal, map[bool]string{true: " or its TPM is reset"}[s.seal != credential.Host])
+	}
+	return nil
+}
+
+// freeName is a name in the directory of an instance that no copy has: base,
+// base.2 and so on.
+func (a *app) freeName(name, base string) (string, error) {
+	for n := 1; ; n++ {
+		file := base
+		if n > 1 {
+			file = fmt.Sprintf("%s.%d", base, n)
+		}
+		taken := false
+		for _, suffix := range []string{"", sealedSuffix} {
+			_, err := os.Lstat(a.path(instancePath(name, file+suffix)))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return "", fmt.Errorf("keeping the keystore of %s: %w", name, err)
+			}
+			taken = taken || err == nil
+		}
+		if !taken {
+			return file, nil
+		}
+	}
+}
+
+// keystoreCredential is the keystore as a unit names it.
+func keystoreCredential(name string, sealed credential.Key, variable string) units.Credential {
+	return units.Credential{Name: keystoreFile, Source: instancePath(name, keystoreName(sealed)), Variable: variable, Encrypted: sealed != ""}
+}
+
+// settleKeystore ends a change of form that saveKeystore began: see above.
+func (a *app) settleKeystore(ctx context.Context, name string, s secrets) error {
+	if !s.moving() {
+		return nil
+	}
+	from := keystoreCredential(name, credential.Host, "").Directive()
+	to := keystoreCredential(name, "", "").Directive()
+	if s.seal != "" {
+		from, to = to, from
+	}
+	files, err := filepath.Glob(a.path(filepath.Join(stateDir, name, "*", "unit")))
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if _, err := reword(f, from, to, 0o600); err != nil {
+			return fmt.Errorf("changing the form of the keystore of %s: %w", name, err)
+		}
+	}
+	if err := a.rewordActive(ctx, name, from, to); err != nil {
+		return fmt.Errorf("changing the form of the keystore of %s: %w", name, err)
+	}
+	return a.dropForm(ctx, name, s)
+}
+
+func (a *app) rewordActive(ctx context.Context, name, from, to string) error {
+	found, err := filepath.Glob(a.path(filepath.Join(systemdDir, units.UnitName("aztec-*", name))))
+	if err != nil {
+		return err
+	}
+	changed := false
+	for _, f := range found {
+		did, err := reword(f, from, to, 0o644)
+		if err != nil {
+			return err
+		}
+		changed = changed || did
+	}
+	if !changed || !a.live() {
+		return nil
+	}
+	m, err := connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	return m.Reload(ctx)
+}
+
+// reword replaces one line of a unit file.
+func reword(path, from, to string, mode fs.FileMode) (bool, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return false, err
+	}
+	changed := bytes.Replace(text, []byte("\n"+from+"\n"), []byte("\n"+to+"\n"), 1)
+	if bytes.Equal(changed, text) {
+		return false, nil
+	}
+	return true, atomicfile.Write(path, changed, mode)
+}
+
+// dropForm removes the form of the keystore that no unit names any more, and
+// brings the copies of older keystores into the other one.
+func (a *app) dropForm(ctx context.Context, name string, s secrets) error {
+	gone := keystoreFile
+	if s.seal == "" {
+		gone += sealedSuffix
+	}
+	copies, err := filepath.Glob(a.path(instancePath(name, keystoreFile+".old*")))
+	if err != nil {
+		return err
+	}
+	for _, path := range copies {
+		file := filepath.Base(path)
+		isSealed := filepath.Ext(file) == sealedSuffix
+		if isSealed == (s.seal != "") {
+			continue
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("reading %s of %s: %w", file, name, err)
+		}
+		if isSealed {
+			file = file[:len(file)-len(sealedSuffix)]
+			if data, err = a.creds().Decrypt(ctx, keystoreFile, data); err != nil {
+				return err
+			}
+		}
+		if err := a.writeKeystore(ctx, name, file, s.seal, data); err != nil {
+			return err
+		}
+		if err := atomicfile.Remove(path); err != nil {
+			return err
+		}
+	}
+	return atomicfile.Remove(a.path(instancePath(name, gone)))
+}
