@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 )
 
 //go:embed roles/*.toml networks/*.toml variables/*.toml repositories.toml
@@ -22,47 +23,64 @@ type Catalog struct {
 	byName       map[string]*Variable
 }
 
-// BuiltIn returns what is compiled in.
-func BuiltIn() Catalog {
-	c, err := Load()
+// compiled decodes what is compiled in once, when it is first needed: it takes
+// tens of milliseconds, and never changes.
+var compiled = sync.OnceValue(func() Catalog {
+	c, err := Catalog{}.with(builtIn)
 	if err != nil {
 		panic("profiles: built-in data: " + err.Error())
 	}
+	files, err := load[variableFile](builtIn, "variables")
+	if err != nil {
+		panic("profiles: built-in data: " + err.Error())
+	}
+	for _, f := range files {
+		c.variables = append(c.variables, f.Variables...)
+	}
+	slices.SortFunc(c.variables, func(a, b Variable) int { return strings.Compare(a.Name, b.Name) })
+	c.byName = map[string]*Variable{}
+	for i := range c.variables {
+		c.byName[c.variables[i].Name] = &c.variables[i]
+	}
+	found, err := decode[repositoryFile](builtIn, "repositories.toml")
+	if err != nil {
+		panic("profiles: built-in data: " + err.Error())
+	}
+	c.repositories = found.Repositories
 	return c
-}
+})
+
+// BuiltIn returns what is compiled in.
+func BuiltIn() Catalog { return compiled() }
 
 // Load returns what is compiled in together with the files of more trees, each
 // with roles/NAME.toml and networks/NAME.toml. A file replaces the one of its
 // name in trees before it, whole. The error is one line that names the file
 // and the key.
 func Load(more ...fs.FS) (Catalog, error) {
-	c := Catalog{byName: map[string]*Variable{}}
-	for _, fsys := range append([]fs.FS{builtIn}, more...) {
-		roles, err := load[Role](fsys, "roles")
-		if err != nil {
+	c := BuiltIn()
+	for _, fsys := range more {
+		var err error
+		if c, err = c.with(fsys); err != nil {
 			return Catalog{}, err
 		}
-		networks, err := load[Network](fsys, "networks")
-		if err != nil {
-			return Catalog{}, err
-		}
-		c.roles = replace(c.roles, roles, func(r Role) string { return r.Name })
-		c.networks = replace(c.networks, networks, func(n Network) string { return n.Name })
 	}
-	files, err := load[variableFile](builtIn, "variables")
+	return c, nil
+}
+
+// with returns the catalog with the roles and networks of a tree over its own.
+func (c Catalog) with(fsys fs.FS) (Catalog, error) {
+	roles, err := load[Role](fsys, "roles")
 	if err != nil {
 		return Catalog{}, err
 	}
-	for _, f := range files {
-		c.variables = append(c.variables, f.Variables...)
+	networks, err := load[Network](fsys, "networks")
+	if err != nil {
+		return Catalog{}, err
 	}
-	slices.SortFunc(c.variables, func(a, b Variable) int { return strings.Compare(a.Name, b.Name) })
-	for i := range c.variables {
-		c.byName[c.variables[i].Name] = &c.variables[i]
-	}
-	found, err := decode[repositoryFile](builtIn, "repositories.toml")
-	c.repositories = found.Repositories
-	return c, err
+	c.roles = replace(c.roles, roles, func(r Role) string { return r.Name })
+	c.networks = replace(c.networks, networks, func(n Network) string { return n.Name })
+	return c, nil
 }
 
 // replace puts newer items over older ones, sorted by name.

@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -88,7 +89,7 @@ func (m *migrator) variable(name, value string) Change {
 	change := func(a Action, to, format string, args ...any) Change {
 		return Change{name, a, to, fmt.Sprintf(format, args...)}
 	}
-	if err := envfile.CheckName(name); err != nil {
+	if envfile.CheckName(name) != nil {
 		return change(Dropped, "", "it is not the name of a variable")
 	}
 	v, known := m.catalog.Variable(name)
@@ -115,17 +116,20 @@ func (m *migrator) variable(name, value string) Change {
 	case len(v.Roles) > 0 && inst.Role != "" && !v.For(inst.Role):
 		return change(Dropped, "", "a %s does not read it", inst.Role)
 	}
-	corrected := correct(v.Type, value)
-	if err := v.Type.Check(corrected); err != nil {
-		return change(Refused, "", "%v", err)
-	}
-	if v.Setting != "" {
-		return m.setting(v, corrected)
-	}
 	to, reason := m.today(v)
-	switch {
-	case to == "":
+	if to == "" && v.Setting == "" {
 		return change(Dropped, "", "%s", reason)
+	}
+	corrected := correct(v.Type, value)
+	err := v.Type.Check(corrected)
+	if err == nil {
+		err = plainValue(corrected)
+	}
+	switch {
+	case err != nil:
+		return change(Refused, "", "%v", err)
+	case v.Setting != "":
+		return m.setting(v, corrected)
 	case to != name:
 		next, _ := m.catalog.Variable(to)
 		if next.Setting != "" {
@@ -156,8 +160,8 @@ func (m *migrator) today(v Variable) (name, reason string) {
 		}
 		next, ok := m.catalog.Variable(v.Successor)
 		if !ok || next.Since != "" && !m.era.since(next.Since) {
-			if v.gone(m.era) == nil {
-				break // superseded, and read all the same
+			if v.gone(m.era) == nil && v.Successor != "" {
+				break // superseded by what is not there yet
 			}
 			return "", m.reason(first)
 		}
@@ -208,7 +212,7 @@ func correct(t Type, value string) string {
 // plainValue accepts what a line of an environment file can hold.
 func plainValue(value string) error {
 	if strings.ContainsFunc(value, unprintable) {
-		return fmt.Errorf("contains a control character")
+		return errors.New("contains a control character")
 	}
 	return envfile.CheckValue(value)
 }

@@ -126,7 +126,7 @@ func parseIP(s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
 	switch {
 	case err != nil:
-		return a, fmt.Errorf("%q is not an IP address", clip(s))
+		return a, fmt.Errorf("%q is not an IP address", redactWord(s))
 	case a.Zone() != "" || a.Is4In6():
 		return a, fmt.Errorf("%q: write the address alone, as %s", clip(s), a.Unmap().WithZone(""))
 	case a.IsUnspecified() || a.IsMulticast():
@@ -161,13 +161,13 @@ func validLogLevel(s string) error {
 	for n, part := range strings.Split(s, ";") {
 		level, modules, filter := strings.Cut(part, ":")
 		if level = strings.TrimSpace(level); !slices.Contains(logLevels, level) {
-			return fmt.Errorf("%q is none of %s", clip(level), strings.Join(logLevels, ", "))
+			return fmt.Errorf("%q is none of %s", redactWord(level), strings.Join(logLevels, ", "))
 		}
 		if n == 0 && filter {
 			return errors.New(`the level for all modules comes first: "info;debug:sequencer"`)
 		}
 		if n > 0 && strings.TrimSpace(modules) == "" {
-			return fmt.Errorf("%q names no module: only the first level is for all", clip(part))
+			return fmt.Errorf("%q names no module: only the first level is for all", redactWord(part))
 		}
 	}
 	return nil

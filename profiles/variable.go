@@ -167,8 +167,8 @@ func (c Catalog) checkVariable(inst Instance, n Network, name, value string, loc
 	switch {
 	case value == "":
 		return errors.New("is empty, which the node does not take for absent: leave it out")
-	case local && v.Setting != "" && v.Hint() != "":
-		return fmt.Errorf("hides what is set elsewhere: %s", v.Hint())
+	case local && (v.Reserved || v.Owned != ""):
+		return fmt.Errorf("hides what is decided elsewhere: %s", v.Hint())
 	case c.fixes(n, name) && allowed != "1" && allowed != "true":
 		return fmt.Errorf("%s gives every node its own value, and a node with another ends, or leaves the consensus; %s = \"true\" is for who knows better", n.Name, allowOverriding)
 	}

@@ -1,0 +1,180 @@
+package profiles
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+const ownRole = `schema = 1
+description = "a bootnode"
+unit_prefix = "aztec-bootnode"
+slice = "aztec-sequencer.slice"
+stop_timeout = 30
+ports = ["rpc", "p2p"]
+l1 = true
+[[default]]
+name = "P2P_MAX_PEERS"
+versions = ">= 0"
+value = "500"
+[[command]]
+versions = ">= 0"
+args = ["start", "--p2p-bootstrap"]
+namespace = "bootstrap"
+`
+
+const ownNetwork = `schema = 1
+description = "a devnet"
+l1_chain_id = 1337
+p2p = true
+[[flag]]
+versions = ">= 4"
+name = "v4-devnet-2"
+[[variable]]
+name = "REGISTRY_CONTRACT_ADDRESS"
+versions = ">= 2"
+value = "0xb7f8bc63bbcad18155201308c8f3540b07f84f5e"
+[[repository]]
+name = "registry.example:5000/aztec/node"
+versions = ">= 0"
+`
+
+func own(path, text string) fs.FS { return fstest.MapFS{path: {Data: []byte(text)}} }
+
+func TestOwnRolesAndNetworks(t *testing.T) {
+	c, err := Load(own("roles/bootnode.toml", ownRole), own("networks/devnet.toml", ownNetwork))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inst := sequencer()
+	inst.Role, inst.Network, inst.ExtraArgs, inst.Env = "bootnode", "devnet", nil, nil
+	svc, err := c.Render(inst, facts(t, "4.1.2"), HostFacts{})
+	if err != nil || strings.Join(svc.Args, " ") != "start --p2p-bootstrap" || svc.AdminPort != 0 || svc.DataDir != "" {
+		t.Fatalf("%+v, %v", svc, err)
+	}
+	if o := svc.Explain("P2P_MAX_PEERS"); len(o) != 1 || o[0].From() != "role bootnode" || o[0].Value != "500" {
+		t.Errorf("%+v", o)
+	}
+	if o := svc.Explain("REGISTRY_CONTRACT_ADDRESS"); len(o) != 1 || o[0].From() != "network devnet" {
+		t.Errorf("%+v", o)
+	}
+	inst.Registry = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+	if svc, err = c.Render(inst, facts(t, "2.1.11"), HostFacts{}); err == nil || !strings.Contains(err.Error(), "does not know the network devnet") {
+		t.Errorf("a version before the network's: %v", err)
+	}
+	if svc, err = c.Render(inst, facts(t, "4.1.2"), HostFacts{}); err != nil || value(svc, "REGISTRY_CONTRACT_ADDRESS") != inst.Registry {
+		t.Errorf("a setting wins over the network: %v", err)
+	}
+	if r := c.Repositories("devnet", "sequencer", "6.0.0"); len(r) != 1 || r[0].Name != "registry.example:5000/aztec/node" {
+		t.Errorf("%+v", r)
+	}
+	if _, err := BuiltIn().Role("bootnode"); err == nil {
+		t.Error("one catalog changed another")
+	}
+	// A file of the same name replaces the built-in one.
+	c, err = Load(own("roles/sequencer.toml", ownRole))
+	if r, rerr := c.Role("sequencer"); err != nil || rerr != nil || r.UnitPrefix != "aztec-bootnode" || len(c.Roles()) != len(BuiltIn().Roles()) {
+		t.Errorf("%+v, %v, %v", r, err, rerr)
+	}
+}
+
+func TestBadFilesAreNamed(t *testing.T) {
+	for _, c := range []struct{ path, old, new, want string }{
+		{"roles/bootnode.toml", "slice =", "slise =", `reading roles/bootnode.toml: unknown key "slise": did you mean slice?`},
+		{"roles/bootnode.toml", "slice =", "Slice =", `unknown key "Slice"`},
+		{"roles/bootnode.toml", "schema = 1", "schema = 2", "schema 2 is newer than 1"},
+		{"roles/bootnode.toml", "schema = 1", "", "schema: is missing"},
+		{"roles/bootnode.toml", "aztec-bootnode", "ssh", `unit_prefix: "ssh"`},
+		{"roles/bootnode.toml", "aztec-bootnode", "aztec-roll", "unit_prefix: aztec-roll is another unit's"},
+		{"roles/bootnode.toml", "aztec-bootnode", "aztec-../x", "unit_prefix: "},
+		{"roles/bootnode.toml", "aztec-sequencer.slice", "system", "slice: "},
+		{"roles/bootnode.toml", "stop_timeout = 30", "stop_timeout = 0", "stop_timeout: 0"},
+		{"roles/bootnode.toml", `"rpc", "p2p"`, `"rcp"`, `ports: unknown port "rcp": did you mean rpc?`},
+		{"roles/bootnode.toml", "a bootnode", "a\\nb", "description: "},
+		{"roles/bootnode.toml", `versions = ">= 0"` + "\nargs", `versions = "about 5"` + "\nargs", "command.versions: "},
+		{"roles/bootnode.toml", `"start", "--p2p-bootstrap"`, ``, "command.args: is missing"},
+		{"roles/bootnode.toml", `"start", `, `"a\nb", `, "command.args: "},
+		{"roles/bootnode.toml", `"500"`, `""`, "default.value: is missing"},
+		{"roles/bootnode.toml", "P2P_MAX_PEERS", "A-B", "default.name: "},
+		{"roles/bootnode.toml", "stop_timeout", "keys = true\nstop_timeout", "secret: is missing"},
+		{"roles/bootnode.toml", "[[default]]", "[[secret]]\nversions = '>= 0'\n[[default]]", "secret: either variables or keystore"},
+		{"roles/bootnode.toml", "stop_timeout", "required = ['l1.rcp']\nstop_timeout", `required: unknown setting "l1.rcp"`},
+		{"roles/Boot.toml", "", "", "name: "},
+		{"networks/devnet.toml", "v4-devnet-2", "--x", "flag.name: "},
+		{"networks/devnet.toml", "l1_chain_id = 1337", "fixed = true", "l1_chain_id: is missing"},
+		{"networks/devnet.toml", "l1_chain_id = 1337", "l1_chain_id = 9007199254740993", "l1_chain_id: not between"},
+		{"networks/devnet.toml", "registry.example:5000/aztec/node", "node:latest", "repository.name: "},
+		{"networks/devnet.toml", "[[flag]]", "[[flag]", "reading networks/devnet.toml: "},
+	} {
+		text := ownRole
+		if strings.HasPrefix(c.path, "networks/") {
+			text = ownNetwork
+		}
+		_, err := Load(own(c.path, strings.Replace(text, c.old, c.new, 1)))
+		if err == nil || !strings.Contains(err.Error(), "reading "+c.path+": ") || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s with %q: error %v, want %q", c.path, c.new, err, c.want)
+		}
+	}
+	if _, err := Load(own("roles/x.toml", "schema = 2")); !errors.Is(err, ErrSchema) {
+		t.Errorf("newer: %v", err)
+	}
+	if _, err := Load(own("roles/x.toml", strings.Repeat("#", maxFile+1))); err == nil {
+		t.Error("a file without end is read")
+	}
+	if c, err := Load(os.DirFS("/nonexistent")); err != nil || len(c.Roles()) == 0 {
+		t.Errorf("no files of one's own: %v", err)
+	}
+}
+
+func TestRepositories(t *testing.T) {
+	for _, c := range []struct{ role, version, want string }{
+		{"sequencer", "0.67.1", "docker.io/aztecprotocol/aztec"},
+		{"sequencer", "5.2.0", "docker.io/aztecprotocol/aztec"},
+		{"sequencer", "6.0.0-rc.1", "docker.io/azteclabs/aztec"},
+		{"sequencer", "", "docker.io/azteclabs/aztec"},
+		{"prover-agent", "2.1.11", "docker.io/aztecprotocol/aztec"},
+		{"prover-agent", "4.1.2", "docker.io/aztecprotocol/aztec docker.io/aztecprotocol/aztec-prover-agent"},
+		{"prover-agent", "6.0.0-rc.1", "docker.io/azteclabs/aztec docker.io/azteclabs/aztec-prover-agent"},
+	} {
+		var got []string
+		for _, r := range BuiltIn().Repositories("mainnet", c.role, c.version) {
+			got = append(got, r.Name)
+		}
+		if s := strings.Join(got, " "); s != c.want {
+			t.Errorf("%s %s: %s, want %s", c.role, c.version, s, c.want)
+		}
+	}
+}
+
+// What loads also renders, or says why not.
+func FuzzLoad(f *testing.F) {
+	f.Add([]byte(ownRole), []byte(ownNetwork))
+	for _, r := range []string{"sequencer", "prover-node"} {
+		role, err := builtIn.ReadFile("roles/" + r + ".toml")
+		network, nerr := builtIn.ReadFile("networks/mainnet.toml")
+		if err != nil || nerr != nil {
+			f.Fatal(err, nerr)
+		}
+		f.Add(role, network)
+	}
+	f.Add([]byte("schema = 2"), []byte("schema = 1\n[[flag]]\nversions = '>'"))
+	f.Fuzz(func(t *testing.T, role, network []byte) {
+		c, err := Load(fstest.MapFS{"roles/mine.toml": {Data: role}, "networks/mine.toml": {Data: network}})
+		if err != nil {
+			if strings.ContainsFunc(err.Error(), unprintable) {
+				t.Fatalf("%q", err)
+			}
+			return
+		}
+		inst := sequencer()
+		inst.Role, inst.Network = "mine", "mine"
+		c.Listens(inst)
+		svc, err := c.Render(inst, ImageFacts{Version: "4.1.2"}, HostFacts{})
+		if err == nil && len(svc.Args) == 0 {
+			t.Fatal("no command line")
+		}
+	})
+}
