@@ -12,6 +12,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
@@ -32,6 +33,9 @@ type hostConfig struct {
 		GateTimeout duration `toml:"gate_timeout"`
 		Settle      duration `toml:"settle"`
 	} `toml:"update"`
+	Network struct {
+		IPServices []string `toml:"ip_services"` // URLs that answer with the public address of who asks; none: defaultIPServices
+	} `toml:"network"`
 }
 
 const hostConfigSchema = 1
@@ -88,6 +92,11 @@ func (c hostConfig) check() error {
 	for _, m := range c.Registry.Mirrors {
 		if err := checkMirror(m); err != nil {
 			return fmt.Errorf("registry.mirrors: %w", err)
+		}
+	}
+	for _, s := range c.Network.IPServices {
+		if err := profiles.ValidURL(s); err != nil {
+			return fmt.Errorf("network.ip_services: %w", err)
 		}
 	}
 	if f := c.Registry.CAFile; f != "" && !filepath.IsAbs(f) {

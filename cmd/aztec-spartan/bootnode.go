@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles"
+)
+
+const (
+	bootnodeTimeout = 10 * time.Second
+	maxNodeInfo     = 1 << 20 // bytes; an answer has below 10 kB
+)
+
+// nodeInfo asks a node what network it is on: node_getNodeInfo, which from 5
+// on is an alias of aztec_getNodeInfo (stdlib's register_node_rpc_handlers.ts).
+// Nothing of the answer is taken before all of it is judged.
+func nodeInfo(ctx context.Context, bootnode string) (profiles.NodeInfo, error) {
+	fail := func(err error) (profiles.NodeInfo, error) {
+		err = fmt.Errorf("asking the bootnode %s: %w", profiles.RedactURL(bootnode), err)
+		return profiles.NodeInfo{}, withHint(err, "is it the RPC of a node of that network? without --bootnode-url: --l1-chain-id, and --set REGISTRY_CONTRACT_ADDRESS=0x...")
+	}
+	if err := profiles.ValidURL(bootnode); err != nil {
+		return profiles.NodeInfo{}, usage(fmt.Errorf("--bootnode-url: %w", err))
+	}
+	ctx, cancel := context.WithTimeout(ctx, bootnodeTimeout)
+	defer cancel()
+	body := strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"node_getNodeInfo","params":[]}`)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, bootnode, body)
+	if err != nil {
+		return fail(errUnsaid) // err quotes the URL
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		if cause := unwrapURL(err); cause != nil {
+			err = cause
+		}
+		return fail(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fail(fmt.Errorf("it answers %d", resp.StatusCode))
+	}
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxNodeInfo+1))
+	if err != nil {
+		return fail(err)
+	}
+	info, err := profiles.ParseNodeInfo(answer)
+	if err != nil {
+		return fail(err)
+	}
+	return info, nil
+}
+
+var errUnsaid = errors.New("it is no URL of a node")
+
+// unwrapURL is the cause of an error of net/http without the URL that it
+// quotes.
+func unwrapURL(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err
+	}
+	return nil
+}
