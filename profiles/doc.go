@@ -8,8 +8,12 @@
 // and the names of variables are checked against the list that the image
 // itself carries (KnownVariables).
 //
-// Roles and networks are data: a TOML file each, in roles/ and networks/. An
-// instance is a TOML file too (Instance), the one thing an operator edits.
+// Roles and networks are data: a TOML file each, in roles/ and networks/, and an
+// operator's own beside or instead of them (Catalog). So is what is known of
+// the node's variables: variables/ has their types, who reads them, and what
+// became of them (Variable), so that a value is judged before it is written
+// and an old .env can be rewritten (Migrate). An instance is a TOML file too
+// (Instance), the one thing an operator edits.
 // What the two do not say is not in an environment by chance: a variable has
 // either a setting here, or is the operator's own and goes through as it is.
 //
