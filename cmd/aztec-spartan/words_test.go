@@ -7,9 +7,8 @@ import (
 
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/profiles/keystore"
-	"github.com/aztec-spartan/aztec-spartan/units/roll"
-
 	"github.com/aztec-spartan/aztec-spartan/profiles/redact"
+	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
 const someKey = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
