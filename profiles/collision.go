@@ -55,8 +55,12 @@ func (e *CollisionError) Error() string {
 // Collisions finds what an instance has that another of the host has already.
 // The error is one line of *CollisionError, one for each port, directory and
 // address. Keys may be those of the instance that it stands by for (standby_of),
-// if the two are on different rollups: what is signed for one is nothing to the
-// other. An instance of its own name is itself, and left out.
+// if the two are on different rollups. That is how upstream has validators cross
+// a cutover, with the new client running before the old rollup ends (forum.aztec.network/t/8524);
+// that what is signed for one can never count as an offence on the other is not proven: the
+// payload of an attestation names neither chain nor rollup by itself
+// (stdlib/src/p2p/consensus_payload.ts, 4.1.2), only through the hash of the
+// header. An instance of its own name is itself, and left out.
 func (c Catalog) Collisions(t Tenant, others []Tenant) error {
 	others = slices.DeleteFunc(slices.Clone(others), func(o Tenant) bool { return o.Name == t.Name })
 	var errs []error
