@@ -41,6 +41,13 @@ func sandbox(s Service) []string {
 		"/etc/passwd", "/etc/group",
 	}
 	binds = append(binds, s.Reads...)
+	umask := "0077"
+	var shared []string
+	if s.CRS != "" {
+		// What one instance downloads the others read, and make longer.
+		umask = "0007"
+		shared = []string{"BindPaths=" + s.CRS, "SupplementaryGroups=" + CRSGroup}
+	}
 	lines := []string{
 		"MountAPIVFS=yes",
 		"BindReadOnlyPaths=" + strings.Join(binds, " "),
@@ -50,7 +57,7 @@ func sandbox(s Service) []string {
 		"StateDirectoryMode=0700",
 		"CacheDirectory=aztec/" + s.Instance,
 		"CacheDirectoryMode=0700",
-		"UMask=0077",
+		"UMask=" + umask,
 		"NoNewPrivileges=yes",
 		"CapabilityBoundingSet=",
 		"AmbientCapabilities=",
@@ -83,5 +90,5 @@ func sandbox(s Service) []string {
 		"LimitNOFILE=1048576",
 		"LimitCORE=0", // a core would hold the keys
 	}
-	return lines
+	return append(lines, shared...)
 }

@@ -45,7 +45,32 @@ type Service struct {
 	Systemd     int           // major version of the systemd that will read the unit
 	Reads       []string      // host paths of files bound read-only at the same path
 	StartWait   time.Duration // how long ExecStartPost= may take
+	Broker      BrokerPart    // of the role in a prover
+	CRS         string        // host directory of the reference string, writable at the same path and shared with other instances; "": none
 }
+
+// BrokerPart is what a service has to do with prover brokers.
+type BrokerPart int
+
+// The parts.
+const (
+	NoBroker    BrokerPart = iota
+	IsBroker               // it is one
+	NeedsBroker            // it asks one for jobs, or gives it some
+)
+
+// BrokerTarget stands between the brokers of a host and who needs one, as
+// network-online.target does for the network: it orders, and binds nobody to
+// anybody. A broker that fails takes none along. They stop before it: a prover
+// node without its broker takes 31 s to (measured).
+const BrokerTarget = "aztec-prover-broker.target"
+
+// CRSGroup is the group of who may write the reference string that instances
+// of a host share. No user is a member of it, only running services are
+// (systemd.exec(5), SupplementaryGroups=), and of these only those that prove:
+// who can replace the string can make proofs fail, but nothing that holds keys
+// reads it.
+const CRSGroup = "aztec-crs"
 
 // UnitName is the name of an instance's unit. It is an explicit file, not an
 // instance of a template, but keeps the form that globs expect:
@@ -70,6 +95,13 @@ func (s Service) Render() ([]byte, error) {
 	}
 	for _, c := range s.Credentials {
 		paths = append(paths, c.Source)
+	}
+	if s.CRS != "" {
+		paths = append(paths, s.CRS)
+		// Elsewhere the mount point would be made inside the image.
+		if !strings.HasPrefix(s.CRS, "/var/cache/") && !strings.HasPrefix(s.CRS, "/var/lib/") {
+			return nil, fmt.Errorf("rendering %s: %s: the reference string can be kept below /var/cache or /var/lib", s.Unit, s.CRS)
+		}
 	}
 	for _, p := range paths {
 		if err := plainPath(p); err != nil {
@@ -114,17 +146,25 @@ func (s Service) Render() ([]byte, error) {
 }
 
 func (s Service) unitSection() []string {
-	return []string{
+	wants, after := "network-online.target aztec-resolv.path aztec-resolv.service", "network-online.target nss-lookup.target time-sync.target aztec-resolv.service"
+	if s.Broker == NeedsBroker {
+		wants, after = wants+" "+BrokerTarget, after+" "+BrokerTarget
+	}
+	lines := []string{
 		"[Unit]",
 		"Description=" + strings.ReplaceAll(s.Description, "%", "%%"),
 		"Documentation=man:aztec-spartan(1)",
-		"Wants=network-online.target aztec-resolv.path aztec-resolv.service",
-		"After=network-online.target nss-lookup.target time-sync.target aztec-resolv.service",
+		"Wants=" + wants,
+		"After=" + after,
 		"PartOf=aztec.target",
 		"RequiresMountsFor=" + stateDir(s.Instance) + " " + s.Rootfs,
 		// A validator whose L1 is away for an hour must not stay down for good.
 		"StartLimitIntervalSec=0",
 	}
+	if s.Broker == IsBroker {
+		lines = append(lines, "Before="+BrokerTarget)
+	}
+	return lines
 }
 
 func (s Service) serviceSection() ([]string, error) {
@@ -147,7 +187,13 @@ func (s Service) serviceSection() ([]string, error) {
 		"RootDirectoryStartOnly=yes",
 		// "-": it is not there for ExecStartPost=, which runs on the host.
 		"WorkingDirectory=-" + s.WorkingDir,
-		"ExecStart=" + exec,
+	}
+	if s.CRS != "" {
+		// A cache may be removed at any time, and a missing one would be fatal (226/NAMESPACE).
+		lines = append(lines, fmt.Sprintf("ExecStartPre=+/bin/sh -c 'test -d %[1]s || exec install -d -m 2770 -g %[2]s %[1]s'", s.CRS, CRSGroup))
+	}
+	lines = append(lines,
+		"ExecStart="+exec,
 		// "+": without it the probe runs as the node's user, which may not enter the store (200/CHDIR).
 		// It reads no file, and may be gone with its package: neither must keep a validator down.
 		fmt.Sprintf("ExecStartPost=+/bin/sh -c 'test ! -x %[1]s || exec %[1]s probe --phase=alive --port=%[2]d'", s.Probe, s.RPCPort),
@@ -158,7 +204,7 @@ func (s Service) serviceSection() ([]string, error) {
 		"SuccessExitStatus=143 130 129",
 		"Restart=always",
 		"RestartSec=5",
-	}
+	)
 	if s.Systemd >= 254 { // RestartMaxDelaySec= alone is ignored
 		lines = append(lines, "RestartSteps=6", "RestartMaxDelaySec=120")
 	}

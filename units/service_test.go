@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,27 +41,130 @@ func sequencer(systemd int) Service {
 	}
 }
 
+// roles are a service of each role, as profiles and cmd describe them.
+var roles = map[string]func(systemd int) Service{
+	"sequencer":     sequencer,
+	"full-node":     fullNode,
+	"prover-node":   proverNode,
+	"prover-broker": proverBroker,
+	"prover-agent":  proverAgent,
+}
+
+// like is the sequencer as another role and instance.
+func like(systemd int, role, instance, slice string, args ...string) Service {
+	s := sequencer(systemd)
+	s.Role, s.Instance, s.Unit, s.User, s.Slice = role, instance, "aztec-"+role+"@"+instance+".service", "aztec-"+instance, slice
+	s.Description = "Aztec " + strings.ReplaceAll(role, "-", " ") + " " + instance + ", mainnet 4.1.2"
+	s.Exec = append(append(slices.Clone(s.Exec[:3]), args...), "--network", "mainnet")
+	for i, f := range s.EnvFiles {
+		s.EnvFiles[i] = strings.Replace(f, "/val1/", "/"+instance+"/", 1)
+	}
+	s.Credentials = nil
+	return s
+}
+
+func fullNode(systemd int) Service {
+	s := like(systemd, "full-node", "full1", "aztec-sequencer.slice", "start", "--node", "--archiver")
+	s.StopTimeout = time.Minute
+	return s
+}
+
+func proverNode(systemd int) Service {
+	s := like(systemd, "prover-node", "prove1", "aztec-prover.slice", "start", "--prover-node", "--archiver")
+	s.Credentials = []Credential{{Name: "keystore.json", Source: "/etc/aztec-spartan/instances/prove1/keystore.json", Variable: "KEY_STORE_DIRECTORY"}}
+	s.Broker = NeedsBroker
+	return s
+}
+
+func proverBroker(systemd int) Service {
+	s := like(systemd, "prover-broker", "broker1", "aztec-prover.slice", "start", "--prover-broker")
+	s.Namespace, s.P2P, s.RPCPort, s.StopTimeout, s.Broker = "proverBroker", false, 8081, time.Minute, IsBroker
+	return s
+}
+
+func proverAgent(systemd int) Service {
+	s := like(systemd, "prover-agent", "agent1", "aztec-prover.slice", "start", "--prover-agent")
+	s.Namespace, s.P2P, s.ChainID, s.RPCPort, s.StopTimeout, s.Broker = "agent", false, 0, 8082, 3*time.Minute, NeedsBroker
+	s.CRS = "/var/cache/aztec/crs"
+	return s
+}
+
 func TestRenderGolden(t *testing.T) {
-	for _, version := range []int{247, 249, 252, 255, 257} {
-		t.Run(fmt.Sprint(version), func(t *testing.T) {
-			got, err := sequencer(version).Render()
-			if err != nil {
-				t.Fatal(err)
-			}
-			golden := filepath.Join("testdata", fmt.Sprintf("sequencer-%d.service", version))
-			if *update {
-				if err := os.WriteFile(golden, got, 0o644); err != nil {
+	for role, service := range roles {
+		for _, version := range []int{247, 249, 252, 255, 257} {
+			t.Run(fmt.Sprintf("%s-%d", role, version), func(t *testing.T) {
+				got, err := service(version).Render()
+				if err != nil {
 					t.Fatal(err)
 				}
+				golden := filepath.Join("testdata", fmt.Sprintf("%s-%d.service", role, version))
+				if *update {
+					if err := os.WriteFile(golden, got, 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+				want, err := os.ReadFile(golden)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if d := cmp.Diff(string(want), string(got)); d != "" {
+					t.Errorf("-golden +rendered:\n%s", d)
+				}
+			})
+		}
+	}
+}
+
+// Only who proves may write what instances share, and what it writes there
+// the others may read.
+func TestReferenceStringIsTheProvers(t *testing.T) {
+	for role, service := range roles {
+		unit, err := service(252).Render()
+		if err != nil {
+			t.Fatal(err)
+		}
+		proves := role == "prover-agent"
+		for _, line := range []string{"\nSupplementaryGroups=aztec-crs\n", "\nBindPaths=/var/cache/aztec/crs\n", "\nUMask=0007\n"} {
+			if strings.Contains(string(unit), line) != proves {
+				t.Errorf("%s: the unit has %q: %t, want %t", role, line, !proves, proves)
 			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
+		}
+		if strings.Contains(string(unit), "\nUMask=0077\n") == proves {
+			t.Errorf("%s: another umask", role)
+		}
+	}
+	s := proverAgent(252)
+	s.CRS = "/srv/crs"
+	if _, err := s.Render(); err == nil {
+		t.Error("a mount point would be made in the image")
+	}
+}
+
+// Brokers come first at a start and last at a stop, and nobody needs one to
+// be there.
+func TestOrderOfProvers(t *testing.T) {
+	for role, want := range map[string]string{"prover-broker": "Before", "prover-node": "After", "prover-agent": "After", "sequencer": "", "full-node": ""} {
+		unit, err := roles[role](252).Render()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for line := range strings.Lines(string(unit)) {
+			key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+			if !slices.Contains(strings.Fields(value), BrokerTarget) {
+				continue
 			}
-			if d := cmp.Diff(string(want), string(got)); d != "" {
-				t.Errorf("-golden +rendered:\n%s", d)
+			switch key {
+			case "Before", "After":
+				got += key
+			case "Wants":
+			default:
+				t.Errorf("%s: %s", role, line)
 			}
-		})
+		}
+		if got != want {
+			t.Errorf("%s is ordered %q, want %q", role, got, want)
+		}
 	}
 }
 
@@ -108,6 +212,7 @@ func TestRenderRefuses(t *testing.T) {
 		"newline in a credential":   func(s *Service) { s.Credentials[0].Name = "a\nUser=root" },
 		"newline in its variable":   func(s *Service) { s.Credentials[0].Variable = "A\nUser" },
 		"invalid UTF-8 in argument": func(s *Service) { s.Exec = append(s.Exec, "\xff") },
+		"colon in the shared cache": func(s *Service) { s.CRS = "/var/cache/a:b" },
 		"credential from elsewhere": func(s *Service) { s.Credentials[0].Source = "key store" },
 	} {
 		s := sequencer(252)

@@ -57,6 +57,14 @@ func (e *examination) run(ctx context.Context) {
 		e.judge(Unhealthy, "RPC does not answer on %s: %s", where, why(statusErr))
 		return
 	}
+	switch e.Namespace {
+	case AgentNamespace:
+		e.agents(ctx)
+		return
+	case BrokerNamespace:
+		e.broker(ctx)
+		return
+	}
 	err := e.identify(ctx)
 	switch {
 	case err != nil && absent(err) && e.report.StatusOK:

@@ -14,14 +14,26 @@ const (
 	Unknown   Health = "unknown"   // could not be examined
 )
 
+// Namespaces of parts of a prover, which follow no chain.
+const (
+	AgentNamespace  = "agent"
+	BrokerNamespace = "proverBroker"
+)
+
 // Target is the node to examine.
 type Target struct {
 	Name      string // instance; for the caller
 	URL       string // of the RPC: http://127.0.0.1:8080
-	Namespace string // prefix of methods: node up to version 4, aztec from 5
+	Namespace string // prefix of methods: node up to version 4, aztec from 5; AgentNamespace, BrokerNamespace
 	Version   string // what it must answer as; empty: any
 	ChainID   uint64 // of L1; 0: any
 	P2P       bool   // it must have peers
+}
+
+// FollowsChain reports whether the target has blocks and says its version over
+// RPC. Brokers and agents say it in a header, if at all.
+func (t Target) FollowsChain() bool {
+	return t.Namespace != AgentNamespace && t.Namespace != BrokerNamespace
 }
 
 // Report is what a node says about itself, and what follows from it. Fields
@@ -40,7 +52,9 @@ type Report struct {
 	// version 5.
 	SyncedL1 *time.Time    `json:"synced_l1,omitempty"`
 	Peers    *int          `json:"peers,omitempty"`
-	Status   int           `json:"status,omitempty"` // HTTP code of /status; 0: no answer
-	StatusOK bool          `json:"status_ok"`        // it was 200
-	Latency  time.Duration `json:"latency_ns"`       // of the first RPC call
+	Agents   *int          `json:"agents,omitempty"`  // in the process of a prover agent
+	Proving  *int          `json:"proving,omitempty"` // of these have a job
+	Status   int           `json:"status,omitempty"`  // HTTP code of /status; 0: no answer
+	StatusOK bool          `json:"status_ok"`         // it was 200
+	Latency  time.Duration `json:"latency_ns"`        // of the first RPC call
 }

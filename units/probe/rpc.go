@@ -65,31 +65,38 @@ func newNode(client *http.Client, target string) (*node, error) {
 // status asks for the HTTP code of /status. An error says that nothing
 // answered.
 func (n *node) status(ctx context.Context) (int, error) {
-	code, _, err := n.do(ctx, http.MethodGet, "/status", nil)
-	return code, err
+	a, err := n.do(ctx, http.MethodGet, "/status", nil)
+	return a.code, err
+}
+
+// response is what one request got. Its code is 0 if nothing answered.
+type response struct {
+	code   int
+	header http.Header
+	body   []byte
 }
 
 // do makes one request and reads its bounded body.
-func (n *node) do(ctx context.Context, method, path string, body []byte) (int, []byte, error) {
+func (n *node) do(ctx context.Context, method, path string, body []byte) (response, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, n.base.JoinPath(path).String(), bytes.NewReader(body))
 	if err != nil {
-		return 0, nil, err
+		return response{}, err
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json") // 4.1.2 refuses others
 	}
 	resp, err := n.client.Do(req)
 	if err != nil {
-		return 0, nil, err
+		return response{}, err
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	if err == nil && len(data) > maxBody {
 		err = fmt.Errorf("the answer is longer than %d bytes", maxBody)
 	}
-	return resp.StatusCode, data, err
+	return response{resp.StatusCode, resp.Header, data}, err
 }
 
 // rpcError is an answer that is an error: of JSON-RPC, or of HTTP where there
@@ -122,11 +129,24 @@ var errNoResult = errors.New("the answer has no result")
 
 // call calls a method without parameters and decodes its result.
 func (n *node) call(ctx context.Context, method string, result any) error {
-	request := `{"jsonrpc":"2.0","id":1,"method":` + strconv.Quote(method) + `,"params":[]}`
-	code, body, err := n.do(ctx, http.MethodPost, "/", []byte(request))
+	_, err := n.callWith(ctx, method, "[]", result)
+	return err
+}
+
+// callWith calls a method with parameters, a JSON list, and returns the version
+// of the package that answers, as its header has it (getVersioningMiddleware of
+// @aztec/stdlib, in 4.1.2); "" if it has none.
+func (n *node) callWith(ctx context.Context, method, params string, result any) (version string, err error) {
+	request := `{"jsonrpc":"2.0","id":1,"method":` + strconv.Quote(method) + `,"params":` + params + `}`
+	r, err := n.do(ctx, http.MethodPost, "/", []byte(request))
 	if err != nil {
-		return err
+		return "", err
 	}
+	return clip(strings.TrimSpace(r.header.Get("X-Aztec-PackageVersion"))), r.decode(result)
+}
+
+// decode reads the result of a call.
+func (r response) decode(result any) error {
 	var answer struct {
 		Result json.RawMessage `json:"result"`
 		Error  *struct {
@@ -134,17 +154,17 @@ func (n *node) call(ctx context.Context, method string, result any) error {
 			Message string `json:"message"`
 		} `json:"error"`
 	}
-	malformed := json.Unmarshal(body, &answer)
+	malformed := json.Unmarshal(r.body, &answer)
 	switch {
 	case malformed == nil && answer.Error != nil:
 		// Version 4 sends these with status 400, others with 200.
-		e := &rpcError{http: code, code: int(answer.Error.Code.signed), message: answer.Error.Message}
+		e := &rpcError{http: r.code, code: int(answer.Error.Code.signed), message: answer.Error.Message}
 		if e.code == 0 {
 			e.code = -32603 // it says "internal error" elsewhere
 		}
 		return e
-	case code != http.StatusOK:
-		return &rpcError{http: code}
+	case r.code != http.StatusOK:
+		return &rpcError{http: r.code}
 	case malformed != nil:
 		return errors.New("the answer is not JSON-RPC")
 	case len(answer.Result) == 0 || string(answer.Result) == "null":
