@@ -14,6 +14,7 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/profiles/envfile"
 	"github.com/aztec-spartan/aztec-spartan/units"
+	"github.com/aztec-spartan/aztec-spartan/units/probe"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
@@ -83,6 +84,8 @@ func (a *app) render(ctx context.Context, inst profiles.Instance, img *extract.I
 		StartWait:   aliveBudget + 30*time.Second,
 		Probe:       program, Systemd: systemd,
 		Environment: imageEnv(img),
+		Broker:      brokerPart(role, svc),
+		CRS:         svc.CRSDir,
 		EnvFiles:    []string{filepath.Join(stateDir, inst.Name, fmt.Sprint(number), "env")},
 	}
 	for _, c := range svc.Credentials {
@@ -108,6 +111,17 @@ func (a *app) render(ctx context.Context, inst profiles.Instance, img *extract.I
 	}
 	r.Instance = inst.Encode()
 	return r, nil
+}
+
+// brokerPart is what a role has to do with prover brokers.
+func brokerPart(role profiles.Role, svc profiles.Service) units.BrokerPart {
+	switch {
+	case svc.RPCNamespace == probe.BrokerNamespace:
+		return units.IsBroker
+	case role.Needs("prover.broker"):
+		return units.NeedsBroker
+	}
+	return units.NoBroker
 }
 
 // imageEnv are the variables of the image's own configuration.

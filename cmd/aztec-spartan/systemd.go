@@ -77,14 +77,19 @@ func probeTarget(m units.Meta) probe.Target {
 
 // ask is the question that the gate of a roll puts to a node: whether it is
 // the version, on the chain, that was installed. One that has only just
-// started need have no peers yet.
+// started need have no peers yet. A broker or agent that does not say its
+// version is what its unit runs: the gate knows that the process is new.
 func ask(ctx context.Context, m units.Meta) roll.Answer {
 	t := probeTarget(m)
 	t.P2P = false
 	r := probe.Check(ctx, probe.Client(), t)
+	healthy := r.NodeVersion != "" && r.Health != probe.Unhealthy
+	if !t.FollowsChain() {
+		healthy = r.Health == probe.Healthy
+	}
 	return roll.Answer{
 		Version: r.NodeVersion, Reason: r.Reason,
-		Healthy: r.NodeVersion != "" && r.Health != probe.Unhealthy,
+		Healthy: healthy,
 		Wrong:   r.NodeVersion != "" && m.Version != "" && r.NodeVersion != strings.TrimPrefix(m.Version, "v"),
 	}
 }
