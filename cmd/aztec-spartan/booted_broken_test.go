@@ -166,7 +166,7 @@ func TestPrompts(t *testing.T) {
 		if strings.Contains(term.Output(), devKey[2:]) {
 			g.t.Error("the key was echoed")
 		}
-		if !strings.Contains(g.sh("cat /etc/aztec-spartan/instances/val1/keystore.json"), devKey) {
+		if !strings.Contains(g.sh("systemd-creds decrypt --name=keystore.json /etc/aztec-spartan/instances/val1/keystore.json.cred -"), devKey) {
 			g.t.Error("the key typed is not the one in the keystore")
 		}
 	})

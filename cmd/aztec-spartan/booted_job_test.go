@@ -35,20 +35,20 @@ func (g *guest) configured() {
 	}
 	g.sh("systemd-analyze security --threshold=12 " + val1)
 	for path, want := range map[string]string{
-		"/etc/aztec-spartan/instances/val1/keystore.json":  "600 root root",
-		"/etc/aztec-spartan/instances/val1/admin-api-key":  "600 root root",
-		"/var/lib/aztec-spartan/instances/val1/1/env":      "600 root root",
-		"/var/lib/aztec-spartan/images":                    "700 root root",
-		"/etc/systemd/system/aztec-sequencer@val1.service": "644 root root",
-		"/etc/aztec-spartan/instances/val1/instance.toml":  "640 root root",
-		"/var/lib/aztec-spartan/instances/val1/state.json": "600 root root",
+		"/etc/aztec-spartan/instances/val1/keystore.json.cred": "600 root root",
+		"/etc/aztec-spartan/instances/val1/admin-api-key":      "600 root root",
+		"/var/lib/aztec-spartan/instances/val1/1/env":          "600 root root",
+		"/var/lib/aztec-spartan/images":                        "700 root root",
+		"/etc/systemd/system/aztec-sequencer@val1.service":     "644 root root",
+		"/etc/aztec-spartan/instances/val1/instance.toml":      "640 root root",
+		"/var/lib/aztec-spartan/instances/val1/state.json":     "600 root root",
 	} {
 		if got := g.sh("stat -c '%a %U %G' " + path); got != want {
 			g.t.Errorf("%s is %s, want %s", path, got, want)
 		}
 	}
 	key := devKey[2:]
-	if r := g.try("grep -rl " + key + " /etc /var/lib/aztec-spartan/instances /run --exclude-dir=credentials --exclude=keystore.json; journalctl --no-pager | grep " + key); r.Stdout != "" {
+	if r := g.try("grep -rl " + key + " /etc /var/lib/aztec-spartan/instances /run --exclude-dir=credentials; journalctl --no-pager | grep " + key); r.Stdout != "" {
 		g.t.Errorf("the key is in:\n%s", r.Stdout)
 	}
 	if out := g.sh("aztec-spartan config val1 2>&1"); !strings.Contains(out, "nothing to change") {

@@ -40,7 +40,7 @@ func TestSoakResets(t *testing.T) {
 	g.sh("aztec-spartan start val1")
 	found := map[string]int{}
 	for n := range resets {
-		g.sh("test $(stat -c %a /etc/aztec-spartan/instances/val1/keystore.json) = 600")
+		g.sh("test $(stat -c %a /etc/aztec-spartan/instances/val1/keystore.json.cred) = 600")
 		to := map[string]string{"4.1.2": "4.1.3", "4.1.3": "4.1.2"}[g.status().Version]
 		after := time.Duration(rand.Int64N(int64(4 * time.Second)))
 		ctx, cancel := context.WithTimeout(t.Context(), after)
