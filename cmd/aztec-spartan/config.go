@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,15 +22,25 @@ func (a *app) configCommand() *cobra.Command {
 		Short: "Create or change an instance",
 		Long: `Create an instance, or change the settings of one.
 
-On a terminal, what a new instance needs and no flag gives is asked for. The
-image is fetched, so that settings are checked against the very version and
-the unit is complete. What is not named stays as it is. A running node is not
-restarted: it is said when a restart is needed.`,
+On a terminal, what a new instance needs and no flag gives is asked for, and the
+difference is shown before it is written. Without one, all flags that are
+missing are said at once. The image is fetched, so that settings are checked
+against the very version and the unit is complete. What is not named stays as
+it is. A running node is not restarted: it is said when a restart is needed.
+
+--role prover makes NAME-broker and NAME, a prover node that uses it. Ports that
+no flag says are the next that neither another instance nor anything else on the
+host has; ports, data, attesters and publishers of two instances never are the
+same. --from makes a second instance with the same keys on another rollup.`,
 		Example: `  aztec-spartan config val1
   aztec-spartan config val1 --version 4.1.2 --network mainnet --ip 203.0.113.7 \
       --ethereum-host https://eth.example --l1-consensus-host-url https://beacon.example \
       --key-file ./key
+  aztec-spartan config prover1 --role prover --publisher-key-file ./key ...
+  aztec-spartan config agent --role prover-agent --count 6 --broker http://10.0.0.2:8080 ...
+  aztec-spartan config val1-v6 --from val1 --version 6.0.0
   aztec-spartan config val1 --set P2P_MAX_PEERS=50 --unset LOG_LEVEL
+  aztec-spartan config val1 --explain P2P_MAX_PEERS
   aztec-spartan config val1 --p2p-port 40401 --dry-run`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeNames,
@@ -53,116 +62,157 @@ restarted: it is said when a restart is needed.`,
 			if err := profiles.ValidName(name); err != nil {
 				return usage(err)
 			}
-			do := func() error { return a.config(cmd.Context(), name, f) }
-			if f.dryRun { // writes nothing, so needs no lock
-				return do()
-			}
-			return a.locked(cmd.Context(), name, "config", do)
+			return a.configAll(cmd.Context(), name, f)
 		},
 	}
 	f.register(cmd.Flags())
 	return cmd
 }
 
-func (a *app) config(ctx context.Context, name string, f configFlags) error {
+// configPlan is what config will write for one instance, all of it decided.
+type configPlan struct {
+	old       *profiles.Instance // what is applied; nil for a new instance
+	inst      profiles.Instance
+	sec       secrets
+	state     roll.State
+	active    units.Meta // what is in place
+	rendered  *rendered  // nil: the image is not here
+	running   bool
+	asked     bool // on the terminal
+	migration []profiles.Change
+	move      *dataMove
+}
+
+// version is that of the image, as far as it is known.
+func (p *configPlan) version() string {
+	if p.rendered != nil {
+		return p.rendered.Version
+	}
+	if v := versionOf(p.inst.Image); v != "" || p.active.Reference != p.inst.Image {
+		return v
+	}
+	return p.active.Version
+}
+
+// planConfig decides everything about one instance and writes nothing but the
+// image. earlier are plans of the same call, which are not written either.
+func (a *app) planConfig(ctx context.Context, t target, earlier []*configPlan) (*configPlan, error) {
+	name, f, p := t.name, t.flags, &configPlan{}
 	catalog, err := a.catalog()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	old, inst, err := a.before(name, f)
+	if p.old, p.inst, err = a.before(name, f); err != nil {
+		return nil, err
+	}
+	if p.sec, err = a.loadSecrets(ctx, name); err != nil {
+		return nil, err
+	}
+	others, err := a.tenants(ctx, name, earlier)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	sec, err := a.loadSecrets(ctx, name)
-	if err != nil {
-		return err
-	}
-	if old == nil && a.terminal() {
-		if err := a.promptInstance(ctx, &inst, &f, sec); err != nil {
-			return err
+	for _, e := range earlier {
+		f = f.answered(e.inst)
+		if e.inst.Name == t.broker {
+			p.inst.Prover.Broker = localURL(e.inst.Ports.RPC)
+		}
+		if err := f.apply(&p.inst); err != nil {
+			return nil, err
 		}
 	}
-	if inst.Image, err = a.reference(inst.Image); err != nil {
-		return err
+	if err := a.standbyKeys(ctx, &p.inst, &p.sec, f); err != nil {
+		return nil, err
 	}
-	if err := catalog.Validate(inst); err != nil {
-		return usage(fmt.Errorf("configuring %s: %w", name, err))
+	a.decideBroker(catalog, &p.inst, instancesOf(others))
+	if p.old == nil {
+		if err := a.proposePorts(catalog, &p.inst, instancesOf(others), f); err != nil {
+			return nil, err
+		}
 	}
-	state, meta, err := a.generations(inst)
+	if p.old == nil && a.terminal() {
+		p.asked = true
+		if err := a.promptInstance(ctx, &p.inst, &f, p.sec); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.decideIP(ctx, &p.inst); err != nil {
+		return nil, err
+	}
+	if p.inst.Image != "" {
+		if p.inst.Image, err = a.reference(p.inst.Image); err != nil {
+			return nil, err
+		}
+	}
+	if p.inst, err = a.decideNetwork(ctx, catalog, p.inst, f); err != nil {
+		return nil, err
+	}
+	if lacks := missing(catalog, p.inst, p.sec, f); p.old == nil && len(lacks) > 0 {
+		err := usage(fmt.Errorf("configuring %s: missing: %s", name, join(lacks)))
+		return nil, withHint(err, "without a terminal nothing is asked: give them all; aztec-spartan config --help says what they are")
+	}
+	if err := a.settle(ctx, catalog, p, f, others); err != nil {
+		return nil, err
+	}
+	img, err := a.imageFor(ctx, p.inst, p.active, f)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if state.Intent != nil && state.Intent.Begun {
-		return withHint(fmt.Errorf("configuring %s: its roll to another version is not finished", name), "if nothing rolls, it was interrupted: aztec-spartan rollback %s takes it back", name)
-	}
-	running, err := a.isRunning(ctx, state.Unit)
-	if err != nil {
-		return err
-	}
-	var held []profiles.Listen
-	if running && old != nil {
-		held = catalog.Listens(*old)
-	}
-	if err := a.checkPorts(inst, held); err != nil {
-		return err
-	}
-	// What is applied is what changes; edits by hand are part of the change.
-	if was, err := a.applied(name, meta.Generation); err == nil && was != nil {
-		old = was
-	}
-	if err := a.changeKeys(ctx, &sec, old, inst, f); err != nil {
-		return err
-	}
-	img, err := a.imageFor(ctx, inst, meta, f)
-	if err != nil {
-		return err
-	}
-	var r *rendered
 	if img != nil {
-		if r, err = a.render(ctx, inst, img, sec, state.Next()); err != nil {
-			return err
+		if p.rendered, err = a.render(ctx, p.inst, img, p.sec, p.state.Next()); err != nil {
+			return nil, err
 		}
-		for _, w := range r.warnings {
+		for _, w := range p.rendered.warnings {
 			a.note("warning: %s", w)
 		}
 	}
-	a.showChange(old, inst)
-	if f.dryRun {
-		return a.showPlan(inst, r)
+	// Which rollup an instance is on is known by the version of its image.
+	if err := checkCollisions(catalog, a.tenant(p.inst, p.sec.keystore, p.version()), others); err != nil {
+		return nil, err
 	}
-	return a.apply(ctx, inst, sec, state, meta.Generation, r, running)
+	return p, nil
 }
 
-// changeKeys brings the keystore in line with the flags and the settings.
-func (a *app) changeKeys(ctx context.Context, sec *secrets, old *profiles.Instance, inst profiles.Instance, f configFlags) error {
-	key, given, err := a.givenKey(f)
-	switch {
-	case err != nil:
+// settle judges the settings against each other and the host.
+func (a *app) settle(ctx context.Context, catalog profiles.Catalog, p *configPlan, f configFlags, others []profiles.Tenant) error {
+	name := p.inst.Name
+	var err error
+	if _, err := catalog.Role(p.inst.Role); err == nil {
+		if p.state, p.active, err = a.generations(p.inst); err != nil {
+			return err
+		}
+	}
+	if err := a.migrate(catalog, p, f); err != nil {
 		return err
-	case given:
-		was, now, err := sec.setKey(key, old, inst)
-		if err != nil {
-			return withHint(usage(fmt.Errorf("configuring %s: %w", inst.Name, err)), "aztec-spartan keys %s add adds to it, and --keystore FILE --replace changes it", inst.Name)
-		}
-		if was != "" && was != now {
-			a.note("attester: %s -> %s; the old key is kept beside the new one", was, now)
-		}
-	case sec.keystore == nil:
-		return withHint(usage(fmt.Errorf("configuring %s: its key is missing", inst.Name)), "--key-file FILE, or --key-file - for standard input")
-	case old != nil && (old.Coinbase != inst.Coinbase || old.FeeRecipient != inst.FeeRecipient):
-		if err := sec.setRecipients(old, inst); err != nil {
-			return withHint(usage(fmt.Errorf("configuring %s: %w", inst.Name, err)), "change your own copy, then: aztec-spartan keys %s add --keystore FILE --replace", inst.Name)
-		}
 	}
-	if f.changed("encrypt-keys") {
-		if err := a.sealAs(ctx, sec, f.encryptKeys); err != nil {
-			return fmt.Errorf("configuring %s: %w", inst.Name, err)
-		}
+	if err := catalog.Validate(p.inst); err != nil {
+		return usage(fmt.Errorf("configuring %s: %w", name, err))
 	}
-	if !sec.rekey {
-		return nil
+	if p.state.Intent != nil && p.state.Intent.Begun {
+		return withHint(fmt.Errorf("configuring %s: its roll to another version is not finished", name), "if nothing rolls, it was interrupted: aztec-spartan rollback %s takes it back", name)
 	}
-	return a.checkAttesters(ctx, inst, *sec)
+	if p.running, err = a.isRunning(ctx, p.state.Unit); err != nil {
+		return err
+	}
+	if err := a.planData(catalog, p); err != nil {
+		return err
+	}
+	var held []profiles.Listen
+	if p.running && p.old != nil {
+		held = catalog.Listens(*p.old)
+	}
+	// What needs no image is refused before one is fetched.
+	if err := checkCollisions(catalog, profiles.Tenant{Instance: p.inst}, others); err != nil {
+		return err
+	}
+	if err := a.checkKernel(catalog, p.inst, held); err != nil {
+		return err
+	}
+	// What is applied is what changes; edits by hand are part of the change.
+	if was, err := a.applied(name, p.active.Generation); err == nil && was != nil {
+		p.old = was
+	}
+	return a.changeKeys(ctx, catalog, p, f)
 }
 
 // before returns the settings that are there, nil for a new instance, and
@@ -177,6 +227,15 @@ func (a *app) before(name string, f configFlags) (old *profiles.Instance, inst p
 		inst = profiles.New(name)
 	default:
 		return nil, inst, err
+	}
+	if f.from != "" {
+		if inst, err = a.standby(name, f.from); err != nil {
+			return nil, inst, err
+		}
+	}
+	if old != nil && f.changed("role") && f.role != old.Role {
+		err := usage(fmt.Errorf("configuring %s: it is a %s, and stays one", name, old.Role))
+		return nil, inst, withHint(err, "another role is another instance, with another name")
 	}
 	return old, inst, f.apply(&inst)
 }
@@ -203,76 +262,4 @@ func (a *app) imageFor(ctx context.Context, inst profiles.Instance, meta units.M
 		return nil, withHint(err, "aztec-spartan pull %s", inst.Image)
 	}
 	return nil, nil
-}
-
-// apply writes what config decided. The unit comes last: until it is in
-// place nothing that runs, or starts at boot, has changed.
-func (a *app) apply(ctx context.Context, inst profiles.Instance, sec secrets, state roll.State, active int, r *rendered, running bool) error {
-	if err := a.files().Drop(inst.Name); err != nil { // of a roll that was recorded and never begun
-		return err
-	}
-	state.Intent = nil
-	if err := os.MkdirAll(a.path(instancePath(inst.Name, "")), 0o750); err != nil {
-		return fmt.Errorf("configuring %s: %w", inst.Name, err)
-	}
-	if err := a.ensureUser(ctx, inst.Name); err != nil {
-		return err
-	}
-	var env []byte
-	if r != nil {
-		env = r.secretEnv
-	}
-	if err := a.saveSecrets(ctx, inst.Name, sec, env); err != nil {
-		return err
-	}
-	changed := sec.changed()
-	if r == nil {
-		if err := a.saveInstance(inst); err != nil {
-			return err
-		}
-		a.print("%s is configured; its image is fetched at the first start", inst.Name)
-		return nil
-	}
-	current, err := a.files().Read(inst.Name, active)
-	if active == 0 || err != nil || !r.same(current, active) {
-		changed = true
-		if err := a.switchOffline(ctx, inst.Name, &state, active, r); err != nil {
-			return err
-		}
-	}
-	switch {
-	case !changed && sec.reform():
-		a.print("%s: only the form of its keystore on disk changed; no restart is needed", inst.Name)
-	case !changed:
-		a.print("%s: nothing to change", inst.Name)
-	case running:
-		a.print("%s is configured: restart needed (aztec-spartan restart %s)", inst.Name, inst.Name)
-	default:
-		a.print("%s is configured (%s, %s); next: aztec-spartan start %s", inst.Name, inst.Role, r.Version, inst.Name)
-	}
-	return nil
-}
-
-// switchOffline adds a generation and puts it in place without touching what
-// runs.
-func (a *app) switchOffline(ctx context.Context, name string, state *roll.State, active int, r *rendered) error {
-	state.Unit = r.unit
-	if old, ok := state.Generation(active); ok && old.Image != r.Image {
-		state.Previous = active
-	}
-	if err := a.files().Add(name, state, r.Generation, r.Content); err != nil {
-		return err
-	}
-	if err := a.files().Activate(name, r.unit, r.Number); err != nil {
-		return err
-	}
-	if !a.live() {
-		return nil
-	}
-	m, err := connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	return m.Reload(ctx)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -26,22 +27,23 @@ type configFlags struct {
 	typedKey                       string // at the prompt
 	set, unset                     []string
 	verbose, noP2P, noPull, dryRun bool
+	nodeFlags
 
 	changed func(flag string) bool
 }
 
 func (f *configFlags) register(fs *pflag.FlagSet) {
-	fs.StringVar(&f.role, "role", "sequencer", "what the instance does")
+	fs.StringVar(&f.role, "role", "sequencer", "full-node, sequencer, prover-node, prover-broker or prover-agent; prover is a broker and a prover node")
 	fs.StringVarP(&f.network, "network", "n", "", "network to join")
 	fs.StringVarP(&f.image, "image", "i", "", "OCI `reference` of the image, by tag or digest")
 	fs.StringVar(&f.version, "version", "", "version in the configured repository, instead of --image")
 	fs.StringSliceVarP(&f.ethereumHost, "ethereum-host", "e", nil, "`URL`s of L1 execution nodes")
 	fs.StringSliceVarP(&f.consensusHost, "l1-consensus-host-url", "l", nil, "`URL`s of L1 beacon nodes")
 	fs.Uint64Var(&f.chainID, "l1-chain-id", 0, "chain ID of L1, where the network does not fix it")
-	fs.IntVarP(&f.rpcPort, "port", "p", 0, "RPC port (default 8080)")
-	fs.IntVar(&f.adminPort, "admin-port", 0, "admin port (default 8880)")
-	fs.IntVar(&f.p2pPort, "p2p-port", 0, "P2P port, TCP and UDP; also -p2p (default 40400)")
-	fs.StringVar(&f.ip, "ip", "", "public IP `address` that peers reach this node at; also -ip")
+	fs.IntVarP(&f.rpcPort, "port", "p", 0, "RPC port (default: 8080, or the next that is free)")
+	fs.IntVar(&f.adminPort, "admin-port", 0, "admin port (default: 8880, or the next that is free)")
+	fs.IntVar(&f.p2pPort, "p2p-port", 0, "P2P port, TCP and UDP; also -p2p (default: 40400, or the next that is free)")
+	fs.StringVar(&f.ip, "ip", "", "public IP `address` that peers reach this node at, or auto; also -ip")
 	fs.BoolVar(&f.noP2P, "no-p2p", false, "run without P2P")
 	fs.StringVar(&f.keyFile, "key-file", "", "`file` with the attester's private key; - is standard input")
 	fs.StringVarP(&f.key, "key", "k", "", "the private key itself: visible to others in ps and in shell history")
@@ -51,6 +53,7 @@ func (f *configFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.feeRecipient, "fee-recipient", "", "Aztec `address` for fees")
 	fs.StringArrayVar(&f.set, "set", nil, "set a variable of the node, `NAME=VALUE`")
 	fs.StringArrayVar(&f.unset, "unset", nil, "take back a --set of `NAME`")
+	f.nodeFlags.register(fs)
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log level debug")
 	fs.BoolVar(&f.noPull, "no-pull", false, "do not fetch the image now, but at the first start")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "show what would be written, write nothing")
@@ -101,6 +104,23 @@ func (f *configFlags) apply(inst *profiles.Instance) error {
 	if f.verbose {
 		inst.LogLevel = "debug"
 	}
+	if f.changed("ip") && f.ip != "auto" {
+		if err := profiles.ValidIP(f.ip); err != nil {
+			return withHint(usage(fmt.Errorf("--ip: %w", err)), "--ip auto asks services on the internet")
+		}
+	}
+	if f.changed("data-dir") {
+		dir, err := filepath.Abs(f.dataDir)
+		if err != nil || f.dataDir == "" {
+			return usage(errors.New("--data-dir wants a directory"))
+		}
+		if inst.DataDir = dir; dir == filepath.Join(dataRoot, inst.Name) {
+			inst.DataDir = "" // where it is anyway
+		}
+	}
+	if err := f.applyNode(inst); err != nil {
+		return err
+	}
 	return f.applyEnv(inst)
 }
 
@@ -110,7 +130,7 @@ func (f *configFlags) applyEnv(inst *profiles.Instance) error {
 		env[name] = value
 	}
 	for _, name := range f.unset {
-		if _, ok := env[name]; !ok {
+		if _, ok := inst.Env[name]; !ok {
 			return usage(fmt.Errorf("--unset %s: it is not set", name))
 		}
 		delete(env, name)

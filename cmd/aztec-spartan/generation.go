@@ -27,6 +27,7 @@ type rendered struct {
 	meta      units.Meta
 	secretEnv []byte // secrets.env of versions that know no keystore; nil else
 	warnings  []string
+	node      profiles.Service
 }
 
 // render makes the generation of an instance on an image: the only place
@@ -46,7 +47,11 @@ func (a *app) render(ctx context.Context, inst profiles.Instance, img *extract.I
 	if err != nil && !errors.Is(err, profiles.ErrNoVariableList) {
 		return nil, fmt.Errorf("reading the variables of %s: %w", img.Reference, err)
 	}
-	svc, err := catalog.Render(inst, facts, profiles.HostFacts{AdminKeyHash: secrets.adminKeyHash()})
+	local, err := a.localEnv(inst.Name)
+	if err != nil {
+		return nil, err
+	}
+	svc, err := catalog.Render(inst, facts, profiles.HostFacts{AdminKeyHash: secrets.adminKeyHash(), LocalEnv: local})
 	if err != nil {
 		return nil, usage(fmt.Errorf("configuring %s: %w", inst.Name, err))
 	}
@@ -64,7 +69,7 @@ func (a *app) render(ctx context.Context, inst profiles.Instance, img *extract.I
 	if err != nil {
 		return nil, err
 	}
-	r := &rendered{unit: units.UnitName(role.UnitPrefix, inst.Name), warnings: svc.Warnings}
+	r := &rendered{unit: units.UnitName(role.UnitPrefix, inst.Name), warnings: svc.Warnings, node: svc}
 	r.Generation = roll.Generation{
 		Number: number, Version: img.Version, Image: img.ID, Digest: img.Digest,
 		Reference: inst.Image, Created: time.Now().UTC(),
@@ -94,6 +99,13 @@ func (a *app) render(ctx context.Context, inst profiles.Instance, img *extract.I
 			credential = keystoreCredential(inst.Name, secrets.seal, c.Variable)
 		}
 		s.Credentials = append(s.Credentials, credential)
+	}
+	if secrets.p2pKey != "" && role.P2P() {
+		if c, ok := p2pCredential(catalog, facts, inst.Name); ok {
+			s.Credentials = append(s.Credentials, c)
+		} else {
+			svc.SecretEnv = append(svc.SecretEnv, p2pKeyVariable)
+		}
 	}
 	if len(svc.SecretEnv) > 0 {
 		s.EnvFiles = append(s.EnvFiles, instancePath(inst.Name, "secrets.env"))

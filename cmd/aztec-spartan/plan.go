@@ -57,13 +57,13 @@ func (a *app) showChange(old *profiles.Instance, inst profiles.Instance) {
 }
 
 // showPlan prints every file that config would write, and writes none.
-func (a *app) showPlan(inst profiles.Instance, r *rendered) error {
+func (a *app) showPlan(p *configPlan) error {
+	inst, r := p.inst, p.rendered
+	a.print("# %s\n%s", instancePath(inst.Name, "instance.toml"), shown(inst))
 	if r == nil {
 		a.note("the image is not here yet, so the unit and the environment cannot be shown: aztec-spartan pull %s", inst.Image)
-		a.print("# %s\n%s", instancePath(inst.Name, "instance.toml"), shown(inst))
 		return nil
 	}
-	a.print("# %s\n%s", instancePath(inst.Name, "instance.toml"), shown(inst))
 	a.print("# %s\n%s", filepath.Join(systemdDir, r.unit), r.Unit)
 	a.print("# %s/%s/%d/env", stateDir, inst.Name, r.Number)
 	for line := range strings.Lines(string(r.Env)) {
@@ -73,5 +73,34 @@ func (a *app) showPlan(inst profiles.Instance, r *rendered) error {
 		}
 		fmt.Fprint(a.out, line)
 	}
+	a.print("\n# where each variable comes from")
+	if err := a.showOrigins(r.node.Origins); err != nil {
+		return err
+	}
+	a.print("\n# %s", filepath.Join(sysusersDir, userOf(inst.Name)+".conf"))
+	for _, secret := range p.secretFiles() {
+		a.print("# %s (0600, not shown)", instancePath(inst.Name, secret))
+	}
+	if m := p.move; m != nil {
+		a.print("# %s, bound at %s", m.to, filepath.Join(dataRoot, inst.Name))
+	}
 	return nil
+}
+
+// secretFiles are the files of secrets that config would write.
+func (p *configPlan) secretFiles() []string {
+	var list []string
+	if p.sec.rekey || p.sec.reform() {
+		list = append(list, keystoreName(p.sec.seal))
+	}
+	if p.sec.newKey {
+		list = append(list, adminKeyFile)
+	}
+	if p.sec.newP2P {
+		list = append(list, p2pKeyFile)
+	}
+	if p.rendered != nil && p.rendered.secretEnv != nil {
+		list = append(list, secretEnvFile)
+	}
+	return list
 }

@@ -23,29 +23,27 @@ func (a *app) checkPorts(inst profiles.Instance, held []profiles.Listen) error {
 	if err != nil {
 		return err
 	}
-	mine := catalog.Listens(inst)
+	var others []profiles.Tenant
 	for _, name := range names {
-		if name == inst.Name {
-			continue
-		}
 		other, err := a.loadInstance(name)
 		if err != nil {
 			a.note("warning: the ports of %s are not known: %v", name, err)
 			continue
 		}
-		for _, l := range catalog.Listens(other) {
-			for _, m := range mine {
-				if l.Port == m.Port && l.Network == m.Network {
-					err := usage(fmt.Errorf("configuring %s: %s port %d is instance %s's", inst.Name, m.Name, m.Port, name))
-					return withHint(err, "choose another with --%s", portFlag(m))
-				}
-			}
-		}
+		others = append(others, profiles.Tenant{Instance: other})
 	}
+	if err := checkCollisions(catalog, profiles.Tenant{Instance: inst}, others); err != nil {
+		return err
+	}
+	return a.checkKernel(catalog, inst, held)
+}
+
+// checkKernel asks the kernel whether anything listens on the ports.
+func (a *app) checkKernel(catalog profiles.Catalog, inst profiles.Instance, held []profiles.Listen) error {
 	if !a.live() {
 		return nil
 	}
-	for _, m := range mine {
+	for _, m := range catalog.Listens(inst) {
 		if slices.ContainsFunc(held, func(h profiles.Listen) bool { return h.Network == m.Network && h.Port == m.Port }) {
 			continue
 		}
@@ -54,6 +52,28 @@ func (a *app) checkPorts(inst profiles.Instance, held []profiles.Listen) error {
 			return withHint(err, "ss -lnp 'sport = :%d' shows who has it; choose another with --%s", m.Port, portFlag(m))
 		}
 	}
+	return nil
+}
+
+// proposePorts takes the next free ports for a new instance where no flag says
+// which: those that no other instance has and nothing listens on.
+func (a *app) proposePorts(catalog profiles.Catalog, inst *profiles.Instance, others []profiles.Instance, f configFlags) error {
+	if _, err := catalog.Role(inst.Role); err != nil {
+		return usage(fmt.Errorf("configuring %s: %w", inst.Name, err))
+	}
+	busy := func(network string, port int) bool { return a.live() && free(network, port) != nil }
+	ports, err := catalog.FreePorts(*inst, others, busy)
+	if err != nil {
+		return usage(fmt.Errorf("configuring %s: %w", inst.Name, err))
+	}
+	for flag, p := range map[string]struct{ to, given *int }{
+		"port": {&ports.RPC, &inst.Ports.RPC}, "admin-port": {&ports.Admin, &inst.Ports.Admin}, "p2p-port": {&ports.P2P, &inst.Ports.P2P},
+	} {
+		if f.changed(flag) {
+			*p.to = *p.given // taken or not: what is asked for is not silently another
+		}
+	}
+	inst.Ports = ports
 	return nil
 }
 

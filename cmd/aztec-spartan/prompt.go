@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,6 +39,52 @@ func (a *app) promptName(ctx context.Context) (string, error) {
 	return name, err
 }
 
+// promptRole asks what a new instance is to do, which decides how many there
+// will be.
+func (a *app) promptRole(ctx context.Context, name string, f *configFlags) error {
+	if f.changed("role") || f.from != "" || !a.terminal() {
+		return nil
+	}
+	if _, err := a.loadInstance(name); !errors.Is(err, fs.ErrNotExist) {
+		return nil // what is wrong with it is said where it is needed
+	}
+	catalog, err := a.catalog()
+	if err != nil {
+		return err
+	}
+	options := []huh.Option[string]{huh.NewOption("prover: a broker and a prover node together", roleProver)}
+	for _, r := range catalog.Roles() {
+		options = append(options, huh.NewOption(r.Name+": "+r.Description, r.Name))
+	}
+	f.role = "sequencer"
+	if err := a.form(ctx, huh.NewSelect[string]().Title("Role").Options(options...).Value(&f.role)); err != nil {
+		return err
+	}
+	changed := f.changed
+	f.changed = func(flag string) bool { return flag == "role" || changed(flag) }
+	return nil
+}
+
+// confirm asks before what was asked for is written, after the difference was
+// shown. Flags are their own consent.
+func (a *app) confirm(ctx context.Context, plans []*configPlan) error {
+	var names []string
+	for _, p := range plans {
+		if p.asked {
+			names = append(names, fmt.Sprintf("%s (%s, %s, %s)", p.inst.Name, p.inst.Role, p.inst.Network, orDefault(p.version(), p.inst.Image)))
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	yes := true
+	err := a.form(ctx, huh.NewConfirm().Title("Write "+join(names)+"?").Affirmative("Write").Negative("Cancel").Value(&yes))
+	if err == nil && !yes {
+		err = errors.New("config: cancelled, nothing was changed")
+	}
+	return err
+}
+
 // promptInstance asks for what a new instance needs and the flags do not say.
 func (a *app) promptInstance(ctx context.Context, inst *profiles.Instance, f *configFlags, sec secrets) error {
 	if err := a.promptVersion(ctx, inst, f); err != nil {
@@ -56,23 +104,50 @@ func (a *app) promptInstance(ctx context.Context, inst *profiles.Instance, f *co
 			fields = append(fields, huh.NewInput().Title(title).Description(description).Value(value).Validate(check))
 		}
 	}
+	role, err := catalog.Role(inst.Role)
+	if err != nil {
+		return usage(err)
+	}
 	rpc, consensus := strings.Join(inst.L1.RPC, ","), strings.Join(inst.L1.Consensus, ",")
-	ask("ethereum-host", "L1 execution node", "URL; several with commas", &rpc, profiles.ValidURLs)
-	if network.Consensus {
+	if role.Needs("l1.rpc") {
+		ask("ethereum-host", "L1 execution node", "URL; several with commas", &rpc, profiles.ValidURLs)
+	}
+	if network.Consensus && role.Needs("l1.consensus") {
 		ask("l1-consensus-host-url", "L1 beacon node", "URL; several with commas", &consensus, profiles.ValidURLs)
 	}
 	chainID := ""
-	if network.L1ChainID == 0 {
+	if network.L1ChainID == 0 && role.L1 && f.bootnode == "" {
 		ask("l1-chain-id", "Chain ID of L1", "a number", &chainID, func(s string) error {
 			_, err := strconv.ParseUint(s, 10, 64)
 			return err
 		})
 	}
 	if catalog.P2PEnabled(*inst) {
+		if !f.changed("ip") && inst.P2P.IP == "" {
+			// A proposal: that it cannot be made is no error.
+			if ip, err := a.detectIP(ctx); err == nil {
+				inst.P2P.IP = ip
+			}
+		}
 		ask("ip", "Public IP address", "at which peers reach this node", &inst.P2P.IP, profiles.ValidIP)
 	}
-	if sec.keystore == nil && f.key == "" && f.keyFile == "" {
-		fields = append(fields, huh.NewInput().Title("Private key of the attester").Description("0x and 64 digits; not echoed").
+	if role.Needs("prover.broker") {
+		ask("broker", "Prover broker", "URL, such as http://127.0.0.1:8081", &inst.Prover.Broker, profiles.ValidURL)
+	}
+	if role.Needs("prover.id") {
+		ask("prover-id", "Address that earns", "on L1", &inst.Prover.ID, profiles.Address.Check)
+	}
+	ports := a.askPorts(catalog, inst, ask)
+	dataDir := catalog.DataDir(*inst)
+	if dataDir != "" {
+		ask("data-dir", "Directory of the data", "on the host", &dataDir, profiles.Path.Check)
+	}
+	if role.Keys && sec.keystore == nil && f.keys() == 0 && !(role.Prover && f.publisherKeyFile != "") {
+		what := "attester"
+		if role.Prover {
+			what = "prover's publisher"
+		}
+		fields = append(fields, huh.NewInput().Title("Private key of the "+what).Description("0x and 64 digits; not echoed").
 			EchoMode(huh.EchoModePassword).Value(&f.typedKey).Validate(func(s string) error {
 			_, err := keystore.ParseKey(s)
 			return err
@@ -87,6 +162,12 @@ func (a *app) promptInstance(ctx context.Context, inst *profiles.Instance, f *co
 	if !f.changed("ethereum-host") {
 		inst.L1.RPC = splitList(rpc)
 	}
+	if err := ports(); err != nil {
+		return err
+	}
+	if dataDir != "" && dataDir != catalog.DataDir(*inst) {
+		inst.DataDir = dataDir
+	}
 	if chainID != "" {
 		if inst.L1.ChainID, err = strconv.ParseUint(chainID, 10, 64); err != nil {
 			return usage(err)
@@ -96,6 +177,46 @@ func (a *app) promptInstance(ctx context.Context, inst *profiles.Instance, f *co
 		inst.L1.Consensus = splitList(consensus)
 	}
 	return nil
+}
+
+// askPorts asks for the ports of the role, the free ones proposed, and returns
+// what takes over the answers.
+func (a *app) askPorts(catalog profiles.Catalog, inst *profiles.Instance, ask func(flag, title, description string, value *string, check func(string) error)) func() error {
+	type answer struct {
+		to   *int
+		text string
+	}
+	var answers []*answer
+	for _, p := range []struct {
+		name, flag, title string
+		to                *int
+	}{
+		{"rpc", "port", "RPC port", &inst.Ports.RPC}, {"admin", "admin-port", "Admin port", &inst.Ports.Admin}, {"p2p", "p2p-port", "P2P port, TCP and UDP", &inst.Ports.P2P},
+	} {
+		if !slices.ContainsFunc(catalog.Listens(*inst), func(l profiles.Listen) bool { return l.Name == p.name }) {
+			continue
+		}
+		one := &answer{p.to, strconv.Itoa(*p.to)}
+		answers = append(answers, one)
+		ask(p.flag, p.title, "1024 to 65535", &one.text, func(s string) error {
+			if err := profiles.Port.Check(s); err != nil || !a.live() {
+				return err
+			}
+			n, err := strconv.Atoi(s)
+			if err != nil {
+				return err
+			}
+			return free("tcp", n)
+		})
+	}
+	return func() (err error) {
+		for _, one := range answers {
+			if *one.to, err = strconv.Atoi(one.text); err != nil {
+				return usage(err)
+			}
+		}
+		return nil
+	}
 }
 
 // promptVersion asks for what decides which other questions there are.
@@ -110,7 +231,9 @@ func (a *app) promptVersion(ctx context.Context, inst *profiles.Instance, f *con
 		for _, n := range catalog.Networks() {
 			options = append(options, huh.NewOption(n.Name+": "+n.Description, n.Name))
 		}
-		inst.Network = "mainnet"
+		if inst.Network == "" {
+			inst.Network = "mainnet"
+		}
 		fields = append(fields, huh.NewSelect[string]().Title("Network").Options(options...).Value(&inst.Network))
 	}
 	if !f.changed("image") && !f.changed("version") {

@@ -32,6 +32,7 @@ const (
 type secrets struct {
 	keystore []byte // keystore.json; nil: none
 	adminKey string // hex; the node is given only its hash
+	p2pKey   string // of the node among its peers, hex; "": the node makes its own
 
 	seal   credential.Key // what the keystore is to be encrypted with; "": it is kept plain
 	sealed credential.Key // what it is encrypted with on disk
@@ -41,11 +42,12 @@ type secrets struct {
 	old    []byte // the keystore on disk, if keystore differs from it
 	rekey  bool   // keystore is not on disk yet
 	newKey bool   // adminKey is not on disk yet
+	newP2P bool   // p2pKey is not on disk yet
 }
 
 // changed reports whether a node that runs has other secrets than its next
 // start would give it.
-func (s secrets) changed() bool { return s.rekey || s.newKey }
+func (s secrets) changed() bool { return s.rekey || s.newKey || s.newP2P }
 
 // reform reports whether the keystore is to take another form on disk.
 func (s secrets) reform() bool { return s.keystore != nil && s.seal != s.sealed }
@@ -61,6 +63,9 @@ func (s secrets) moving() bool {
 func (a *app) loadSecrets(ctx context.Context, name string) (secrets, error) {
 	var s secrets
 	if err := a.loadKeystore(ctx, name, &s); err != nil {
+		return s, err
+	}
+	if err := a.loadP2PKey(name, &s); err != nil {
 		return s, err
 	}
 	key, err := os.ReadFile(a.path(instancePath(name, adminKeyFile)))
@@ -81,49 +86,56 @@ func (a *app) loadSecrets(ctx context.Context, name string) (secrets, error) {
 // remote signers, publishers.
 var errOwnKeystore = errors.New("its keystore was not made by config, which would lose what is in it")
 
-// made returns the keystore that config makes of keys for an instance.
-func made(keys []keystore.Key, inst profiles.Instance) ([]byte, error) {
-	return keystore.New(keys, keystore.Options{Coinbase: inst.Coinbase, FeeRecipient: inst.FeeRecipient})
-}
-
 // ours returns the keys of the keystore if config made it, with the settings
 // of old.
-func (s secrets) ours(old *profiles.Instance) ([]keystore.Key, error) {
-	keys, err := keystore.Keys(s.keystore)
+func (s secrets) ours(old *profiles.Instance) (ownKeys, error) {
+	own, err := plainKeys(s.keystore)
 	if err != nil || old == nil {
-		return nil, errOwnKeystore
+		return own, errOwnKeystore
 	}
-	if data, err := made(keys, *old); err != nil || !bytes.Equal(data, s.keystore) {
-		return nil, errOwnKeystore
+	if data, err := made(own, *old); err != nil || !bytes.Equal(data, s.keystore) {
+		return own, errOwnKeystore
 	}
-	return keys, nil
+	return own, nil
 }
 
-// setKey makes key the one that the instance attests and publishes with, and
-// returns the attesters' addresses before and after.
+// setKey makes key the one that the instance attests with.
 func (s *secrets) setKey(key keystore.Key, old *profiles.Instance, inst profiles.Instance) (was, now string, err error) {
+	return s.setKeys(ownKeys{attesters: []keystore.Key{key}}, old, inst)
+}
+
+// setKeys makes what is given the keys of the instance, beside those that it
+// has and that are not given, and returns the main address before and after.
+func (s *secrets) setKeys(given ownKeys, old *profiles.Instance, inst profiles.Instance) (was, now string, err error) {
+	own := given
 	if s.keystore != nil {
-		keys, err := s.ours(old)
+		had, err := s.ours(old)
 		if err != nil {
 			return "", "", err
 		}
-		was = keys[0].Address().String()
+		was = had.main().Address().String()
+		if len(own.attesters) == 0 {
+			own.attesters = had.attesters
+		}
+		if own.publisher.IsZero() {
+			own.publisher = had.publisher
+		}
 	}
-	data, err := made([]keystore.Key{key}, inst)
+	data, err := made(own, inst)
 	if err == nil {
 		s.replace(data)
 	}
-	return was, key.Address().String(), err
+	return was, own.main().Address().String(), err
 }
 
-// setRecipients rewrites the keystore after its coinbase or fee recipient was
-// changed.
+// setRecipients rewrites the keystore after its coinbase or fee recipient, or
+// who earns for proofs, was changed.
 func (s *secrets) setRecipients(old *profiles.Instance, inst profiles.Instance) error {
-	keys, err := s.ours(old)
+	own, err := s.ours(old)
 	if err != nil {
 		return err
 	}
-	data, err := made(keys, inst)
+	data, err := made(own, inst)
 	if err == nil {
 		s.replace(data)
 	}
@@ -152,13 +164,27 @@ func (s secrets) adminKeyHash() string {
 
 // env is the environment file of secrets for versions that know no keystore.
 func (s secrets) env(names []string) ([]byte, error) {
-	keys, err := keystore.Keys(s.keystore)
-	if err != nil {
-		return nil, fmt.Errorf("reading the keystore: %w", err)
+	var own ownKeys
+	if s.keystore != nil {
+		var err error
+		if own, err = plainKeys(s.keystore); err != nil {
+			return nil, fmt.Errorf("reading the keystore: %w", err)
+		}
 	}
 	var vars []envfile.Var
 	for _, name := range names {
-		vars = append(vars, envfile.Var{Name: name, Value: keys[0].Reveal()})
+		value := ""
+		switch {
+		case name == p2pKeyVariable:
+			value = s.p2pKey
+		case !own.publisher.IsZero() && name != "VALIDATOR_PRIVATE_KEY":
+			value = own.publisher.Reveal()
+		case s.keystore != nil:
+			value = own.main().Reveal()
+		}
+		if value != "" { // an empty assignment is not the same as none to the node
+			vars = append(vars, envfile.Var{Name: name, Value: value})
+		}
 	}
 	return envfile.Encode(vars, "Secrets. Generated by aztec-spartan from the keystore.")
 }
@@ -179,6 +205,11 @@ func (a *app) saveSecrets(ctx context.Context, name string, s secrets, env []byt
 	}
 	if s.newKey {
 		if err := a.writeSecret(name, adminKeyFile, []byte(s.adminKey+"\n")); err != nil {
+			return err
+		}
+	}
+	if s.newP2P {
+		if err := a.writeSecret(name, p2pKeyFile, []byte(s.p2pKey)); err != nil {
 			return err
 		}
 	}

@@ -120,7 +120,7 @@ func (a *app) prepare(ctx context.Context, inst profiles.Instance) (string, erro
 	if err != nil {
 		return "", err
 	}
-	return r.unit, a.apply(ctx, inst, sec, state, 0, r, false)
+	return r.unit, a.apply(ctx, &configPlan{inst: inst, sec: sec, state: state, rendered: r, running: false})
 }
 
 // waiting says what a job waits for, so that a slow one is not taken for a

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/units/roll"
+)
+
+// apply writes what config decided. The unit comes last: until it is in
+// place nothing that runs, or starts at boot, has changed.
+func (a *app) apply(ctx context.Context, p *configPlan) error {
+	inst, sec, state, active, r, running := p.inst, p.sec, p.state, p.active.Generation, p.rendered, p.running
+	if err := a.files().Drop(inst.Name); err != nil { // of a roll that was recorded and never begun
+		return err
+	}
+	state.Intent = nil
+	if err := os.MkdirAll(a.path(instancePath(inst.Name, "")), 0o750); err != nil {
+		return fmt.Errorf("configuring %s: %w", inst.Name, err)
+	}
+	if err := a.ensureUser(ctx, inst.Name); err != nil {
+		return err
+	}
+	if p.migration != nil {
+		if err := a.backup(inst.Name, time.Now()); err != nil {
+			return err
+		}
+	}
+	if err := a.moveData(ctx, p); err != nil {
+		return err
+	}
+	var env []byte
+	if r != nil {
+		env = r.secretEnv
+	}
+	if err := a.saveSecrets(ctx, inst.Name, sec, env); err != nil {
+		return err
+	}
+	changed := sec.changed()
+	if r == nil {
+		if err := a.saveInstance(inst); err != nil {
+			return err
+		}
+		a.print("%s is configured; its image is fetched at the first start", inst.Name)
+		return nil
+	}
+	current, err := a.files().Read(inst.Name, active)
+	if active == 0 || err != nil || !r.same(current, active) {
+		changed = true
+		if err := a.switchOffline(ctx, inst.Name, &state, active, r); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !changed && sec.reform():
+		a.print("%s: only the form of its keystore on disk changed; no restart is needed", inst.Name)
+	case !changed:
+		a.print("%s: nothing to change", inst.Name)
+	case running:
+		a.print("%s is configured: restart needed (aztec-spartan restart %s)", inst.Name, inst.Name)
+	default:
+		a.print("%s is configured (%s, %s); next: aztec-spartan start %s", inst.Name, inst.Role, r.Version, inst.Name)
+	}
+	return nil
+}
+
+// switchOffline adds a generation and puts it in place without touching what
+// runs.
+func (a *app) switchOffline(ctx context.Context, name string, state *roll.State, active int, r *rendered) error {
+	state.Unit = r.unit
+	if old, ok := state.Generation(active); ok && old.Image != r.Image {
+		state.Previous = active
+	}
+	if err := a.files().Add(name, state, r.Generation, r.Content); err != nil {
+		return err
+	}
+	if err := a.files().Activate(name, r.unit, r.Number); err != nil {
+		return err
+	}
+	if !a.live() {
+		return nil
+	}
+	m, err := connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	return m.Reload(ctx)
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/profiles/keystore"
+)
+
+// changeKeys brings the keystore in line with the flags and the settings.
+func (a *app) changeKeys(ctx context.Context, catalog profiles.Catalog, p *configPlan, f configFlags) error {
+	role, err := catalog.Role(p.inst.Role)
+	if err != nil {
+		return usage(err)
+	}
+	name, sec := p.inst.Name, &p.sec
+	fail := func(err error) error { return usage(fmt.Errorf("configuring %s: %w", name, err)) }
+	if f.changed("p2p-id-private-key") && !role.P2P() {
+		return fail(fmt.Errorf("--p2p-id-private-key: a %s has no peers", role.Name))
+	}
+	if err := a.givenP2PKey(sec, f); err != nil {
+		return err
+	}
+	if !role.Keys {
+		if f.keys() > 0 || f.publisherKeyFile != "" {
+			return withHint(fail(fmt.Errorf("a %s signs nothing and needs no key", role.Name)), "leave out --key-file")
+		}
+		return nil
+	}
+	given, any, err := a.givenKeys(role, f)
+	if err != nil {
+		return err
+	}
+	old := p.old
+	switch {
+	case any && sec.keystore == nil && !role.Prover && len(given.attesters) == 0:
+		return withHint(fail(errors.New("its key is missing")), "--publisher-key-file is beside --key-file, which has the attester's")
+	case any:
+		was, now, err := sec.setKeys(given, old, p.inst)
+		if err != nil {
+			return withHint(fail(err), "aztec-spartan keys %s add adds to it, and --keystore FILE --replace changes it", name)
+		}
+		if was != "" && was != now {
+			a.note("key: %s -> %s; the old one is kept beside the new one", was, now)
+		}
+	case sec.keystore == nil:
+		return withHint(fail(errors.New("its key is missing")), "--key-file FILE, or --key-file - for standard input")
+	case old != nil && (old.Coinbase != p.inst.Coinbase || old.FeeRecipient != p.inst.FeeRecipient || role.Prover && old.Prover.ID != p.inst.Prover.ID):
+		if err := sec.setRecipients(old, p.inst); err != nil {
+			return withHint(fail(err), "change your own copy, then: aztec-spartan keys %s add --keystore FILE --replace", name)
+		}
+	}
+	if f.changed("encrypt-keys") {
+		if err := a.sealAs(ctx, sec, f.encryptKeys); err != nil {
+			return fmt.Errorf("configuring %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// givenKeys are the keys that the flags give. A prover has one, its
+// publisher's, by either flag.
+func (a *app) givenKeys(role profiles.Role, f configFlags) (given ownKeys, any bool, err error) {
+	key, main, err := a.givenKey(f)
+	if err != nil {
+		return given, false, err
+	}
+	var publisher keystore.Key
+	if f.publisherKeyFile != "" {
+		if f.publisherKeyFile == "-" && f.keyFile == "-" {
+			return given, false, usage(errors.New("--key-file and --publisher-key-file cannot both be standard input"))
+		}
+		if publisher, _, err = a.givenKey(configFlags{keyFile: f.publisherKeyFile}); err != nil {
+			return given, false, err
+		}
+	}
+	switch {
+	case role.Prover && main && !publisher.IsZero():
+		return given, false, usage(errors.New("a prover has one key: --key-file and --publisher-key-file exclude each other"))
+	case role.Prover && main:
+		publisher = key
+	case main:
+		given.attesters = []keystore.Key{key}
+	}
+	given.publisher = publisher
+	return given, main || !publisher.IsZero(), nil
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/unit"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
+)
+
+const dataRoot = "/var/lib/aztec"
+
+// dataMarker says whose data a directory has. An empty disk has none, so a
+// node does not start on one: it would sync anew, and forget what it signed.
+func dataMarker(name string) string { return ".aztec-spartan-" + name }
+
+// dataMove is a change of the directory of an instance's data.
+type dataMove struct{ from, to string }
+
+// planData refuses a directory that would make a node start empty.
+func (a *app) planData(catalog profiles.Catalog, p *configPlan) error {
+	before := filepath.Join(dataRoot, p.inst.Name)
+	if p.old != nil {
+		before = catalog.DataDir(*p.old)
+	}
+	after := catalog.DataDir(p.inst)
+	if before == after || after == "" {
+		return nil
+	}
+	refuse := func(hint string, err error, args ...any) error {
+		return withHint(usage(fmt.Errorf("configuring %s: --data-dir %s: %w", p.inst.Name, after, err)), hint, args...)
+	}
+	info, err := os.Lstat(a.path(after))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return refuse("choose another directory", err)
+	case !info.IsDir():
+		return refuse("choose another; a link may lead elsewhere at the next boot", errors.New("it is no directory"))
+	}
+	had, err := hasData(a.path(before))
+	if err != nil {
+		return refuse("nothing was changed", err)
+	}
+	if !had {
+		if other, err := os.ReadDir(a.path(after)); err == nil && len(other) > 0 && !exists(a.path(filepath.Join(after, dataMarker(p.inst.Name)))) {
+			return refuse("an empty one, or one that does not exist; aztec-spartan adopt takes over the data of another program", errors.New("it has files, and they are not known to be this instance's"))
+		}
+		p.move = &dataMove{to: after}
+		return nil
+	}
+	if p.running {
+		return refuse("aztec-spartan stop %s first", errors.New("the node runs, and its data would have to be moved"), p.inst.Name)
+	}
+	if other, err := os.ReadDir(a.path(after)); err == nil && len(other) > 0 {
+		return refuse("choose a directory that is empty or does not exist", fmt.Errorf("it has files, and so has %s", before))
+	}
+	same, err := sameDisk(a.path(before), a.path(after))
+	if err != nil {
+		return refuse("nothing was changed", err)
+	}
+	if !same {
+		return refuse("stop it, then: cp -a --sparse=always %[1]s/. %[2]s/ && mv %[1]s %[1]s.moved && touch %[2]s/%[3]s, and this again", fmt.Errorf("%s has data, on another file system", before), before, after, dataMarker(p.inst.Name))
+	}
+	p.move = &dataMove{from: before, to: after}
+	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// hasData reports whether a directory has anything but our marker.
+func hasData(dir string) (bool, error) {
+	files, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	for _, f := range files {
+		if matched, _ := filepath.Match(dataMarker("*"), f.Name()); !matched {
+			return true, nil
+		}
+	}
+	return false, err
+}
+
+// sameDisk reports whether a rename can bring one directory to the place of
+// another, which need not exist.
+func sameDisk(from, to string) (bool, error) {
+	device := func(path string) (uint64, error) {
+		for {
+			info, err := os.Stat(path)
+			if errors.Is(err, fs.ErrNotExist) && path != filepath.Dir(path) {
+				path = filepath.Dir(path)
+				continue
+			}
+			if err != nil {
+				return 0, err
+			}
+			st, ok := info.Sys().(*syscall.Stat_t)
+			if !ok {
+				return 0, errors.New("its file system is not known")
+			}
+			return st.Dev, nil
+		}
+	}
+	one, err := device(from)
+	if err != nil {
+		return false, err
+	}
+	two, err := device(to)
+	return one == two, err
+}
+
+// moveData brings the data to their new place, and binds it where the node
+// looks: its unit needs what is mounted there (RequiresMountsFor=), so that a
+// disk that is away keeps the node down.
+func (a *app) moveData(ctx context.Context, p *configPlan) error {
+	if p.move == nil {
+		return nil
+	}
+	name, to := p.inst.Name, p.move.to
+	where := filepath.Join(dataRoot, name)
+	fail := func(err error) error { return fmt.Errorf("moving the data of %s: %w", name, err) }
+	mount := unit.UnitNamePathEscape(where) + ".mount"
+	if a.live() && exists(filepath.Join(systemdDir, mount)) {
+		m, err := connect(ctx)
+		if err != nil {
+			return fail(err)
+		}
+		defer m.Close()
+		if err := m.Stop(ctx, mount); err != nil {
+			return fail(err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(a.path(to)), 0o755); err != nil {
+		return fail(err)
+	}
+	if p.move.from != "" {
+		_ = os.Remove(a.path(to)) // it is empty, or not there
+		if err := os.Rename(a.path(p.move.from), a.path(to)); err != nil {
+			return fail(err)
+		}
+	} else if err := os.MkdirAll(a.path(to), 0o700); err != nil {
+		return fail(err)
+	}
+	if err := atomicfile.Write(filepath.Join(a.path(to), dataMarker(name)), []byte(name+"\n"), 0o644); err != nil {
+		return fail(err)
+	}
+	path := a.path(filepath.Join(systemdDir, mount))
+	if to == where {
+		if err := atomicfile.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fail(err)
+		}
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fail(err)
+	}
+	if err := atomicfile.Write(path, mountUnit(name, to), 0o644); err != nil {
+		return fail(err)
+	}
+	a.note("the data of %s are in %s", name, to)
+	return nil
+}
+
+// mountUnit binds a directory where the data of an instance are looked for.
+// Without the marker it fails, and with it the node's start.
+func mountUnit(name, dir string) []byte {
+	return fmt.Appendf(nil, `# Generated by aztec-spartan.
+[Unit]
+Description=Data of Aztec node %[1]s
+Documentation=man:aztec-spartan(1)
+RequiresMountsFor=%[2]s
+AssertPathExists=%[2]s/%[3]s
+
+[Mount]
+What=%[2]s
+Where=%[4]s
+Type=none
+Options=bind
+`, name, dir, dataMarker(name), filepath.Join(dataRoot, name))
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles"
+)
+
+// target is one of the instances that a call of config is about.
+type target struct {
+	name   string
+	flags  configFlags
+	broker string // instance of the same call whose broker this one uses; "": none
+}
+
+const (
+	roleProver = "prover" // not a role but two: a broker, and a prover node beside it
+	maxCount   = 64
+)
+
+// targets are the instances that a name and flags mean: a prover is two, and
+// agents are as many as were asked for.
+func (f configFlags) targets(name string, catalog profiles.Catalog) ([]target, error) {
+	prover := f.changed("role") && f.role == roleProver
+	switch {
+	case f.changed("count") && (f.role != "prover-agent" || !f.changed("role")):
+		return nil, withHint(usage(errors.New("--count is for agents")), "--role prover-agent --count %d; other instances are configured one by one", f.count)
+	case f.changed("count") && (f.count < 1 || f.count > maxCount):
+		return nil, usage(fmt.Errorf("--count %d is not between 1 and %d", f.count, maxCount))
+	case f.changed("count"):
+		if f.changed("port") || f.changed("from") {
+			return nil, usage(errors.New("--count excludes --port and --from: each agent gets a free port"))
+		}
+		var list []target
+		for i := range f.count {
+			list = append(list, target{name: fmt.Sprintf("%s-%d", name, i+1), flags: f})
+		}
+		return list, validTargets(list)
+	case prover:
+		if f.changed("broker") || f.changed("from") {
+			return nil, withHint(usage(errors.New("--role prover makes its own broker, so it excludes --broker and --from")), "--role prover-node --broker URL makes a prover node alone")
+		}
+		broker := f.brokerFlags(catalog)
+		node := f.as("prover-node", catalog, "allow")
+		list := []target{{name: name + "-broker", flags: broker}, {name: name, flags: node, broker: name + "-broker"}}
+		return list, validTargets(list)
+	}
+	return []target{{name: name, flags: f}}, nil
+}
+
+func validTargets(list []target) error {
+	for _, t := range list {
+		if err := profiles.ValidName(t.name); err != nil {
+			return usage(err)
+		}
+	}
+	return nil
+}
+
+// brokerFlags are those that a prover's broker takes of a prover's.
+func (f configFlags) brokerFlags(catalog profiles.Catalog) configFlags {
+	b := f.as("prover-broker", catalog,
+		"l1-consensus-host-url", "port", "admin-port", "p2p-port", "ip", "no-p2p", "coinbase", "fee-recipient", "encrypt-keys",
+		"prover-id", "agents", "data-dir", "payload", "args", "extra-arg", "key", "key-file", "publisher-key-file", "p2p-id-private-key")
+	b.key, b.keyFile, b.typedKey, b.publisherKeyFile, b.p2pKey = "", "", "", "", ""
+	return b
+}
+
+// as are the flags for one role of several, without some, and with the
+// variables that the role reads.
+func (f configFlags) as(role string, catalog profiles.Catalog, without ...string) configFlags {
+	changed := f.changed
+	f.changed = func(flag string) bool { return changed(flag) && !slices.Contains(without, flag) }
+	f.role = role
+	others := func(name string) bool {
+		name, _, _ = strings.Cut(name, "=")
+		v, known := catalog.Variable(name)
+		return known && !v.For(role) || !known && role != "prover-node"
+	}
+	f.set = slices.DeleteFunc(slices.Clone(f.set), others)
+	f.unset = slices.DeleteFunc(slices.Clone(f.unset), others)
+	return f
+}
+
+// answered are the flags with what was said about another instance of the same
+// call, so that nothing is asked twice.
+func (f configFlags) answered(inst profiles.Instance) configFlags {
+	changed := f.changed
+	said := []string{"network", "image"}
+	f.network, f.image = inst.Network, inst.Image
+	if len(inst.L1.RPC) > 0 {
+		f.ethereumHost, said = inst.L1.RPC, append(said, "ethereum-host")
+	}
+	if inst.L1.ChainID != 0 {
+		f.chainID, said = inst.L1.ChainID, append(said, "l1-chain-id")
+	}
+	if inst.Prover.Broker != "" {
+		f.broker, said = inst.Prover.Broker, append(said, "broker")
+	}
+	f.changed = func(flag string) bool {
+		return flag != "version" && changed(flag) || slices.Contains(said, flag)
+	}
+	return f
+}
+
+// configAll plans all, and writes when nothing is wrong with any.
+func (a *app) configAll(ctx context.Context, name string, f configFlags) error {
+	catalog, err := a.catalog()
+	if err != nil {
+		return err
+	}
+	if err := a.promptRole(ctx, name, &f); err != nil {
+		return err
+	}
+	list, err := f.targets(name, catalog)
+	if err != nil {
+		return err
+	}
+	do := func() error { return a.configTargets(ctx, list, f) }
+	if f.dryRun || f.explain != "" { // writes nothing, so needs no lock
+		return do()
+	}
+	for _, t := range slices.Backward(list) {
+		inner := do
+		do = func() error { return a.locked(ctx, t.name, "config", inner) }
+	}
+	return do()
+}
+
+func (a *app) configTargets(ctx context.Context, list []target, f configFlags) error {
+	var plans []*configPlan
+	for _, t := range list {
+		p, err := a.planConfig(ctx, t, plans)
+		if err != nil {
+			return err
+		}
+		plans = append(plans, p)
+	}
+	if f.explain != "" {
+		for _, p := range plans {
+			if err := a.explainValue(p, f.explain); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, p := range plans {
+		a.showMigration(p)
+		a.showChange(p.old, p.inst)
+	}
+	if f.dryRun {
+		for _, p := range plans {
+			if err := a.showPlan(p); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := a.confirm(ctx, plans); err != nil {
+		return err
+	}
+	for _, p := range plans {
+		if err := a.apply(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles"
+)
+
+// nodeFlags are the flags of config that are not about every role alike.
+type nodeFlags struct {
+	count            int
+	from             string
+	broker, proverID string
+	publisherKeyFile string
+	agents           int
+	allow            []string
+	dataDir, payload string
+	p2pKey, bootnode string
+	args             string
+	extraArgs        []string
+	migrate          bool
+	explain          string
+}
+
+func (f *nodeFlags) register(fs *pflag.FlagSet) {
+	fs.IntVar(&f.count, "count", 1, "with --role prover-agent: make NAME-1 to NAME-`N`")
+	fs.StringVar(&f.from, "from", "", "take settings and keys from another `instance`, with ports and data of its own: to stand by on another rollup")
+	fs.StringVar(&f.broker, "broker", "", "`URL` of the prover broker (default: the only one on this host)")
+	fs.StringVar(&f.proverID, "prover-id", "", "L1 `address` that earns for proofs (default: the publisher's)")
+	fs.StringVar(&f.publisherKeyFile, "publisher-key-file", "", "`file` with the private key that pays for transactions on L1 (default: the attester's)")
+	fs.IntVar(&f.agents, "agents", 0, "proving agents in this process")
+	fs.StringArrayVar(&f.allow, "allow", nil, "who besides this host may reach the RPC port: `CIDR`, address or host name; none: nobody")
+	fs.StringVarP(&f.dataDir, "data-dir", "d", "", "`directory` of the data; data that is there is moved")
+	fs.StringVar(&f.payload, "payload", "", "governance payload to vote for, an L1 `address`, or none")
+	fs.StringVar(&f.p2pKey, "p2p-id-private-key", "", "`file` with the key of the node among its peers, or the key itself; also -pk (default: the node makes its own)")
+	fs.StringVarP(&f.bootnode, "bootnode-url", "b", "", "`URL` of a node that knows the network: chain, first peers and contracts are taken from it")
+	fs.StringVar(&f.args, "args", "", "`words` instead of the role's command line; none: the role's")
+	fs.StringArrayVar(&f.extraArgs, "extra-arg", nil, "`word` after the command line; none: takes back all")
+	fs.BoolVar(&f.migrate, "migrate", false, "rewrite [env] for the version: what was renamed, moved and removed")
+	fs.StringVar(&f.explain, "explain", "", "show where the value of a `variable` comes from, write nothing")
+}
+
+// none is what takes a list back.
+const none = "none"
+
+// applyNode changes what these flags name.
+func (f *configFlags) applyNode(inst *profiles.Instance) error {
+	for flag, s := range map[string]struct {
+		to   *string
+		from string
+	}{
+		"broker": {&inst.Prover.Broker, f.broker}, "prover-id": {&inst.Prover.ID, f.proverID}, "payload": {&inst.Payload, f.payload},
+	} {
+		if f.changed(flag) {
+			*s.to = s.from
+		}
+	}
+	if f.changed("agents") {
+		inst.Prover.Agents = &f.agents
+	}
+	list := func(flag string, given []string, to *[]string) {
+		switch {
+		case !f.changed(flag):
+		case slices.Equal(given, []string{none}):
+			*to = nil
+		default:
+			*to = slices.Clone(given)
+		}
+	}
+	list("allow", f.allow, &inst.Allow)
+	list("extra-arg", f.extraArgs, &inst.ExtraArgs)
+	list("args", strings.Fields(f.args), &inst.Args)
+	return nil
+}
+
+// decideIP detects the address where --ip auto asks for it.
+func (a *app) decideIP(ctx context.Context, inst *profiles.Instance) error {
+	if inst.P2P.IP != "auto" {
+		return nil
+	}
+	ip, err := a.detectIP(ctx)
+	if err != nil {
+		return fmt.Errorf("configuring %s: %w", inst.Name, err)
+	}
+	a.note("public address: %s", ip)
+	inst.P2P.IP = ip
+	return nil
+}
+
+// decideBroker takes the only broker of this host where none is said.
+func (a *app) decideBroker(catalog profiles.Catalog, inst *profiles.Instance, others []profiles.Instance) {
+	role, err := catalog.Role(inst.Role)
+	if err != nil || inst.Prover.Broker != "" || !role.Needs("prover.broker") {
+		return
+	}
+	var brokers []profiles.Instance
+	for _, o := range others {
+		if o.Role == "prover-broker" && (o.Network == inst.Network || inst.Network == "") {
+			brokers = append(brokers, o)
+		}
+	}
+	if len(brokers) == 1 {
+		inst.Prover.Broker = localURL(brokers[0].Ports.RPC)
+		a.note("broker: %s, %s", brokers[0].Name, inst.Prover.Broker)
+	}
+}
+
+func localURL(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port) }
+
+// decideNetwork takes from a bootnode what it says about the network.
+func (a *app) decideNetwork(ctx context.Context, catalog profiles.Catalog, inst profiles.Instance, f configFlags) (profiles.Instance, error) {
+	if !f.changed("bootnode-url") {
+		return inst, nil
+	}
+	if f.bootnode == "" {
+		return inst, usage(errors.New("--bootnode-url is empty"))
+	}
+	info, err := nodeInfo(ctx, f.bootnode)
+	if err != nil {
+		return inst, err
+	}
+	inst.Bootnode = f.bootnode
+	inst, err = catalog.Configure(inst, info, versionOf(inst.Image))
+	if err != nil {
+		return inst, usage(fmt.Errorf("configuring %s: %w", inst.Name, err))
+	}
+	return inst, nil
+}
+
+// versionOf is the version that a reference names by its tag, "" if it does
+// not.
+func versionOf(ref string) string {
+	if _, err := profiles.ParseVersion(ref); err == nil {
+		return ref
+	}
+	tag := tagOf(ref)
+	if _, err := profiles.ParseVersion(tag); err != nil {
+		return ""
+	}
+	return tag
+}
+
+// missing lists the flags without which a new instance cannot be made, all of
+// them. What a network needs that is not named yet is what a public one does.
+func missing(catalog profiles.Catalog, inst profiles.Instance, sec secrets, f configFlags) []string {
+	role, err := catalog.Role(inst.Role)
+	if err != nil {
+		return nil
+	}
+	network, err := catalog.Network(inst.Network)
+	unnamed := inst.Network == ""
+	if err != nil && !unnamed {
+		return nil
+	}
+	var list []string
+	for _, m := range []struct {
+		lacks bool
+		flag  string
+	}{
+		{unnamed, "--network"},
+		{inst.Image == "", "--version"},
+		{role.Needs("l1.rpc") && len(inst.L1.RPC) == 0, "--ethereum-host"},
+		{role.Needs("l1.consensus") && len(inst.L1.Consensus) == 0 && (unnamed || network.Consensus), "--l1-consensus-host-url"},
+		{role.L1 && !unnamed && catalog.ChainID(inst) == 0, "--l1-chain-id"},
+		{role.Needs("p2p.ip") && inst.P2P.IP == "" && !inst.P2P.QueryIP && catalog.P2PEnabled(inst), "--ip"},
+		{role.Needs("prover.broker") && inst.Prover.Broker == "", "--broker"},
+		{role.Needs("prover.id") && inst.Prover.ID == "", "--prover-id"},
+		{role.Needs("registry_address") && inst.Registry == "", "--bootnode-url"},
+		{role.Keys && sec.keystore == nil && f.keys() == 0 && !(role.Prover && f.publisherKeyFile != ""), "--key-file"},
+	} {
+		if m.lacks {
+			list = append(list, m.flag)
+		}
+	}
+	return list
+}
+
+// keys counts the ways in which the key was given.
+func (f configFlags) keys() int {
+	n := 0
+	for _, s := range []string{f.key, f.keyFile, f.typedKey} {
+		if s != "" {
+			n++
+		}
+	}
+	return n
+}
