@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"time"
 )
 
 const chainID = 31337
@@ -14,6 +15,16 @@ const (
 	DevKey     = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
 	DevAddress = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 )
+
+// ProverKey is the third of them: whoever proves pays with another account than
+// the sequencer, whose transactions it would otherwise replace.
+const (
+	ProverKey     = "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a"
+	ProverAddress = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"
+)
+
+// EpochTime is how long an epoch lasts there. Its proof can be accepted after it.
+const EpochTime = 4 * 24 * time.Second
 
 // Keystore is a keystore file (schema version 1 of @aztec/node-keystore) with
 // DevKey as attester and publisher. A sequencer takes it through
@@ -63,3 +74,27 @@ func SequencerEnv(set *Set, data string) map[string]string {
 	})
 	return env
 }
+
+// ProverNodeEnv is SequencerEnv for a prover node. blobs is the URL of what a
+// sequencer of this L1 keeps below its data directory: a prover node publishes
+// no blobs, and reads those of every checkpoint.
+func ProverNodeEnv(set *Set, blobs string) map[string]string {
+	env := SequencerEnv(set, "")
+	delete(env, "BLOB_FILE_STORE_UPLOAD_URL")
+	delete(env, "SEQ_MIN_TX_PER_BLOCK")
+	env["BLOB_FILE_STORE_URLS"] = blobs
+	return env
+}
+
+// BrokerEnv is SequencerEnv for a prover broker.
+func BrokerEnv(set *Set) map[string]string {
+	return map[string]string{
+		"ETHEREUM_HOSTS":            "http://127.0.0.1:8545",
+		"L1_CHAIN_ID":               strconv.Itoa(chainID),
+		"REGISTRY_CONTRACT_ADDRESS": set.RegistryAddress,
+	}
+}
+
+// AgentEnv is SequencerEnv for a prover agent. Its proofs are fake, as the
+// verifier of the fixture's contracts is: real ones need 128 GB of memory.
+func AgentEnv() map[string]string { return map[string]string{"PROVER_REAL_PROOFS": "false"} }

@@ -45,15 +45,25 @@ func (s *Stage) startL1(ctx context.Context) error {
 // checkpoint published to it.
 func (s *Stage) Checkpoint(ctx context.Context, set *realimage.Set) (uint64, error) {
 	const getPendingCheckpointNumber = "0x9891be8e" // selector of the contract's function
+	return s.askRollup(ctx, set, getPendingCheckpointNumber)
+}
+
+// Proven asks it for the newest checkpoint whose proof it has accepted.
+func (s *Stage) Proven(ctx context.Context, set *realimage.Set) (uint64, error) {
+	const getProvenCheckpointNumber = "0x1f8352e9"
+	return s.askRollup(ctx, set, getProvenCheckpointNumber)
+}
+
+func (s *Stage) askRollup(ctx context.Context, set *realimage.Set, selector string) (uint64, error) {
 	out, err := s.Must(ctx, fmt.Sprintf(`curl -sS -m 5 -H 'content-type: application/json' http://127.0.0.1:%d `+
 		`-d '{"jsonrpc":"2.0","id":1,"method":"eth_call","params":[{"to":"%s","data":"%s"},"latest"]}'`,
-		L1Port, set.RollupAddress, getPendingCheckpointNumber))
+		L1Port, set.RollupAddress, selector))
 	if err != nil {
 		return 0, err
 	}
 	var answer struct{ Result string }
 	if err := json.Unmarshal([]byte(out), &answer); err != nil {
-		return 0, fmt.Errorf("asking L1 for its checkpoint: %s: %w", out, err)
+		return 0, fmt.Errorf("asking L1 for a checkpoint: %s: %w", out, err)
 	}
 	return strconv.ParseUint(strings.TrimPrefix(answer.Result, "0x"), 16, 64)
 }
@@ -61,11 +71,24 @@ func (s *Stage) Checkpoint(ctx context.Context, set *realimage.Set) (uint64, err
 // ConfigFlags are the flags of `aztec-spartan config` for a sequencer on this
 // L1, without those of its key.
 func ConfigFlags(set *realimage.Set, instance string) []string {
-	flags := []string{
-		"--network local", "--image " + Repository + ":" + set.Tags[0],
-		fmt.Sprintf("--ethereum-host http://127.0.0.1:%d", L1Port), "--l1-chain-id 31337", "--no-p2p",
+	return flags(set, "--no-p2p", realimage.SequencerEnv(set, "/var/lib/aztec/"+instance))
+}
+
+// ProverFlags are the flags for the roles of a prover, without those of keys,
+// of ports and of where the broker is.
+func ProverFlags(set *realimage.Set) (node, broker, agent []string) {
+	node = flags(set, "--role prover-node --no-p2p", realimage.ProverNodeEnv(set, "http://"+BlobAddress))
+	broker = flags(set, "--role prover-broker", realimage.BrokerEnv(set))
+	agent = flags(set, "--role prover-agent", realimage.AgentEnv())
+	return node, broker, agent
+}
+
+// flags says by flags what config has them for, and the rest by --set.
+func flags(set *realimage.Set, role string, env map[string]string) []string {
+	list := []string{role, "--network local", "--image " + Repository + ":" + set.Tags[0]}
+	if env["ETHEREUM_HOSTS"] != "" {
+		list = append(list, fmt.Sprintf("--ethereum-host http://127.0.0.1:%d", L1Port), "--l1-chain-id "+env["L1_CHAIN_ID"])
 	}
-	env := realimage.SequencerEnv(set, "/var/lib/aztec/"+instance)
 	for _, said := range []string{"ETHEREUM_HOSTS", "L1_CHAIN_ID", "P2P_ENABLED"} {
 		delete(env, said)
 	}
@@ -74,5 +97,5 @@ func ConfigFlags(set *realimage.Set, instance string) []string {
 		sets = append(sets, "--set "+name+"="+value)
 	}
 	slices.Sort(sets)
-	return append(flags, sets...)
+	return append(list, sets...)
 }

@@ -38,6 +38,7 @@ type Stage struct {
 	registry *http.Server
 	served   chan error
 	handler  http.Handler
+	closers  []func() error
 }
 
 // Set boots a host and sets it up. The caller must Close it.
@@ -112,7 +113,11 @@ func (s *Stage) StopRegistry() error {
 
 // Close switches everything off.
 func (s *Stage) Close() error {
-	return errors.Join(s.StopRegistry(), s.Host.Close())
+	err := s.StopRegistry()
+	for _, end := range s.closers {
+		err = errors.Join(err, end())
+	}
+	return errors.Join(err, s.Host.Close())
 }
 
 // RPC asks the node on the host and returns its answer as JSON text.

@@ -235,7 +235,13 @@ func (p *process) until(t *testing.T, what string, condition func() bool) {
 // up waits until both ports answer; the second opens a moment after the first.
 func (p *process) up(t *testing.T) {
 	t.Helper()
-	for _, port := range []int{p.rpc, p.admin} {
+	p.answers(t, p.rpc, p.admin)
+}
+
+// answers waits until ports answer.
+func (p *process) answers(t *testing.T, ports ...int) {
+	t.Helper()
+	for _, port := range ports {
 		p.until(t, "up", func() bool {
 			resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/status", port))
 			if err != nil {
@@ -381,6 +387,36 @@ func TestContractRunning(t *testing.T) {
 		}
 		return seen
 	})
+}
+
+// TestContractProver looks at a broker and an agent, then stops them. The agent
+// does not need its broker to be there.
+func TestContractProver(t *testing.T) {
+	for name, args := range map[string][]string{"broker": {"start", "--prover-broker"}, "agent": {"start", "--prover-agent"}} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(t *testing.T, w *world, s subject) any {
+				seen := map[string]any{}
+				p := start(t, w, s, map[string]string{"PROVER_BROKER_HOST": "http://127.0.0.1:1"}, args...)
+				p.answers(t, p.rpc)
+				for _, call := range []string{
+					`"agent_getStatus","params":[]`, `"agent0_getStatus","params":[]`, `"proverBroker_getProvingJobStatus","params":["nothing"]`,
+					`"proverBroker_getStatus","params":[]`, `"node_getNodeInfo","params":[]`, `"aztec_getNodeInfo","params":[]`,
+				} {
+					seen[call] = ask(t, p.rpc, http.MethodPost, "/", `{"jsonrpc":"2.0","id":7,"method":`+call+`}`, nil)
+				}
+				seen["status"] = ask(t, p.rpc, http.MethodGet, "/status", "", nil)
+				if _, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", p.admin)); err == nil {
+					t.Error("it has an admin port")
+				}
+				p.cmd.Process.Signal(syscall.SIGTERM)
+				if name == "broker" { // an agent without its broker takes 22 s
+					seen["SIGTERM"] = p.exit(t)
+				}
+				seen["stdout"] = blank(p.stdout.String())
+				return seen
+			})
+		})
+	}
 }
 
 // calls asks everything that the stub answers, and much that it refuses.

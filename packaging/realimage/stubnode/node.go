@@ -10,6 +10,7 @@ import (
 // node is a started node: a chain that grows with time.
 type node struct {
 	image  *image
+	bare   bool // follows no chain: a broker or agent
 	chain  chain
 	data   *store
 	began  time.Time

@@ -9,9 +9,9 @@ import (
 
 // role is what a command line asks for.
 type role struct {
-	node, sequencer, agent bool
-	p2p                    bool
-	p2pPort                int
+	node, sequencer, agent, broker bool
+	p2p                            bool
+	p2pPort                        int
 }
 
 // chain is the network as far as the node's answers show it.
@@ -98,7 +98,7 @@ func (c *cli) role(opts options, ch *chain) (role, error) {
 			return r, fatal("L1 registry address is required to start Aztec Node without --deploy-aztec-contracts option")
 		}
 		c.genesis()
-		r = role{}
+		r = role{broker: true}
 	case r.sequencer:
 		return r, said("Cannot run a standalone sequencer without a node")
 	default:
@@ -121,7 +121,11 @@ func (r role) methods(n *node) methods {
 	case r.node:
 		return n.methods()
 	case r.agent:
-		return methods{"agent_getStatus": func() any { return map[string]string{"status": "running"} }}
+		status := func() any { return map[string]string{"status": "running"} }
+		return methods{"agent_getStatus": status, "agent0_getStatus": status}
+	}
+	if r.broker { // it never has a job
+		return methods{"proverBroker_getProvingJobStatus": func() any { return map[string]string{"status": "not-found"} }}
 	}
 	return methods{}
 }

@@ -63,13 +63,16 @@ func (n *node) handler(m methods, keyHash *string) http.Handler {
 	return mux
 }
 
-// headers are those of getVersioningMiddleware.
+// headers are those of getVersioningMiddleware. A broker and an agent have no
+// configuration that it could tell the chain from.
 func (n *node) headers(w http.ResponseWriter) {
 	h := w.Header()
 	h["Vary"] = []string{"Accept-Encoding, Origin"}
-	h["x-aztec-l1ChainId"] = []string{strconv.Itoa(n.chain.id)}
-	h["x-aztec-l1RollupAddress"] = []string{n.chain.rollup()}
-	h["x-aztec-rollupVersion"] = []string{strconv.Itoa(rollupVersion)}
+	if !n.bare {
+		h["x-aztec-l1ChainId"] = []string{strconv.Itoa(n.chain.id)}
+		h["x-aztec-l1RollupAddress"] = []string{n.chain.rollup()}
+		h["x-aztec-rollupVersion"] = []string{strconv.Itoa(rollupVersion)}
+	}
 	h["x-aztec-l2ProtocolContractsHash"] = []string{contractsHash}
 	h["x-aztec-l2CircuitsVkTreeRoot"] = []string{vkTreeRoot}
 	h["x-aztec-packageVersion"] = []string{n.version()}

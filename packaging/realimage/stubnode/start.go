@@ -44,10 +44,15 @@ func (c *cli) start(opts options) (int, error) {
 	} else {
 		data = &store{}
 	}
+	if role.agent {
+		if err := c.reference(); err != nil {
+			return 0, err
+		}
+	}
 	if code, done := c.wait(began); done {
 		return code, nil
 	}
-	n := &node{image: c.image, chain: chain, data: data, began: time.Now()}
+	n := &node{image: c.image, bare: !role.node, chain: chain, data: data, began: time.Now()}
 	n.synced = n.blocks()
 	servers, err := c.listen(opts, role, n)
 	defer func() {
