@@ -113,12 +113,11 @@ func (a *app) planConfig(ctx context.Context, t target, earlier []*configPlan) (
 		return nil, err
 	}
 	for _, e := range earlier {
-		f = f.answered(e.inst)
+		if p.old == nil {
+			f = f.inherit(&p.inst, e.inst)
+		}
 		if e.inst.Name == t.broker {
 			p.inst.Prover.Broker = localURL(e.inst.Ports.RPC)
-		}
-		if err := f.apply(&p.inst); err != nil {
-			return nil, err
 		}
 	}
 	if err := a.standbyKeys(ctx, &p.inst, &p.sec, f); err != nil {

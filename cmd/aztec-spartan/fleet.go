@@ -86,24 +86,27 @@ func (f configFlags) as(role string, catalog profiles.Catalog, without ...string
 	return f
 }
 
-// answered are the flags with what was said about another instance of the same
-// call, so that nothing is asked twice.
-func (f configFlags) answered(inst profiles.Instance) configFlags {
+// inherit takes over what was said about another instance of the same call, so
+// that nothing is asked twice. One that is there keeps what it has.
+func (f configFlags) inherit(inst *profiles.Instance, from profiles.Instance) configFlags {
 	changed := f.changed
-	said := []string{"network", "image"}
-	f.network, f.image = inst.Network, inst.Image
-	if len(inst.L1.RPC) > 0 {
-		f.ethereumHost, said = inst.L1.RPC, append(said, "ethereum-host")
+	var said []string
+	take := func(flag string, empty bool, take func()) {
+		if empty {
+			take()
+		}
+		said = append(said, flag)
 	}
-	if inst.L1.ChainID != 0 {
-		f.chainID, said = inst.L1.ChainID, append(said, "l1-chain-id")
+	take("network", inst.Network == "", func() { inst.Network = from.Network })
+	take("image", inst.Image == "", func() { inst.Image = from.Image })
+	take("l1-chain-id", inst.L1.ChainID == 0, func() { inst.L1.ChainID = from.L1.ChainID })
+	if len(from.L1.RPC) > 0 {
+		take("ethereum-host", len(inst.L1.RPC) == 0, func() { inst.L1.RPC = from.L1.RPC })
 	}
-	if inst.Prover.Broker != "" {
-		f.broker, said = inst.Prover.Broker, append(said, "broker")
+	if from.Prover.Broker != "" && inst.Role == from.Role {
+		take("broker", inst.Prover.Broker == "", func() { inst.Prover.Broker = from.Prover.Broker })
 	}
-	f.changed = func(flag string) bool {
-		return flag != "version" && changed(flag) || slices.Contains(said, flag)
-	}
+	f.changed = func(flag string) bool { return changed(flag) || slices.Contains(said, flag) }
 	return f
 }
 
@@ -113,6 +116,7 @@ func (a *app) configAll(ctx context.Context, name string, f configFlags) error {
 	if err != nil {
 		return err
 	}
+	f.dryRun = f.dryRun || f.explain != ""
 	if err := a.promptRole(ctx, name, &f); err != nil {
 		return err
 	}
@@ -121,7 +125,7 @@ func (a *app) configAll(ctx context.Context, name string, f configFlags) error {
 		return err
 	}
 	do := func() error { return a.configTargets(ctx, list, f) }
-	if f.dryRun || f.explain != "" { // writes nothing, so needs no lock
+	if f.dryRun { // writes nothing, so needs no lock
 		return do()
 	}
 	for _, t := range slices.Backward(list) {

@@ -25,13 +25,17 @@ func (a *app) form(ctx context.Context, fields ...huh.Field) error {
 		groups = append(groups, huh.NewGroup(f))
 	}
 	f := huh.NewForm(groups...).WithInput(a.in).WithOutput(a.err).
-		WithAccessible(os.Getenv("TERM") == "dumb" || os.Getenv("ACCESSIBLE") != "")
+		WithAccessible(accessible())
 	err := f.RunWithContext(ctx)
 	if errors.Is(err, huh.ErrUserAborted) {
 		return fmt.Errorf("config: cancelled, nothing was changed")
 	}
 	return err
 }
+
+// accessible reports whether questions are to be plain lines: for screen
+// readers, and terminals that cannot move their cursor.
+func accessible() bool { return os.Getenv("TERM") == "dumb" || os.Getenv("ACCESSIBLE") != "" }
 
 func (a *app) promptName(ctx context.Context) (string, error) {
 	name := "val1"
@@ -52,11 +56,16 @@ func (a *app) promptRole(ctx context.Context, name string, f *configFlags) error
 	if err != nil {
 		return err
 	}
-	options := []huh.Option[string]{huh.NewOption("prover: a broker and a prover node together", roleProver)}
-	for _, r := range catalog.Roles() {
-		options = append(options, huh.NewOption(r.Name+": "+r.Description, r.Name))
-	}
 	f.role = "sequencer"
+	var options []huh.Option[string]
+	for _, r := range catalog.Roles() {
+		at := len(options)
+		if r.Name == f.role {
+			at = 0 // what most want comes first
+		}
+		options = slices.Insert(options, at, huh.NewOption(r.Name+": "+r.Description, r.Name))
+	}
+	options = append(options, huh.NewOption("prover: a broker and a prover node together", roleProver))
 	if err := a.form(ctx, huh.NewSelect[string]().Title("Role").Options(options...).Value(&f.role)); err != nil {
 		return err
 	}
@@ -99,10 +108,20 @@ func (a *app) promptInstance(ctx context.Context, inst *profiles.Instance, f *co
 		return usage(err)
 	}
 	var fields []huh.Field
+	proposed := map[*string]string{}
 	ask := func(flag, title, description string, value *string, check func(string) error) {
-		if !f.changed(flag) {
-			fields = append(fields, huh.NewInput().Title(title).Description(description).Value(value).Validate(check))
+		if f.changed(flag) {
+			return
 		}
+		if proposed[value] = *value; *value != "" && accessible() {
+			title += " [" + *value + "]" // plain lines show no value to edit
+		}
+		fields = append(fields, huh.NewInput().Title(title).Description(description).Value(value).Validate(func(s string) error {
+			if s == "" && proposed[value] != "" {
+				return nil // what was proposed
+			}
+			return check(s)
+		}))
 	}
 	role, err := catalog.Role(inst.Role)
 	if err != nil {
@@ -131,7 +150,7 @@ func (a *app) promptInstance(ctx context.Context, inst *profiles.Instance, f *co
 		}
 		ask("ip", "Public IP address", "at which peers reach this node", &inst.P2P.IP, profiles.ValidIP)
 	}
-	if role.Needs("prover.broker") {
+	if role.Needs("prover.broker") && (inst.Prover.Broker == "" || !f.changed("role")) {
 		ask("broker", "Prover broker", "URL, such as http://127.0.0.1:8081", &inst.Prover.Broker, profiles.ValidURL)
 	}
 	if role.Needs("prover.id") {
@@ -158,6 +177,11 @@ func (a *app) promptInstance(ctx context.Context, inst *profiles.Instance, f *co
 	}
 	if err := a.form(ctx, fields...); err != nil {
 		return err
+	}
+	for value, was := range proposed {
+		if *value == "" {
+			*value = was
+		}
 	}
 	if !f.changed("ethereum-host") {
 		inst.L1.RPC = splitList(rpc)
