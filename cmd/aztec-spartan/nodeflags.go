@@ -121,6 +121,9 @@ func (a *app) decideNetwork(ctx context.Context, catalog profiles.Catalog, inst 
 	if f.bootnode == "" {
 		return inst, usage(errors.New("--bootnode-url is empty"))
 	}
+	if _, err := catalog.Network(inst.Network); err != nil { // before anybody is asked
+		return inst, usage(fmt.Errorf("configuring %s: network: %w", inst.Name, err))
+	}
 	info, err := nodeInfo(ctx, f.bootnode)
 	if err != nil {
 		return inst, err
