@@ -115,7 +115,7 @@ func localURL(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port)
 
 // decideNetwork takes from a bootnode what it says about the network.
 func (a *app) decideNetwork(ctx context.Context, catalog profiles.Catalog, inst profiles.Instance, f configFlags) (profiles.Instance, error) {
-	if !f.changed("bootnode-url") {
+	if !f.changed("bootnode-url") || inst.Network == "" { // a missing network is said with all that is missing
 		return inst, nil
 	}
 	if f.bootnode == "" {
