@@ -29,7 +29,7 @@ type badInput struct {
 func badInputs() []badInput {
 	repository := stage.Repository
 	newInstance := func(args string) string {
-		return fmt.Sprintf("echo %s | aztec-spartan config val2 --network local --ethereum-host http://127.0.0.1:8545 --no-p2p --port 8090 --admin-port 8890 --key-file - %s", otherKey, args)
+		return fmt.Sprintf("echo %s | aztec-spartan config val2 --network local --ethereum-host http://127.0.0.1:8545 --no-p2p --port 8090 --admin-port 8890 --key-file - %s", thirdKey, args)
 	}
 	wrongDigest := "sha256:00000000000000000000000000000000000000000000000000000000000000aa"
 	toml := "/etc/aztec-spartan/instances/val1/instance.toml"

@@ -18,7 +18,7 @@ import (
 // devKey is the second account of every development chain: worth nothing.
 const (
 	devKey     = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
-	otherKey   = "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a" // the third
+	thirdKey   = "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a" // the third
 	devAddress = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 
 	registryContract = "0xb7f8bc63bbcad18155201308c8f3540b07f84f5e"
