@@ -15,14 +15,16 @@ import (
 // version comes with a rollup of its own, and its nodes must run before
 // governance switches to it.
 //
-// That an attester may sign on two rollups at once rests on this: a rollup is
-// a contract of its own, with its own set of attesters and its own slasher, and
-// what is slashed is two signatures for one slot of one rollup. Upstream's
-// documents say that a node of the next rollup is to run beside the old one
-// before the switch. No sentence of theirs that it is no equivocation was
-// found, and the domain of the signatures was not read in their code: it could
-// not be verified. So keys are shared only where rollups are surely different
-// (profiles.Catalog.Collisions), and never in one rollup.
+// That an attester may sign on two rollups at once rests on what upstream says
+// of its change "make proposals EIP-712" (AztecProtocol/aztec-packages#22531,
+// 2026-04-28): signatures of proposals and attestations are bound to the chain
+// ID of L1 and to the address of the rollup, so that those made for one are
+// nothing to another, and older ones, of another form, nothing to those. What
+// was read is that description, not the code. For two rollups whose versions
+// are both older than that change it could not be verified, and no sentence of
+// upstream's documents was found that calls it no equivocation. So keys are
+// shared only where rollups are surely different (profiles.Catalog.Collisions),
+// and the operator is told which node is the second one.
 func (a *app) standby(name, from string) (profiles.Instance, error) {
 	if name == from {
 		return profiles.Instance{}, usage(fmt.Errorf("--from %s: it is the instance itself", from))
