@@ -52,8 +52,8 @@ type Version struct {
 	Rootfs string
 	// Files gives its files, with paths free of links.
 	Files func(each func(*layer.Entry) error) error
-	// Unfinished says that the tree need not have what Files says, nor at paths free of links: contents are hashed before they are
-	// linked.
+	// Unfinished says that the tree need not have what Files says, nor at paths free of links: contents are hashed, and attributes
+	// compared, before they are linked.
 	Unfinished bool
 }
 
@@ -82,7 +82,7 @@ func (x *Index) add(v Version, stale bool) error {
 	x.roots = append(x.roots, root{tree, v.Unfinished})
 	n, had := int32(len(x.roots)-1), int32(len(x.places))
 	err = v.Files(func(e *layer.Entry) error {
-		if e.Kind == layer.File && e.Size > 0 {
+		if e.Kind == layer.File && e.Size > 0 && (!v.Unfinished || x.roots[n].there(e)) {
 			x.addFile(n, e, stale)
 		}
 		return nil
@@ -239,6 +239,17 @@ func (r root) resolve() uint64 {
 		return 0
 	}
 	return unix.RESOLVE_NO_SYMLINKS
+}
+
+// there says whether something that looks like e is at its path: what is not in one tree that was left may be in another.
+func (r root) there(e *layer.Entry) bool {
+	fd, err := r.Openat(e.Path, unix.O_PATH|unix.O_NOFOLLOW, r.resolve())
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	return unix.Fstat(fd, &st) == nil && place{size: e.Size, mtime: e.MTime}.unchanged(&st, e.Attrs)
 }
 
 // unchanged says whether what is at p is still what was recorded.

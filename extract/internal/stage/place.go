@@ -79,7 +79,17 @@ func (s *Stage) take(n int, e *layer.Entry, dirfd int, name string) error {
 	if d.kept {
 		return space(unix.Linkat(from, staged, dirfd, name, 0))
 	}
-	return space(unix.Renameat(from, staged, dirfd, name))
+	err = moveTo(from, staged, dirfd, name)
+	if errors.Is(err, unix.EINVAL) {
+		err = unix.Linkat(from, staged, dirfd, name, 0)
+	}
+	return space(err)
+}
+
+// moveTo is rename(2) that replaces nothing. What is free in a tree need not be on a file system that takes two names for one, such as
+// those that differ in case. The error is EINVAL where the file system cannot tell, as with NFS.
+func moveTo(from int, old string, to int, name string) error {
+	return unix.Renameat2(from, old, to, name, unix.RENAME_NOREPLACE)
 }
 
 // PlaceDir makes name in the open directory dirfd of a numbered directory of layer n, with all the files in it, and says whether it
@@ -93,7 +103,7 @@ func (s *Stage) PlaceDir(n int, number uint32, dirfd int, name string) (bool, er
 		return false, err
 	}
 	// A file system may refuse to move directories, as overlayfs does at times: EXDEV. Their files come one by one then.
-	if err := unix.Renameat(d.fd, numbered(number), dirfd, name); err != nil {
+	if err := moveTo(d.fd, numbered(number), dirfd, name); err != nil {
 		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 			return false, space(err)
 		}
@@ -128,14 +138,15 @@ func (s *Stage) link(p place, e *layer.Entry, dirfd int, name string) error {
 	return space(unix.Linkat(s.linked.fd, base, dirfd, name, 0))
 }
 
-// has says whether the contents of e are at p; ErrAbsent if not.
+// has says whether the contents and attributes of e are at p; ErrAbsent if not.
 func (s *Stage) has(p place, e *layer.Entry) error {
 	fd, err := s.index.open(p)
 	if err != nil {
 		return ErrAbsent
 	}
 	defer unix.Close(fd)
-	if d, err := digest(fd, e.Size, make([]byte, scratchSize)); err != nil || d != e.Digest {
+	scratch := make([]byte, scratchSize)
+	if d, err := digest(fd, e.Size, scratch); err != nil || d != e.Digest || !hasXattrs(fd, e.Xattrs, scratch) {
 		return ErrAbsent
 	}
 	return nil

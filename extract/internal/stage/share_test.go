@@ -398,3 +398,43 @@ func TestDamagedVersion(t *testing.T) {
 		t.Errorf("Stats = %+v", got)
 	}
 }
+
+// TestUnfinishedAttributes: nor need what a tree that was left has at a path be of the layer that is asked for. Attributes count too.
+func TestUnfinishedAttributes(t *testing.T) {
+	first := newShelf(t)
+	version := first.place([]Entry{File("a", "contents", Xattr("user.of", "one"))})
+	version.Unfinished = true
+	if err := unix.Setxattr(filepath.Join(first.tree, "a"), "user.of", []byte("another"), 0); err != nil {
+		t.Fatal(err)
+	}
+	s := newShelf(t, version)
+	e := &layer.Entry{Kind: layer.File, Path: "a", Size: 8, Digest: sha256.Sum256([]byte("contents"))}
+	e.Mode, e.MTime = 0o644, layer.Time{Sec: Time.Unix(), Nsec: uint32(Time.Nanosecond())}
+	e.Xattrs = []layer.Xattr{{Name: "user.of", Value: "one"}}
+	err := s.Place(0, e, s.treefd, "a")
+	if errors.Is(err, ErrAbsent) {
+		return
+	}
+	if got := List(t, s.tree)["a"].Xattrs; err != nil || got != `user.of="one"` {
+		t.Errorf("it has %s, %v", got, err)
+	}
+}
+
+// TestUnfinishedTwice: of two trees that were left, each has what the other has not.
+func TestUnfinishedTwice(t *testing.T) {
+	first, second := newShelf(t), newShelf(t)
+	version, later := first.place([]Entry{File("a", "contents")}), second.place([]Entry{File("a", "contents")})
+	version.Unfinished, later.Unfinished = true, true
+	if err := os.Remove(filepath.Join(first.tree, "a")); err != nil {
+		t.Fatal(err)
+	}
+	s := newShelf(t, version, later)
+	e := &layer.Entry{Kind: layer.File, Path: "a", Size: 8, Digest: sha256.Sum256([]byte("contents"))}
+	e.Mode, e.MTime = 0o644, layer.Time{Sec: Time.Unix(), Nsec: uint32(Time.Nanosecond())}
+	if err := s.Place(0, e, s.treefd, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if s.inode("a") != second.inode("a") {
+		t.Error("it is not linked")
+	}
+}

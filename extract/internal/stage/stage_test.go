@@ -344,3 +344,33 @@ func TestXattrsTooLarge(t *testing.T) {
 		}
 	}
 }
+
+// TestPlaceTaken: a name is free as far as the tree knows, but file systems can take two names for one. Nothing is replaced then.
+func TestPlaceTaken(t *testing.T) {
+	for name, make := range map[string]func(path string) error{
+		"by a file":                func(path string) error { return os.WriteFile(path, []byte("first"), 0o600) },
+		"by an empty directory":    func(path string) error { return os.Mkdir(path, 0o700) },
+		"by a link that goes away": func(path string) error { return os.Symlink("/nowhere", path) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShelf(t)
+			entries, err := s.read(0, bytes.NewReader(Layer(t, File("d/a", "contents"))))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := make(filepath.Join(s.tree, "A")); err != nil {
+				t.Fatal(err)
+			}
+			before := List(t, s.tree)["A"]
+			if ok, err := s.PlaceDir(0, 1, s.treefd, "A"); ok || err != nil && !errors.Is(err, unix.EEXIST) {
+				t.Errorf("PlaceDir = %v, %v", ok, err)
+			}
+			if err := s.Place(0, entries[0], s.treefd, "A"); !errors.Is(err, unix.EEXIST) {
+				t.Errorf("Place = %v", err)
+			}
+			if got := List(t, s.tree)["A"]; got != before {
+				t.Errorf("it is %v, was %v", got, before)
+			}
+		})
+	}
+}
