@@ -91,7 +91,10 @@ func New(dir string, c Contents) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Nothing inherits a group or the set-group-ID bit from it then, see mkdir(2).
+	// Nothing inherits a group or the set-group-ID bit from it then, see mkdir(2), or entries that no image asked for, see acl(5). Most
+	// directories have no ACL, many file systems none at all.
+	_ = unix.Fremovexattr(t.rootfd, "system.posix_acl_default")
+	_ = unix.Fremovexattr(t.rootfd, "system.posix_acl_access")
 	if err := errors.Join(unix.Fchown(t.rootfd, 0, 0), unix.Fchmod(t.rootfd, 0o700)); err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing %s: %w", dir, err), t.Close())
 	}
