@@ -26,13 +26,13 @@ import (
 
 // deaths are system calls that change something, or are about to.
 var deaths = []string{
-	"openat", "write", "pwrite64", "mkdirat", "linkat", "symlinkat", "renameat", "unlinkat", "fchmod", "fchown", "fchownat",
+	"openat", "write", "pwrite64", "mkdirat", "linkat", "symlinkat", "renameat", "renameat2", "unlinkat", "fchmod", "fchown", "fchownat",
 	"utimensat", "ftruncate", "fsync", "syncfs", "ioctl", "flock", "fsetxattr", "mknodat", "rename", "unlink", "close",
 }
 
 // shortages are system calls that may find the disk full. write is not among them: it is also how a Go program wakes itself, and
 // how it asks the registry. TestNoSpace fills the disk for that.
-var shortages = []string{"openat", "mkdirat", "linkat", "symlinkat", "renameat", "pwrite64", "ftruncate", "fsync", "syncfs", "mknodat"}
+var shortages = []string{"openat", "mkdirat", "linkat", "symlinkat", "renameat", "renameat2", "pwrite64", "ftruncate", "fsync", "syncfs", "mknodat"}
 
 // scene is a store before something happens to it.
 type scene struct {
