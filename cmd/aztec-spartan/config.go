@@ -165,6 +165,9 @@ func (a *app) planConfig(ctx context.Context, t target, earlier []*configPlan) (
 			a.note("warning: %s", w)
 		}
 	}
+	if p.old == nil && p.inst.StandbyOf != "" {
+		a.note("%s has the keys of %s, for another rollup: the two must never run on one", name, p.inst.StandbyOf)
+	}
 	// Which rollup an instance is on is known by the version of its image.
 	if err := checkCollisions(catalog, a.tenant(p.inst, p.sec.keystore, p.version()), others); err != nil {
 		return nil, err

@@ -62,6 +62,24 @@ func (a *app) standbyKeys(ctx context.Context, inst *profiles.Instance, sec *sec
 	return nil
 }
 
+// checkStandby refuses a version that brings an instance onto the rollup of
+// another one with the same keys: the one that stood by, or the one before it.
+func (a *app) checkStandby(ctx context.Context, inst profiles.Instance, sec secrets, version string) error {
+	catalog, err := a.catalog()
+	if err != nil {
+		return err
+	}
+	others, err := a.tenants(ctx, inst.Name, nil)
+	if err != nil {
+		return err
+	}
+	err = checkCollisions(catalog, a.tenant(inst, sec.keystore, version), others)
+	if c, ok := errors.AsType[*profiles.CollisionError](err); ok && c.Standby {
+		return withHint(usage(fmt.Errorf("updating %s to %s: %w", inst.Name, version, c)), "%s is there for that rollup: after the cutover, stop %s and let it go on", c.With, inst.Name)
+	}
+	return nil // other collisions are for config, and an update must not fail for them
+}
+
 // tenant is an instance with what it must not share with another.
 func (a *app) tenant(inst profiles.Instance, keys []byte, version string) profiles.Tenant {
 	t := profiles.Tenant{Instance: inst, Version: version}

@@ -208,6 +208,9 @@ func (a *app) recordUpdate(ctx context.Context, inst profiles.Instance, img *ext
 	for _, w := range r.warnings {
 		a.note("warning: %s", w)
 	}
+	if err := a.checkStandby(ctx, inst, sec, r.Version); err != nil {
+		return err
+	}
 	if err := a.saveSecrets(ctx, inst.Name, sec, r.secretEnv); err != nil {
 		return err
 	}
