@@ -2,8 +2,8 @@
 // digest.
 //
 // An image is unpacked in two halves that meet in this list. One half turns the bytes of a layer into entries and puts the
-// contents of files aside under names of its own choosing (package stage). The other adds the entries of all layers up to one
-// tree in memory and makes that on disk (package rootfs). Neither ever follows a path that an image chose, and a layer whose
+// contents of files aside, in directories of its own naming (package stage). The other adds the entries of all layers up to one
+// tree in memory and makes that on disk (package rootfs). Neither makes anything at a path that an image chose, and a layer whose
 // list is known, and whose contents are here, need not be downloaded again.
 package layer
 

@@ -7,5 +7,6 @@
 // (FICLONE). Files are written by a pool of workers, which hash them too; entries come out in the order of the archive nevertheless.
 //
 // While a layer is read its bytes are at hand, and what is shared is compared with them. A file of a layer that is not read, since
-// its list is known, is linked if size, mode, owner and time are what was recorded: verify before you trust a disk that failed.
+// its list is known, is linked if size, mode, owner and time are what was recorded: verify before you trust a disk that failed. Only
+// in a tree that a killed run left it is hashed too, since something else may be at its path there.
 package stage
