@@ -28,6 +28,8 @@ type Meta struct {
 	Digest     string
 	Version    string
 	RPCPort    int
+	AdminPort  int      // 0: the node has none
+	Allow      []string // who besides this host may reach RPCPort: CIDRs, addresses, host names
 	Namespace  string // prefix of the JSON-RPC methods: node, aztec
 	ChainID    uint64 // 0: not known
 	P2P        bool
@@ -46,6 +48,8 @@ func (m Meta) lines() []string {
 		"Digest=" + m.Digest,
 		"Version=" + m.Version,
 		"RPCPort=" + strconv.Itoa(m.RPCPort),
+		"AdminPort=" + strconv.Itoa(m.AdminPort),
+		"Allow=" + strings.Join(m.Allow, " "),
 		"Namespace=" + m.Namespace,
 		"ChainID=" + strconv.FormatUint(m.ChainID, 10),
 		"P2P=" + strconv.FormatBool(m.P2P),
@@ -104,6 +108,10 @@ func (m *Meta) set(key, value string) (err error) {
 		m.Version = value
 	case "RPCPort":
 		m.RPCPort, err = strconv.Atoi(value)
+	case "AdminPort":
+		m.AdminPort, err = strconv.Atoi(value)
+	case "Allow":
+		m.Allow = strings.Fields(value)
 	case "Namespace":
 		m.Namespace = value
 	case "ChainID":

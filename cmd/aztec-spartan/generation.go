@@ -77,7 +77,7 @@ func (a *app) render(ctx context.Context, inst profiles.Instance, img *extract.I
 	r.meta = units.Meta{
 		Schema: units.MetaSchema, Instance: inst.Name, Role: inst.Role, Network: inst.Network,
 		Generation: number, Image: img.ID, Reference: inst.Image, Digest: img.Digest, Version: img.Version,
-		RPCPort: svc.RPCPort, Namespace: svc.RPCNamespace, ChainID: svc.ChainID, P2P: svc.P2P,
+		RPCPort: svc.RPCPort, AdminPort: svc.AdminPort, Allow: svc.Allow, Namespace: svc.RPCNamespace, ChainID: svc.ChainID, P2P: svc.P2P,
 	}
 	s := units.Service{
 		Meta: r.meta, Unit: r.unit, User: userOf(inst.Name), Slice: role.Slice,

@@ -35,6 +35,7 @@ type hostConfig struct {
 	} `toml:"update"`
 	Network struct {
 		IPServices []string `toml:"ip_services"` // URLs that answer with the public address of who asks; none: defaultIPServices
+		Firewall   bool     `toml:"firewall"`    // close RPC and admin ports to other machines
 	} `toml:"network"`
 }
 
@@ -59,6 +60,7 @@ func (a *app) hostConfig() (hostConfig, error) {
 	var c hostConfig
 	c.Registry.Repository = "docker.io/aztecprotocol/aztec"
 	c.Store.Reserve = defaultReserve
+	c.Network.Firewall = true
 	c.Update.GateTimeout.Duration = roll.DefaultGate.Timeout
 	c.Update.Settle.Duration = roll.DefaultGate.Settle
 	data, err := os.ReadFile(a.path(configFile))

@@ -9,6 +9,12 @@ purge)
 	fi
 	;;
 esac
+case "$1" in
+remove | purge | 0)
+	# Nodes may still run, but nothing would keep the table up to date.
+	nft delete table inet aztec_spartan 2>/dev/null || true
+	;;
+esac
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload || true
 fi

@@ -1,0 +1,65 @@
+//go:build booted
+
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// RPC and admin ports are for this host, and for those who were let in, whatever flushes tables and by whatever road a node starts.
+func TestFirewall(t *testing.T) {
+	onEachSuite(t, func(g *guest) {
+		// Another machine: a network namespace at the other end of a cable.
+		g.sh("ip netns add other && ip link add near type veth peer name far netns other && " +
+			"ip addr add 10.99.0.1/24 dev near && ip addr add fd99::1/64 dev near nodad && ip link set near up && " +
+			"ip -n other addr add 10.99.0.2/24 dev far && ip -n other addr add fd99::2/64 dev far nodad && ip -n other link set far up && ip -n other link set lo up")
+		connects := func(from, address, port string) bool {
+			g.t.Helper()
+			return g.try(from+" timeout 5 bash -c '</dev/tcp/"+address+"/"+port+"'").Code == 0
+		}
+		const here, there = "", "ip netns exec other"
+		expect := func(when string, want map[string]bool) {
+			g.t.Helper()
+			for _, ip := range []string{"10.99.0.1", "fd99::1"} {
+				for _, port := range []string{"8080", "8880"} {
+					if !connects(here, ip, port) {
+						g.t.Errorf("%s: %s:%s does not answer this host", when, ip, port)
+					}
+					if connects(there, ip, port) != want[port] {
+						g.t.Errorf("%s: %s:%s from another machine: %t, want %t", when, ip, port, !want[port], want[port])
+					}
+				}
+			}
+		}
+		// It is the table that closes them: the node listens everywhere.
+		g.config("4.1.2")
+		g.sh("sed -i 's/^firewall = true/firewall = false/' /etc/aztec-spartan/config.toml")
+		g.sh("aztec-spartan start val1")
+		g.until("aztec-spartan probe val1")
+		expect("without the table", map[string]bool{"8080": true, "8880": true})
+
+		g.sh("sed -i 's/^firewall = false/firewall = true/' /etc/aztec-spartan/config.toml && systemctl restart " + val1)
+		g.until("aztec-spartan probe val1")
+		expect("after a plain restart", nil)
+
+		g.sh("sed -i 's/^network = /allow = [\"10.99.0.0\\/24\", \"fd99::2\"]\\n&/' /etc/aztec-spartan/instances/val1/instance.toml && aztec-spartan config val1 && aztec-spartan restart val1")
+		g.until("aztec-spartan probe val1")
+		expect("with one let in", map[string]bool{"8080": true})
+
+		g.sh("sed -i '/^allow = /d' /etc/aztec-spartan/instances/val1/instance.toml && aztec-spartan config val1 && aztec-spartan restart val1")
+		g.until("aztec-spartan probe val1")
+		g.sh("nft flush ruleset")
+		g.sh("systemctl restart nftables && systemctl is-active nftables")
+		g.until("nft list table inet aztec_spartan")
+		expect("after nftables was restarted", nil)
+
+		// Where it cannot be, nothing starts.
+		g.sh("systemctl stop " + val1 + " && mv $(command -v nft) /root/nft")
+		g.fails(exitUnsupported, "aztec-spartan start val1", "nft", "hint: ", "firewall = false")
+		g.sh("mv /root/nft /usr/sbin/nft && aztec-spartan start val1")
+		if out := g.sh("aztec-spartan firewall"); !strings.Contains(out, "tcp dport 8880 reject") {
+			g.t.Errorf("aztec-spartan firewall says %q", out)
+		}
+	})
+}
