@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/coreos/go-systemd/v22/unit"
 )
 
 // Var is one environment variable.
@@ -150,6 +152,12 @@ func (s Service) unitSection() []string {
 	if s.Broker == NeedsBroker {
 		wants, after = wants+" "+BrokerTarget, after+" "+BrokerTarget
 	}
+	if s.CRS != "" {
+		// A cache may be removed at any time, and without it nothing starts (226/NAMESPACE). The service cannot
+		// make it itself: even ExecStartPre=+ is in a mount namespace that has it bound (252).
+		made := "aztec-crs@" + unit.UnitNamePathEscape(s.CRS) + ".service"
+		wants, after = wants+" "+made, after+" "+made
+	}
 	lines := []string{
 		"[Unit]",
 		"Description=" + strings.ReplaceAll(s.Description, "%", "%%"),
@@ -187,10 +195,6 @@ func (s Service) serviceSection() ([]string, error) {
 		"RootDirectoryStartOnly=yes",
 		// "-": it is not there for ExecStartPost=, which runs on the host.
 		"WorkingDirectory=-" + s.WorkingDir,
-	}
-	if s.CRS != "" {
-		// A cache may be removed at any time, and a missing one would be fatal (226/NAMESPACE).
-		lines = append(lines, fmt.Sprintf("ExecStartPre=+/bin/sh -c 'test -d %[1]s || exec install -d -m 2770 -g %[2]s %[1]s'", s.CRS, CRSGroup))
 	}
 	lines = append(lines,
 		"ExecStart="+exec,

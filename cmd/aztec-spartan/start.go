@@ -47,7 +47,7 @@ func (a *app) each(ctx context.Context, verb string, args []string, all bool, no
 		return err
 	}
 	defer m.Close()
-	for _, name := range names {
+	for _, name := range a.inOrder(verb, names) {
 		if err := do(ctx, m, name); err != nil {
 			return err
 		}
@@ -77,9 +77,6 @@ func (a *app) start(ctx context.Context, m *manager.Manager, name string) error 
 			if err := a.checkPorts(inst, nil); err != nil {
 				return err
 			}
-		}
-		if err := a.closePorts(ctx); err != nil {
-			return err
 		}
 		if err := m.Enable(ctx, unit); err != nil {
 			return err

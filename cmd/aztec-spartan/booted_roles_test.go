@@ -1,0 +1,141 @@
+//go:build booted
+
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/aztec-spartan/aztec-spartan/packaging/stage"
+)
+
+// cast is one instance of each role, and an agent more.
+var cast = []struct{ name, unit, slice, flags string }{
+	{"val1", val1, "aztec-sequencer.slice", ""},
+	{"full1", "aztec-full-node@full1.service", "aztec-sequencer.slice", "--role full-node --port 8090 --admin-port 8890 --no-p2p --ethereum-host http://127.0.0.1:8545 --set REGISTRY_CONTRACT_ADDRESS=" + registryContract},
+	{"broker1", "aztec-prover-broker@broker1.service", "aztec-prover.slice", "--role prover-broker --port 8083 --ethereum-host http://127.0.0.1:8545 --set REGISTRY_CONTRACT_ADDRESS=" + registryContract},
+	{"prove1", "aztec-prover-node@prove1.service", "aztec-prover.slice", "--role prover-node --port 8082 --admin-port 8882 --no-p2p --broker http://127.0.0.1:8083 --ethereum-host http://127.0.0.1:8545 --set REGISTRY_CONTRACT_ADDRESS=" + registryContract},
+	{"agent1", "aztec-prover-agent@agent1.service", "aztec-prover.slice", "--role prover-agent --port 8084 --broker http://127.0.0.1:8083"},
+	{"agent2", "aztec-prover-agent@agent2.service", "aztec-prover.slice", "--role prover-agent --port 8085 --broker http://127.0.0.1:8083"},
+}
+
+// proverKey is the third account of every development chain.
+const proverKey = "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a"
+
+func TestRoles(t *testing.T) {
+	onEachSuite(t, func(g *guest) {
+		g.configCast()
+		g.sh("aztec-spartan start")
+		for _, c := range cast {
+			g.until("aztec-spartan probe " + c.name)
+			if user := g.sh("stat -c %U /proc/$(systemctl show -P MainPID " + c.unit + ")"); user != userOf(c.name) {
+				g.t.Errorf("%s runs as %s", c.name, user)
+			}
+			if slice := g.sh("systemctl show -P Slice " + c.unit); slice != c.slice {
+				g.t.Errorf("%s is in %s", c.name, slice)
+			}
+		}
+		if out := g.sh("aztec-spartan status"); strings.Count(out, " healthy ") != len(cast) {
+			g.t.Errorf("not all are healthy:\n%s", out)
+		}
+		g.shareReferenceString()
+		g.orderOfProvers()
+		for _, name := range []string{"agent1", "broker1"} {
+			g.sh("aztec-spartan update " + name + " --to 4.1.3 && aztec-spartan status " + name + " | grep -q '^version: *4.1.3,'")
+			g.fails(4, "aztec-spartan update "+name+" --to 4.1.6-liar", "4.1.2")
+			g.sh("aztec-spartan rollback " + name + " && aztec-spartan probe " + name)
+		}
+		g.sh("aztec-spartan stop")
+		for _, c := range cast {
+			if r := g.sh("systemctl show -P Result " + c.unit); r != "success" {
+				g.t.Errorf("systemd takes the stop of %s for a %s", c.name, r)
+			}
+		}
+	})
+}
+
+// configCast makes the instances, and holds their units to what systemd says.
+func (g *guest) configCast() {
+	g.t.Helper()
+	g.config("4.1.2")
+	g.sh("umask 077; echo " + proverKey + " >/root/prover-key")
+	for _, c := range cast[1:] {
+		key := ""
+		if c.name == "prove1" {
+			key = " --publisher-key-file /root/prover-key"
+		}
+		g.sh(fmt.Sprintf("aztec-spartan config %s --network local --image %s:4.1.2 %s%s", c.name, stage.Repository, c.flags, key))
+	}
+	g.sh("install -D /bin/true /usr/local/bin/node")
+	for _, c := range cast {
+		if v := g.sh("systemd-analyze verify --man=no " + c.unit + " 2>&1"); v != "" {
+			g.t.Errorf("systemd-analyze verify: %s", v)
+		}
+		g.sh("systemd-analyze security --threshold=12 " + c.unit)
+	}
+	g.sh("rm /usr/local/bin/node")
+}
+
+// shareReferenceString: agents write it through their group, each what another
+// one wrote, and nobody else sees it.
+func (g *guest) shareReferenceString() {
+	g.t.Helper()
+	const dir, file = "/var/cache/aztec/crs", "/var/cache/aztec/crs/bn254_g1.dat"
+	if got := g.sh("stat -c '%U %G %a' " + dir); got != "root aztec-crs 2770" {
+		g.t.Errorf("the cache is %s", got)
+	}
+	owner := g.sh("stat -c '%U' " + file)
+	if got := g.sh("stat -c '%G %a' " + file); got != "aztec-crs 660" {
+		g.t.Errorf("the reference string is %s", got)
+	}
+	other := map[string]string{"aztec-agent1": "agent2", "aztec-agent2": "agent1"}[owner]
+	if other == "" {
+		g.t.Fatalf("%s wrote the reference string", owner)
+	}
+	g.sh("truncate -s 0 " + file + " && aztec-spartan restart " + other)
+	g.until("test -s " + file)
+	for _, c := range cast {
+		sees := g.try("test -e /proc/$(systemctl show -P MainPID "+c.unit+")/root"+dir).Code == 0
+		if want := strings.HasPrefix(c.name, "agent"); sees != want {
+			g.t.Errorf("%s sees the shared cache: %t", c.name, sees)
+		}
+	}
+	g.sh("aztec-spartan stop agent1 agent2 && rm -r " + dir + " && aztec-spartan start agent1 agent2")
+	g.until("test -s " + file)
+}
+
+// orderOfProvers: the broker comes first and goes last, and its end is nobody
+// else's.
+func (g *guest) orderOfProvers() {
+	g.t.Helper()
+	const broker = "aztec-prover-broker@broker1.service"
+	at := func(property, unit string) int {
+		g.t.Helper()
+		text := g.sh("systemctl show -P " + property + " " + unit)
+		us, err := strconv.Atoi(text)
+		if err != nil || us == 0 {
+			g.t.Fatalf("%s of %s: %q", property, unit, text)
+		}
+		return us
+	}
+	for _, act := range []string{"systemctl restart aztec.target", "systemctl stop aztec.target && systemctl start aztec.target"} {
+		g.sh(act)
+		for _, unit := range []string{"aztec-prover-node@prove1.service", "aztec-prover-agent@agent1.service"} {
+			g.until("systemctl is-active " + unit)
+			if at("ActiveEnterTimestampMonotonic", broker) > at("ExecMainStartTimestampMonotonic", unit) {
+				g.t.Errorf("%s: %s did not wait for its broker", act, unit)
+			}
+			if at("InactiveEnterTimestampMonotonic", broker) < at("InactiveEnterTimestampMonotonic", unit) {
+				g.t.Errorf("%s: the broker did not wait for %s", act, unit)
+			}
+		}
+	}
+	pid := g.sh("systemctl show -P MainPID aztec-prover-node@prove1.service")
+	g.sh("systemctl kill -s KILL " + broker)
+	g.until("aztec-spartan probe broker1")
+	if now := g.sh("systemctl show -P MainPID aztec-prover-node@prove1.service"); now != pid {
+		g.t.Errorf("the prover node was restarted with its broker: %s, then %s", pid, now)
+	}
+}
