@@ -149,8 +149,8 @@ func checkCollisions(catalog profiles.Catalog, t profiles.Tenant, others []profi
 	}
 	failed := usage(fmt.Errorf("configuring %s: %w", t.Name, err))
 	c, ok := errors.AsType[*profiles.CollisionError](err)
-	if !ok {
-		return failed
+	if !ok { // the instance before a cutover is gone
+		return withHint(failed, "take standby_of out of %s: it has its keys for itself now", instancePath(t.Name, "instance.toml"))
 	}
 	switch {
 	case c.What == profiles.SharedPort:

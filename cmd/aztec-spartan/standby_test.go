@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -28,5 +30,18 @@ func TestUpdateOntoTheStandbysRollup(t *testing.T) {
 		if (err != nil) != refused || refused && !strings.Contains(err.Error(), "instance val1-v6's, and both are on the same rollup") {
 			t.Errorf("%s: %v", version, err)
 		}
+	}
+}
+
+// When the instance before the cutover is gone, it is said what to do.
+func TestStandbyOfNobody(t *testing.T) {
+	h := newScriptHost(t)
+	h.must(h.good("val1")...)
+	h.must("val1-v6", "--from", "val1", "--version", "6.0.0", "--no-pull")
+	if err := os.RemoveAll(filepath.Join(h.root, instancePath("val1", ""))); err != nil {
+		t.Fatal(err)
+	}
+	if said, code := h.config("val1-v6", "--no-pull"); code != exitUsage || !strings.Contains(said, "hint: take standby_of out") {
+		t.Errorf("code %d: %s", code, said)
 	}
 }
