@@ -78,6 +78,9 @@ func (a *app) start(ctx context.Context, m *manager.Manager, name string) error 
 				return err
 			}
 		}
+		if err := a.closePorts(ctx); err != nil {
+			return err
+		}
 		if err := m.Enable(ctx, unit); err != nil {
 			return err
 		}
