@@ -111,7 +111,7 @@ func (m *Meta) set(key, value string) (err error) {
 	case "AdminPort":
 		m.AdminPort, err = strconv.Atoi(value)
 	case "Allow":
-		m.Allow = strings.Fields(value)
+		m.Allow = append([]string(nil), strings.Fields(value)...) // nil for none, as it was
 	case "Namespace":
 		m.Namespace = value
 	case "ChainID":

@@ -119,7 +119,7 @@ func (s Service) Render() ([]byte, error) {
 			return nil, fmt.Errorf("rendering %s: credential %s is encrypted, and systemd %d is older than %d", s.Unit, c.Name, s.Systemd, encryptedSince)
 		}
 	}
-	for _, v := range []string{s.Description, s.Reference, s.Version, s.Digest, s.Image, s.Network, s.Role, s.Namespace, s.Unit, s.User, s.Slice} {
+	for _, v := range append([]string{s.Description, s.Reference, s.Version, s.Digest, s.Image, s.Network, s.Role, s.Namespace, s.Unit, s.User, s.Slice}, s.Allow...) {
 		if err := printable(v); err != nil {
 			return nil, fmt.Errorf("rendering %s: %q: %w", s.Unit, v, err)
 		}
@@ -148,7 +148,8 @@ func (s Service) Render() ([]byte, error) {
 }
 
 func (s Service) unitSection() []string {
-	wants, after := "network-online.target aztec-resolv.path aztec-resolv.service", "network-online.target nss-lookup.target time-sync.target aztec-resolv.service"
+	wants := "network-online.target aztec-resolv.path aztec-resolv.service aztec-firewall.service"
+	after := "network-online.target nss-lookup.target time-sync.target aztec-resolv.service aztec-firewall.service"
 	if s.Broker == NeedsBroker {
 		wants, after = wants+" "+BrokerTarget, after+" "+BrokerTarget
 	}

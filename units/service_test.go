@@ -22,7 +22,7 @@ func sequencer(systemd int) Service {
 			Image:     "sha256-1f2e3d4c5b6a79881f2e3d4c5b6a79881f2e3d4c5b6a79881f2e3d4c5b6a7988",
 			Reference: "docker.io/aztecprotocol/aztec:4.1.2",
 			Digest:    "sha256:1f2e3d4c5b6a79881f2e3d4c5b6a79881f2e3d4c5b6a79881f2e3d4c5b6a7988",
-			Version:   "4.1.2", RPCPort: 8080, Namespace: "node", ChainID: 1, P2P: true,
+			Version:   "4.1.2", RPCPort: 8080, AdminPort: 8880, Namespace: "node", ChainID: 1, P2P: true,
 		},
 		Unit:        "aztec-sequencer@val1.service",
 		Description: "Aztec sequencer val1, mainnet 4.1.2",
@@ -78,13 +78,14 @@ func proverNode(systemd int) Service {
 
 func proverBroker(systemd int) Service {
 	s := like(systemd, "prover-broker", "broker1", "aztec-prover.slice", "start", "--prover-broker")
-	s.Namespace, s.P2P, s.RPCPort, s.StopTimeout, s.Broker = "proverBroker", false, 8081, time.Minute, IsBroker
+	s.Namespace, s.P2P, s.RPCPort, s.AdminPort, s.StopTimeout, s.Broker = "proverBroker", false, 8081, 0, time.Minute, IsBroker
+	s.Allow = []string{"192.0.2.0/24", "agents.example"}
 	return s
 }
 
 func proverAgent(systemd int) Service {
 	s := like(systemd, "prover-agent", "agent1", "aztec-prover.slice", "start", "--prover-agent")
-	s.Namespace, s.P2P, s.ChainID, s.RPCPort, s.StopTimeout, s.Broker = "agent", false, 0, 8082, 3*time.Minute, NeedsBroker
+	s.Namespace, s.P2P, s.ChainID, s.RPCPort, s.AdminPort, s.StopTimeout, s.Broker = "agent", false, 0, 8082, 0, 3*time.Minute, NeedsBroker
 	s.CRS = "/var/cache/aztec/crs"
 	return s
 }
@@ -169,17 +170,19 @@ func TestOrderOfProvers(t *testing.T) {
 }
 
 func TestMetaTravelsInTheUnit(t *testing.T) {
-	s := sequencer(252)
-	unit, err := s.Render()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := ParseMeta(unit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(s.Meta, got); d != "" {
-		t.Errorf("-rendered +parsed:\n%s", d)
+	for role, service := range roles {
+		s := service(252)
+		unit, err := s.Render()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ParseMeta(unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(s.Meta, got); d != "" {
+			t.Errorf("%s: -rendered +parsed:\n%s", role, d)
+		}
 	}
 }
 
