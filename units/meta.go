@@ -30,8 +30,8 @@ type Meta struct {
 	RPCPort    int
 	AdminPort  int      // 0: the node has none
 	Allow      []string // who besides this host may reach RPCPort: CIDRs, addresses, host names
-	Namespace  string // prefix of the JSON-RPC methods: node, aztec
-	ChainID    uint64 // 0: not known
+	Namespace  string   // prefix of the JSON-RPC methods: node, aztec
+	ChainID    uint64   // 0: not known
 	P2P        bool
 }
 
