@@ -47,7 +47,7 @@ func TestRoles(t *testing.T) {
 			g.fails(4, "aztec-spartan update "+name+" --to 4.1.6-liar", "4.1.2")
 			g.sh("aztec-spartan rollback " + name + " && aztec-spartan probe " + name)
 		}
-		g.sh("aztec-spartan stop")
+		g.sh("aztec-spartan stop --all")
 		for _, c := range cast {
 			if r := g.sh("systemctl show -P Result " + c.unit); r != "success" {
 				g.t.Errorf("systemd takes the stop of %s for a %s", c.name, r)
