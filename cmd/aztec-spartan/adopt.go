@@ -1,0 +1,307 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/charmbracelet/huh"
+	"github.com/spf13/cobra"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles"
+)
+
+type adoptFlags struct {
+	network, service, image       string
+	dryRun, inPlace, asCopy, undo bool
+	yes                           bool
+}
+
+func (a *app) adoptCommand() *cobra.Command {
+	var f adoptFlags
+	cmd := &cobra.Command{
+		Use:   "adopt DIR [NAME]",
+		Short: "Take over a node that runs with docker",
+		Long: `Take over a node that runs with docker: DIR is a directory of aztec-spartan.sh or
+aztec-sequencer.sh, one with a compose file like upstream's or EthPillar's, or a
+systemd unit that runs docker. NAME is the instance to make, by default node.
+
+What the container is set up with is read and shown: role, settings, what becomes
+of each variable, keys by their addresses, and where its data are. The very image
+that runs is pulled by its digest, and the instance configured, while the
+container still runs. Then, on consent, the container is stopped and kept from
+coming back, its data are renamed (one file system), used where they are
+(--in-place) or copied, and the instance is started. The two never run together.
+
+An adoption that was interrupted goes on when it is called again. --undo NAME
+stops the instance, puts data back and starts the container again.`,
+		Example: `  aztec-spartan adopt ~/aztec val1 --dry-run
+  aztec-spartan adopt ~/aztec val1
+  aztec-spartan adopt /etc/systemd/system/aztec.service agent1 --yes
+  aztec-spartan adopt --undo val1`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.needRoot("adopt", true); err != nil {
+				return err
+			}
+			dir, name := args[0], "node"
+			if len(args) == 2 {
+				name = args[1]
+			}
+			if f.undo {
+				if len(args) == 2 {
+					return usage(errors.New("adopt --undo wants the name of an instance, and nothing else"))
+				}
+				dir, name = "", args[0]
+			}
+			if err := profiles.ValidName(name); err != nil {
+				return usage(err)
+			}
+			if f.inPlace && f.asCopy {
+				return usage(errors.New("--in-place and --copy exclude each other"))
+			}
+			ad := a.adopter()
+			if f.undo {
+				return a.locked(cmd.Context(), name, "adopt", func() error { return ad.undo(cmd.Context(), name) })
+			}
+			if !a.live() && !filepath.IsAbs(dir) {
+				return usage(errors.New("adopt: with --root, DIR is an absolute path in that tree"))
+			}
+			dir, err := filepath.Abs(dir)
+			if err != nil {
+				return usage(err)
+			}
+			return ad.adopt(cmd.Context(), dir, name, f)
+		},
+	}
+	fs := cmd.Flags()
+	fs.StringVarP(&f.network, "network", "n", "", "network, where the set-up does not say one that is known here")
+	fs.StringVar(&f.service, "service", "", "`service` of the compose file, if several run Aztec")
+	fs.StringVarP(&f.image, "image", "i", "", "OCI `reference` of the image, where docker cannot say what runs")
+	fs.BoolVar(&f.dryRun, "dry-run", false, "show the plan, change nothing")
+	fs.BoolVar(&f.inPlace, "in-place", false, "use the data where they are")
+	fs.BoolVar(&f.asCopy, "copy", false, "copy the data, and leave the old ones")
+	fs.BoolVarP(&f.yes, "yes", "y", false, "stop the container without asking")
+	fs.BoolVar(&f.undo, "undo", false, "put an instance that was adopted back into its container")
+	return cmd
+}
+
+// adopter is an adoption with the two that must not run together: docker, nil
+// where there is none, and the services of this host.
+type adopter struct {
+	*app
+	docker   *docker
+	begin    func(ctx context.Context, name string) error // ours
+	end      func(ctx context.Context, name string) error
+	holdUnit func(ctx context.Context, unit string, hold bool) error // that wraps docker
+}
+
+func (a *app) adopter() *adopter {
+	ad := &adopter{app: a}
+	if !a.live() { // a tree has no docker, and nothing runs there
+		ad.begin = func(context.Context, string) error { return nil }
+		ad.end = ad.begin
+		ad.holdUnit = func(context.Context, string, bool) error { return nil }
+		return ad
+	}
+	ad.docker = findDocker()
+	ad.begin = func(ctx context.Context, name string) error {
+		m, err := connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		return a.start(ctx, m, name)
+	}
+	ad.end = func(ctx context.Context, name string) error {
+		m, err := connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		return a.stop(ctx, m, name)
+	}
+	ad.holdUnit = func(ctx context.Context, unit string, hold bool) error {
+		m, err := connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		if hold {
+			return errors.Join(m.Disable(ctx, unit), m.Stop(ctx, unit))
+		}
+		return errors.Join(m.Enable(ctx, unit), m.Start(ctx, unit))
+	}
+	return ad
+}
+
+func (ad *adopter) adopt(ctx context.Context, dir, name string, f adoptFlags) error {
+	if f.dryRun {
+		_, err := ad.plan(ctx, dir, name, f)
+		return err
+	}
+	err := ad.locked(ctx, name, "adopt", func() error { return ad.handOver(ctx, dir, name, f) })
+	if err != nil {
+		return err
+	}
+	// start takes the lock of the instance itself.
+	r, err := ad.loadAdoption(name)
+	if err != nil {
+		return err
+	}
+	if err := ad.stopped(ctx, r); err != nil {
+		return err
+	}
+	if err := ad.begin(ctx, name); err != nil {
+		return withHint(fmt.Errorf("adopting %s: %w", dir, err), "aztec-spartan adopt --undo %s puts the container back", name)
+	}
+	if err := ad.saveAdoption(r, stepAdopted); err != nil {
+		return err
+	}
+	ad.print("%s is adopted; aztec-spartan adopt --undo %s takes it back", name, name)
+	return nil
+}
+
+// handOver does all but start ours.
+func (ad *adopter) handOver(ctx context.Context, dir, name string, f adoptFlags) error {
+	r, err := ad.loadAdoption(name)
+	if err != nil {
+		return err
+	}
+	switch {
+	case r == nil:
+		if _, err := ad.loadInstance(name); !errors.Is(err, fs.ErrNotExist) {
+			return withHint(usage(fmt.Errorf("adopting %s: there is an instance %s", dir, name)), "choose another name: aztec-spartan adopt DIR NAME")
+		}
+	case r.Step == stepAdopted:
+		return withHint(usage(fmt.Errorf("adopting %s: %s was adopted from %s already", dir, name, r.Dir)), "aztec-spartan adopt --undo %s takes it back", name)
+	case r.Step == stepUndoing:
+		return withHint(fmt.Errorf("adopting %s: its undoing is not finished", dir), "aztec-spartan adopt --undo %s", name)
+	case r.Dir != dir && r.Step != stepUndone:
+		return withHint(usage(fmt.Errorf("adopting %s: %s is being adopted from %s", dir, name, r.Dir)), "aztec-spartan adopt %s %s carries on", r.Dir, name)
+	}
+	if r == nil || r.Step == stepPrepared || r.Step == stepUndone {
+		p, err := ad.plan(ctx, dir, name, f)
+		if err != nil {
+			return err
+		}
+		if r, err = ad.prepare(ctx, p); err != nil {
+			return err
+		}
+		if err := ad.consent(ctx, f, r); err != nil {
+			return err
+		}
+	} else {
+		ad.note("carrying on with the adoption of %s, which was interrupted", dir)
+	}
+	if err := ad.saveAdoption(r, stepStopping); err != nil {
+		return err
+	}
+	if err := ad.hold(ctx, r); err != nil {
+		return withHint(fmt.Errorf("stopping the container: %w", err), "the same command carries on; aztec-spartan adopt --undo %s takes it back", name)
+	}
+	if err := ad.stopped(ctx, r); err != nil {
+		return err
+	}
+	if err := ad.saveAdoption(r, stepMoving); err != nil {
+		return err
+	}
+	if err := ad.takeData(ctx, *r); err != nil {
+		return withHint(err, "the same command carries on; aztec-spartan adopt --undo %s takes it back", name)
+	}
+	return ad.saveAdoption(r, stepStarting)
+}
+
+func (ad *adopter) hold(ctx context.Context, r *adoptionRecord) error {
+	if r.Unit != "" {
+		if err := ad.holdUnit(ctx, r.Unit, true); err != nil {
+			return err
+		}
+	}
+	if r.Container == nil || ad.docker == nil {
+		return nil
+	}
+	// With --rm a container is gone once its unit has stopped.
+	if c, err := ad.docker.inspect(ctx, r.Container.ID); r.Unit != "" && (err != nil || !c.Running) {
+		return nil
+	}
+	return ad.docker.hold(ctx, r.Container.ID)
+}
+
+// stopped fails while the container runs, or if that is not known.
+func (ad *adopter) stopped(ctx context.Context, r *adoptionRecord) error {
+	if r.Container == nil {
+		return nil
+	}
+	if ad.docker == nil {
+		return errors.New("docker is gone, so whether the container runs is not known: nothing was started")
+	}
+	c, err := ad.docker.inspect(ctx, r.Container.ID)
+	if err != nil && r.Unit != "" && strings.Contains(err.Error(), "No such") {
+		return nil // with --rm it went with its unit
+	}
+	if err != nil {
+		return fmt.Errorf("asking whether the container runs: %w", err)
+	}
+	if c.Running {
+		return withHint(fmt.Errorf("the container %s runs: two nodes with one key are slashed, so the instance is not started", c.Name), "docker stop %s, and this again", c.Name)
+	}
+	return nil
+}
+
+func (ad *adopter) consent(ctx context.Context, f adoptFlags, r *adoptionRecord) error {
+	if f.yes {
+		return nil
+	}
+	if !ad.terminal() {
+		return withHint(usage(errors.New("adopt: without a terminal nobody can be asked; the instance is configured, the container was not touched")), "--yes stops the container and goes on")
+	}
+	yes := false
+	err := ad.form(ctx, huh.NewConfirm().Title("Stop the container and go on as "+r.Name+"?").Affirmative("Stop it").Negative("Cancel").Value(&yes))
+	if err == nil && !yes {
+		err = errors.New("adopt: cancelled; the instance is configured, the container was not touched")
+	}
+	return err
+}
+
+// undo puts everything back, in the other order.
+func (ad *adopter) undo(ctx context.Context, name string) error {
+	r, err := ad.loadAdoption(name)
+	if err != nil {
+		return err
+	}
+	if r == nil || r.Step == stepUndone || r.Step == stepPrepared {
+		return usage(fmt.Errorf("adopt --undo %s: it was not adopted", name))
+	}
+	if r.Container != nil && ad.docker == nil && r.Unit == "" && ad.live() {
+		return withCode(exitUnsupported, errors.New("adopt --undo: there is no docker to start the container with; nothing was changed"))
+	}
+	if err := ad.saveAdoption(r, stepUndoing); err != nil {
+		return err
+	}
+	if err := ad.end(ctx, name); err != nil {
+		return err
+	}
+	if err := ad.giveBack(*r); err != nil {
+		return err
+	}
+	if r.Mode == dataCopy {
+		ad.note("warning: the container goes on with its data as they were; what the instance signed since is in %s", r.To)
+	}
+	if r.Unit != "" {
+		err = ad.holdUnit(ctx, r.Unit, false)
+	} else if r.Container != nil && ad.docker != nil {
+		err = ad.docker.release(ctx, *r.Container)
+	}
+	if err != nil {
+		return withHint(fmt.Errorf("starting the container: %w", err), "the same command tries again")
+	}
+	if err := ad.saveAdoption(r, stepUndone); err != nil {
+		return err
+	}
+	ad.print("%s is stopped, and its data and container are back", name)
+	return nil
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
+)
+
+// Steps of an adoption. Each is recorded before it is begun, so that a run
+// that was interrupted is carried on by the next, or undone.
+const (
+	stepPrepared = "prepared" // the container runs; ours is configured
+	stepStopping = "stopping" // the container, for good
+	stepMoving   = "moving"   // data
+	stepStarting = "starting" // ours
+	stepAdopted  = "adopted"
+	stepUndoing  = "undoing"
+	stepUndone   = "undone"
+)
+
+const adoptionSchema = 1
+
+// adoptionRecord is what is needed to carry an adoption on, and to undo it.
+type adoptionRecord struct {
+	Schema    int        `json:"schema"`
+	Name      string     `json:"name"`
+	Dir       string     `json:"dir"`
+	Step      string     `json:"step"`
+	Container *container `json:"container,omitempty"`
+	Unit      string     `json:"unit,omitempty"` // that wraps docker
+	Mode      string     `json:"mode"`
+	From      string     `json:"from,omitempty"` // data, before
+	To        string     `json:"to,omitempty"`
+	UID       int        `json:"uid"` // of the data, before
+	GID       int        `json:"gid"`
+}
+
+func (a *app) adoptionPath(name string) string {
+	return a.path(filepath.Join(stateDir, name, "adoption.json"))
+}
+
+// loadAdoption returns nil if NAME was never adopted.
+func (a *app) loadAdoption(name string) (*adoptionRecord, error) {
+	data, err := os.ReadFile(a.adoptionPath(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the adoption of %s: %w", name, err)
+	}
+	var r adoptionRecord
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, fmt.Errorf("reading the adoption of %s: %w", name, err)
+	}
+	if r.Schema > adoptionSchema {
+		return nil, withCode(exitUnsupported, fmt.Errorf("reading the adoption of %s: it was written by a newer aztec-spartan", name))
+	}
+	return &r, nil
+}
+
+func (a *app) saveAdoption(r *adoptionRecord, step string) error {
+	r.Schema, r.Step = adoptionSchema, step
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(a.adoptionPath(r.Name)), 0o700)
+	}
+	if err == nil {
+		err = atomicfile.Write(a.adoptionPath(r.Name), append(data, '\n'), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("recording the adoption of %s: %w", r.Name, err)
+	}
+	return nil
+}
