@@ -44,3 +44,10 @@ func isUnlisted(name string) bool {
 	}
 	return false
 }
+
+// Secret reports whether the value of a variable is one, by what is known of
+// it, or by its name.
+func (c Catalog) Secret(name string) bool {
+	v, _ := c.Variable(name)
+	return v.Secret || secretHint(name) != ""
+}

@@ -56,7 +56,12 @@ debug, trace.`,
 			if !cmd.Flags().Changed("lines") && (q.Since != "" || q.Until != "") {
 				q.Lines = -1
 			}
-			err = journal.Read(cmd.Context(), q, w.Write)
+			hidden := a.journalSecrets(cmd.Context(), names)
+			err = journal.Read(cmd.Context(), q, func(e journal.Entry) error {
+				// Here, since JSON would spell them in another way.
+				e.Message = hidden.Text(e.Message)
+				return w.Write(e)
+			})
 			if q.Follow && cmd.Context().Err() != nil {
 				return nil // Ctrl-C is how following ends
 			}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles/keystore"
+	"github.com/aztec-spartan/aztec-spartan/profiles/redact"
+)
+
+// journalSecrets are the known secrets of instances, for taking them out of
+// what their nodes wrote. By form alone they cannot be found there: 64 digits
+// in a journal are mostly hashes, that people look for. A secret that cannot be
+// read is said, and the journal is shown: it is needed most where something is
+// broken.
+func (a *app) journalSecrets(ctx context.Context, names []string) redact.Words {
+	var words []string
+	for _, name := range names {
+		found, err := a.instanceSecrets(ctx, name)
+		if err != nil {
+			a.note("warning: what is secret of %s cannot be read, and would be shown if the node wrote it: %v", name, err)
+		}
+		words = append(words, found...)
+	}
+	return redact.NewWords(words)
+}
+
+// instanceSecrets returns what could be read, with the first error.
+func (a *app) instanceSecrets(ctx context.Context, name string) ([]string, error) {
+	var words []string
+	var errs []error
+	var s secrets
+	errs = append(errs, a.loadKeystore(ctx, name, &s), a.loadP2PKey(name, &s))
+	for _, secret := range keystore.Secrets(s.keystore) {
+		words = append(words, secretWords(secret, true)...)
+	}
+	if s.p2pKey != "" {
+		words = append(words, secretWords(s.p2pKey, true)...)
+		words = append(words, secretWords(strings.TrimPrefix(s.p2pKey, secp256k1Key), true)...)
+	}
+	key, err := os.ReadFile(a.path(instancePath(name, adminKeyFile)))
+	if !errors.Is(err, fs.ErrNotExist) {
+		errs = append(errs, err)
+	}
+	words = append(words, secretWords(string(key), true)...)
+
+	inst, err := a.loadInstance(name)
+	errs = append(errs, err)
+	for _, list := range [][]string{inst.L1.RPC, inst.L1.Consensus, inst.Prover.Nodes, {inst.Prover.Broker, inst.Bootnode}} {
+		for _, u := range list {
+			words = append(words, secretWords(u, false)...)
+		}
+	}
+	catalog, err := a.catalog()
+	errs = append(errs, err)
+	for _, name := range slices.Sorted(maps.Keys(inst.Env)) {
+		words = append(words, secretWords(inst.Env[name], catalog.Secret(name))...)
+	}
+	local, err := a.localEnv(name)
+	errs = append(errs, err)
+	for _, v := range local {
+		words = append(words, secretWords(v.Value, catalog.Secret(v.Name))...)
+	}
+	for _, err := range errs {
+		if err != nil {
+			return words, err
+		}
+	}
+	return words, nil
+}
+
+// shortestSecret keeps a password of a few letters from spoiling every line.
+const shortestSecret = 6
+
+// secretWords are the forms in which a value could be in a line: a list part by
+// part, a key in either case. If it is no secret itself, what in its URLs is.
+func secretWords(value string, secret bool) []string {
+	var words []string
+	for _, part := range append(strings.Split(value, ","), value) {
+		part = strings.TrimSpace(part)
+		words = append(words, redact.URLWords(part)...)
+		if secret && !strings.Contains(part, "://") && len(part) >= shortestSecret {
+			bare := strings.TrimPrefix(part, "0x")
+			words = append(words, part, strings.ToLower(bare), strings.ToUpper(bare))
+		}
+	}
+	return words
+}
