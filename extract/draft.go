@@ -22,7 +22,7 @@ const (
 	stageName  = "stage"  // contents of layers, by diffID
 	bootName   = "boot"   // the boot that a draft is of
 	treePrefix = "tree-"  // and a number: trees of earlier runs
-	maxTrees   = 8        // who is killed more often begins again
+	maxTrees   = 8        // who finishes some layers, and is killed, more often begins again
 )
 
 // draft is an image being unpacked:
@@ -31,7 +31,7 @@ const (
 //	layers/HEX     the list of a layer all of which is put aside and verified
 //	stage/HEX      contents of its files, as far as they are not in a tree yet
 //	rootfs         the tree
-//	tree-N         what runs that were killed made of it; the files in them are finished, and linked
+//	tree-N         what runs that ended early, and had finished layers, made of it; the files in them are linked
 //
 // Nothing of it is synced before it is published: within one boot the page cache holds what was written, whatever happens to the
 // process, and over a boot it is thrown away.
@@ -166,11 +166,17 @@ func (d *draft) keepFinished() error {
 	return nil
 }
 
+// putAwayTree keeps the tree if files have moved into it. They do so from layers that its own run finished; what it has of others is
+// linked, and stays where it was.
 func (d *draft) putAwayTree() error {
-	if !d.finished() {
+	moved, err := d.finishedSince(d.at(bootName))
+	if err != nil {
+		return err
+	}
+	if !moved {
 		return os.RemoveAll(d.rootfs())
 	}
-	err := os.Rename(d.rootfs(), d.at(treePrefix+strconv.Itoa(len(d.trees()))))
+	err = os.Rename(d.rootfs(), d.at(treePrefix+strconv.Itoa(len(d.trees()))))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -199,6 +205,31 @@ func (d *draft) rootfs() string { return d.at(rootfsName) }
 func (d *draft) finished() bool {
 	lists, err := os.ReadDir(d.at(layersName))
 	return err == nil && slices.ContainsFunc(lists, func(e fs.DirEntry) bool { return !strings.HasSuffix(e.Name(), unfinished) })
+}
+
+// finishedSince says whether any list is not older than the file at path, which every run writes when it begins.
+func (d *draft) finishedSince(path string) (bool, error) {
+	began, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	lists, err := os.ReadDir(d.at(layersName))
+	if err != nil {
+		return false, err
+	}
+	for _, e := range lists {
+		info, err := e.Info()
+		if err != nil {
+			return false, err
+		}
+		if !strings.HasSuffix(e.Name(), unfinished) && !info.ModTime().Before(began.ModTime()) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // publish makes the draft an image of the store. The mark comes last, when all else is on the disk: a crash at any point leaves

@@ -413,3 +413,20 @@ func tmpfs(t *testing.T, options string) string {
 	})
 	return dir
 }
+
+// TestResumeOften: however often the registry fails, what was finished is not fetched again.
+func TestResumeOften(t *testing.T) {
+	i := failed(t)
+	i.took()
+	for n := range 10 {
+		if _, _, err := i.store.Pull(context.Background(), i.ref(":v1"), impatient); !errors.Is(err, extract.ErrRegistry) {
+			t.Fatal(err)
+		}
+		for _, path := range i.took() {
+			if strings.HasSuffix(path, sha(i.blobs[0])) || strings.HasSuffix(path, sha(i.blobs[1])) {
+				t.Fatalf("time %d: it asked for %s again", n+2, path)
+			}
+		}
+	}
+	i.carryOn(2)
+}
