@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -141,8 +142,11 @@ func chainID(s string) error {
 	return nil
 }
 
+// numberForm is decimal: of 0x1p4, which Go reads, JavaScript takes the zero.
+var numberForm = regexp.MustCompile(`^[0-9.eE+-]+$`)
+
 func number(s string) error {
-	if f, err := strconv.ParseFloat(s, 64); err != nil || f != f || f > 1e300 || f < -1e300 {
+	if f, err := strconv.ParseFloat(s, 64); err != nil || f != f || f > 1e300 || f < -1e300 || !numberForm.MatchString(s) {
 		return fmt.Errorf("%q is not a number", redactWord(s))
 	}
 	return nil
@@ -224,6 +228,10 @@ func storeURL(s string) error {
 		return ValidURL(s)
 	case !slices.Contains([]string{"file", "s3", "gs"}, u.Scheme):
 		return fmt.Errorf("%q: the URL of a store is one of https, s3, gs or file", RedactURL(s))
+	case u.Scheme == "file" && !strings.HasPrefix(u.Path, "/"):
+		return fmt.Errorf("%q: a file's URL is file:// and an absolute path", RedactURL(s))
+	case u.Scheme != "file" && u.Host == "":
+		return fmt.Errorf("%q: the URL names no bucket", RedactURL(s))
 	}
 	return nil
 }
@@ -236,13 +244,53 @@ func databaseURL(s string) error {
 	return nil
 }
 
-var multiaddrForm = regexp.MustCompile(`^(/(ip4|ip6|dns|dns4|dns6|tcp|udp|p2p|quic-v1|ws|wss)(/[A-Za-z0-9.:-]{1,253})?)+$`)
-
+// multiaddr accepts what begins with an address or a name and goes on with a
+// port and protocols over it (multiformats/multiaddr, protocols.csv).
 func multiaddr(s string) error {
-	if len(s) > 1024 || !multiaddrForm.MatchString(s) {
-		return fmt.Errorf("%q is not a multiaddr, such as /ip4/203.0.113.7/tcp/40400", redactWord(s))
+	bad := fmt.Errorf("%q is not a multiaddr, such as /ip4/203.0.113.7/tcp/40400", redactWord(s))
+	parts := strings.Split(s, "/")
+	if len(s) > 1024 || len(parts) < 3 || parts[0] != "" {
+		return bad
+	}
+	parts = parts[1:]
+	for first := true; len(parts) > 0; first = false {
+		name, value := parts[0], ""
+		check, takes := multiaddrValues[name]
+		if takes && len(parts) > 1 {
+			value = parts[1]
+		}
+		_, alone := multiaddrAlone[name]
+		host := strings.HasPrefix(name, "ip") || strings.HasPrefix(name, "dns")
+		switch {
+		case first != host, !takes && !alone, takes && !check(value):
+			return bad
+		case takes:
+			parts = parts[2:]
+		default:
+			parts = parts[1:]
+		}
 	}
 	return nil
+}
+
+var peerID = regexp.MustCompile(`^[A-Za-z0-9]{1,128}$`)
+
+var multiaddrValues = map[string]func(string) bool{
+	"ip4":  func(s string) bool { a, err := netip.ParseAddr(s); return err == nil && a.Is4() },
+	"ip6":  func(s string) bool { a, err := netip.ParseAddr(s); return err == nil && a.Is6() && a.Zone() == "" },
+	"dns":  hostForm.MatchString,
+	"dns4": hostForm.MatchString,
+	"dns6": hostForm.MatchString,
+	"tcp":  multiaddrPort,
+	"udp":  multiaddrPort,
+	"p2p":  peerID.MatchString,
+}
+
+var multiaddrAlone = map[string]struct{}{"quic-v1": {}, "ws": {}, "wss": {}, "tls": {}}
+
+func multiaddrPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
 }
 
 // ValidENR accepts the text of an Ethereum Node Record: EIP-778, "enr:" and
