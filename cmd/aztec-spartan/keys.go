@@ -363,6 +363,9 @@ func (a *app) checkAttesters(ctx context.Context, inst profiles.Instance, sec se
 		if one, two := catalog.ChainID(inst), catalog.ChainID(other); one != 0 && two != 0 && one != two {
 			continue
 		}
+		if other.StandbyOf == inst.Name || inst.StandbyOf == name {
+			continue // the same keys on two rollups, which checkStandby keeps apart
+		}
 		for _, address := range mine {
 			if slices.Contains(addresses, address) {
 				err := usage(fmt.Errorf("keys of %s: attester %s is instance %s's, and would be slashed for signing twice", inst.Name, address, name))

@@ -214,15 +214,14 @@ func (a *app) rewordActive(ctx context.Context, name, from, to string) error {
 	if err != nil {
 		return err
 	}
-	changed := false
 	for _, f := range found {
-		did, err := reword(f, from, to, 0o644)
-		if err != nil {
+		if _, err := reword(f, from, to, 0o644); err != nil {
 			return err
 		}
-		changed = changed || did
 	}
-	if !changed || !a.live() {
+	// Also if none changed: what was killed between the two left systemd with
+	// a unit in memory that names the form that is removed next.
+	if len(found) == 0 || !a.live() {
 		return nil
 	}
 	m, err := connect(ctx)

@@ -170,6 +170,9 @@ func (s secrets) env(names []string) ([]byte, error) {
 		if own, err = plainKeys(s.keystore); err != nil {
 			return nil, fmt.Errorf("reading the keystore: %w", err)
 		}
+		if len(own.attesters) > 1 {
+			return nil, errors.New("reading the keystore: versions before 2.0 attest with one key, and it has several")
+		}
 	}
 	var vars []envfile.Var
 	for _, name := range names {
