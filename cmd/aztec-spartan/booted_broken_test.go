@@ -147,10 +147,15 @@ func TestPrompts(t *testing.T) {
 		defer term.Close()
 		for _, step := range []struct{ expect, answer string }{
 			{"Name of the instance", "\r"},
+			{"Role", "\r"},
 			{"Network", "k\r"}, // up, from mainnet to local,
 			{"Version", "127.0.0.1:5000/aztecprotocol/aztec:4.1.2\r"},
 			{"L1 execution node", "http://127.0.0.1:8545\r"},
+			{"RPC port", "\r"},
+			{"Admin port", "\r"},
+			{"Directory of the data", "\r"},
 			{"Private key", devKey + "\r"},
+			{"Write val1", "\r"},
 			{"is configured", ""},
 		} {
 			if _, err := term.Expect(ctx, step.expect); err != nil {
