@@ -40,3 +40,33 @@ func TestOldVersionsTakeOneAttester(t *testing.T) {
 		t.Errorf("one of two is taken: %d bytes", len(env))
 	}
 }
+
+// Of all that config writes, only files of root alone hold the admin API key,
+// and no environment file does.
+func TestSecretsLieInFilesOfRoot(t *testing.T) {
+	h := newScriptHost(t)
+	h.must(h.good("val1")...)
+	admin, err := os.ReadFile(filepath.Join(h.root, instancePath("val1", adminKeyFile)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, found := strings.TrimSpace(string(admin)), 0
+	err = filepath.WalkDir(h.root, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(data), secret) {
+			return err
+		}
+		found++
+		info, err := d.Info()
+		if err == nil && (info.Mode().Perm() != 0o600 || filepath.Ext(path) == ".env") {
+			t.Errorf("%s, mode %s, holds the admin API key", filepath.Base(path), info.Mode())
+		}
+		return err
+	})
+	if err != nil || found == 0 {
+		t.Errorf("%d files, %v", found, err)
+	}
+}
