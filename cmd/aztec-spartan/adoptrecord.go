@@ -63,6 +63,17 @@ func (a *app) loadAdoption(name string) (*adoptionRecord, error) {
 	return &r, nil
 }
 
+// mayRun refuses an instance whose container has not ended for good: one of the
+// two would sign what the other signs.
+func (a *app) mayRun(name string) error {
+	r, err := a.loadAdoption(name)
+	if err != nil || r == nil || r.Step == stepStarting || r.Step == stepAdopted {
+		return err
+	}
+	return withHint(fmt.Errorf("starting %s: it was to take over from docker, and did not (%s): both would sign with one key", name, r.Step),
+		"aztec-spartan adopt %s %s carries it on", r.Dir, name)
+}
+
 func (a *app) saveAdoption(r *adoptionRecord, step string) error {
 	r.Schema, r.Step = adoptionSchema, step
 	data, err := json.MarshalIndent(r, "", "  ")

@@ -65,6 +65,9 @@ func connect(ctx context.Context) (*manager.Manager, error) {
 
 func (a *app) start(ctx context.Context, m *manager.Manager, name string) error {
 	return a.lockedInstance(ctx, name, "start", func(inst profiles.Instance) error {
+		if err := a.mayRun(name); err != nil {
+			return err
+		}
 		unit, err := a.prepare(ctx, inst)
 		if err != nil {
 			return err

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"io"
+	"strings"
+	"testing"
+)
+
+// An instance and the container that it was to take over from never both sign.
+func TestMayRun(t *testing.T) {
+	a := newApp(io.Discard)
+	a.root = t.TempDir()
+	if err := a.mayRun("val1"); err != nil {
+		t.Errorf("never adopted: %v", err)
+	}
+	for step, may := range map[string]bool{
+		stepPrepared: false, stepStopping: false, stepMoving: false, stepStarting: true, stepAdopted: true, stepUndoing: false, stepUndone: false,
+	} {
+		if err := a.saveAdoption(&adoptionRecord{Name: "val1", Dir: "/srv/node"}, step); err != nil {
+			t.Fatal(err)
+		}
+		err := a.mayRun("val1")
+		if (err == nil) != may || err != nil && !strings.Contains(err.Error(), step) {
+			t.Errorf("%s: %v", step, err)
+		}
+	}
+}
