@@ -17,7 +17,7 @@ import (
 type adoptFlags struct {
 	network, service, image       string
 	dryRun, inPlace, asCopy, undo bool
-	yes                           bool
+	yes, gone                     bool
 }
 
 func (a *app) adoptCommand() *cobra.Command {
@@ -65,7 +65,7 @@ stops the instance, puts data back and starts the container again.`,
 			}
 			ad := a.adopter()
 			if f.undo {
-				return a.locked(cmd.Context(), name, "adopt", func() error { return ad.undo(cmd.Context(), name) })
+				return a.locked(cmd.Context(), name, "adopt", func() error { return ad.undo(cmd.Context(), name, f.yes) })
 			}
 			if !a.live() && !filepath.IsAbs(dir) {
 				return usage(errors.New("adopt: with --root, DIR is an absolute path in that tree"))
@@ -85,6 +85,7 @@ stops the instance, puts data back and starts the container again.`,
 	fs.BoolVar(&f.inPlace, "in-place", false, "use the data where they are")
 	fs.BoolVar(&f.asCopy, "copy", false, "copy the data, and leave the old ones")
 	fs.BoolVarP(&f.yes, "yes", "y", false, "stop the container without asking")
+	fs.BoolVar(&f.gone, "no-container", false, "it is known that the node runs nowhere, though docker was not asked")
 	fs.BoolVar(&f.undo, "undo", false, "put an instance that was adopted back into its container")
 	return cmd
 }
@@ -252,7 +253,21 @@ func (ad *adopter) stopped(ctx context.Context, r *adoptionRecord) error {
 	return nil
 }
 
+// found fails if nothing tells whether the node still runs.
+func (r *adoptionRecord) found() error {
+	if r.Container != nil || r.Unit != "" {
+		return nil
+	}
+	return withHint(usage(errors.New("adopt: no container was found, so whether the node runs is not known: two with one key are slashed; the instance is configured, and not started")),
+		"once you are sure that it runs nowhere: the same with --no-container")
+}
+
 func (ad *adopter) consent(ctx context.Context, f adoptFlags, r *adoptionRecord) error {
+	if ad.live() && !f.gone {
+		if err := r.found(); err != nil {
+			return err
+		}
+	}
 	if f.yes {
 		return nil
 	}
@@ -268,7 +283,7 @@ func (ad *adopter) consent(ctx context.Context, f adoptFlags, r *adoptionRecord)
 }
 
 // undo puts everything back, in the other order.
-func (ad *adopter) undo(ctx context.Context, name string) error {
+func (ad *adopter) undo(ctx context.Context, name string, yes bool) error {
 	r, err := ad.loadAdoption(name)
 	if err != nil {
 		return err
@@ -278,6 +293,10 @@ func (ad *adopter) undo(ctx context.Context, name string) error {
 	}
 	if r.Container != nil && ad.docker == nil && r.Unit == "" && ad.live() {
 		return withCode(exitUnsupported, errors.New("adopt --undo: there is no docker to start the container with; nothing was changed"))
+	}
+	if r.Mode == dataCopy && r.Step == stepAdopted && !yes {
+		return withHint(usage(fmt.Errorf("adopt --undo %s: its data were copied, so the container goes on with those of before, and knows nothing of what was signed since", name)),
+			"--yes does it all the same; let an epoch pass between its stop and the container's start")
 	}
 	if err := ad.saveAdoption(r, stepUndoing); err != nil {
 		return err

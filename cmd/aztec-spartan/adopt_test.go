@@ -130,7 +130,14 @@ func TestAdoptCarriesOnAndUndoes(t *testing.T) {
 			if err := b.adopt(t.Context(), "/srv/node", "val1", adoptFlags{}); err == nil || !strings.Contains(err.Error(), "already") {
 				t.Errorf("again: %v", err)
 			}
-			if err := b.undo(t.Context(), "val1"); err != nil {
+			// Its copy has what was signed since; the container would not know.
+			if err := b.undo(t.Context(), "val1", false); (err != nil) != f.asCopy {
+				t.Fatalf("undo: %v", err)
+			}
+			if f.asCopy && exists(filepath.Join(b.dir, "running")) {
+				t.Error("a refused undo started the container")
+			}
+			if err := b.undo(t.Context(), "val1", true); (err != nil) == f.asCopy {
 				t.Fatalf("undo: %v", err)
 			}
 			b.reads(t, r.From+"/"+p2pKeyFile, "id")

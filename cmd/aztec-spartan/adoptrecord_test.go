@@ -25,3 +25,15 @@ func TestMayRun(t *testing.T) {
 		}
 	}
 }
+
+// Where neither a container nor its unit is known, nobody knows what runs.
+func TestAdoptFound(t *testing.T) {
+	if err := (&adoptionRecord{}).found(); err == nil || !strings.Contains(err.Error(), "not known") {
+		t.Errorf("got %v", err)
+	}
+	for _, r := range []adoptionRecord{{Container: &container{}}, {Unit: "aztec.service"}} {
+		if err := r.found(); err != nil {
+			t.Errorf("%+v: %v", r, err)
+		}
+	}
+}
