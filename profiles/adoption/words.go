@@ -51,8 +51,9 @@ func words(s string) []string {
 }
 
 // flagVariables are the options of `aztec start` that guides use, as the
-// variables that they stand for (yarn-project/aztec/src/cli/aztec_start_options.ts
-// and the env of each).
+// variables that they stand for: yarn-project/aztec/src/cli/aztec_start_options.ts
+// of 4.1.2 and the env of each in the config.ts of its part, and names that are
+// gone by then (validatorPrivateKey, publisherPrivateKey, snapshots-url, blobSinkUrl).
 var flagVariables = map[string]string{
 	"--port":                                "AZTEC_PORT",
 	"--admin-port":                          "AZTEC_ADMIN_PORT",
