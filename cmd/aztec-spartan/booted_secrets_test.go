@@ -3,6 +3,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,27 +34,17 @@ func TestSecretsStaySecret(t *testing.T) {
 		}
 		g.sh("aztec-spartan status >>/root/said 2>&1; aztec-spartan status --json >>/root/said 2>&1; aztec-spartan logs val1 -n -1 >>/root/said 2>&1")
 		admin := g.sh("cat " + dir + "admin-api-key")
+		// What is looked for is found: the same search sees a leak of each kind.
+		const planted = "c0ffee5ecret0planted"
+		g.sh("echo " + planted + " | tee -a /root/said >/var/tmp/planted && chmod 644 /var/tmp/planted && systemd-cat echo " + planted)
+		g.sh("systemd-run -q --unit planted --uid nobody --setenv PLANTED=" + planted + " sh -c ': " + planted + "; sleep 600; :'")
+		if places := g.places(planted); len(places) != len(lookIn) {
+			g.t.Errorf("what was planted is only found in %q", places)
+		}
+		g.sh("systemctl stop planted")
 		for what, secret := range map[string]string{"key": devKey[2:], "provider's key": provider, "admin key": admin} {
-			for where, look := range map[string]string{
-				"our output":             "cat /root/said",
-				"the journal":            "journalctl --no-pager -o export --all",
-				"arguments":              "cat /proc/[0-9]*/cmdline",
-				"properties on the bus":  "systemctl show '*'",
-				"environments of others": "setpriv --reuid nobody --regid nogroup --clear-groups sh -c 'cat /proc/[0-9]*/environ 2>/dev/null'",
-				"files for everybody":    "setpriv --reuid nobody --regid nogroup --clear-groups grep -rsaFh --exclude-dir=proc --exclude-dir=sys --exclude-dir=images -e " + secret + " /etc /run /var /tmp /usr/lib/systemd",
-			} {
-				// A secret that is looked for must not be in the arguments of who looks.
-				if r := g.try("(" + look + ") 2>/dev/null | tr '\\0' '\\n' | grep -v -e setpriv -e grep >/root/found"); r.Code > 1 {
-					g.t.Fatalf("%s: %s", where, r.Stderr)
-				}
-				found, err := g.Read(g.t.Context(), "/root/found")
-				if err != nil {
-					g.t.Fatal(err)
-				}
-				if where != "files for everybody" && !strings.Contains(string(found), secret) || len(found) == 0 {
-					continue
-				}
-				g.t.Errorf("the %s is in %s", what, where)
+			if places := g.places(secret); len(places) > 0 {
+				g.t.Errorf("the %s is in %q", what, places)
 			}
 		}
 		// Back to plain and to encrypted again: every generation follows, and the node starts.
@@ -64,4 +55,36 @@ func TestSecretsStaySecret(t *testing.T) {
 		g.sh("aztec-spartan config val1 --encrypt-keys && test ! -e " + dir + "keystore.json && ! grep -rl ^LoadCredential= /var/lib/aztec-spartan/instances/val1 && aztec-spartan restart val1")
 		g.until("aztec-spartan probe val1")
 	})
+}
+
+// lookIn is where no secret is to be seen, and how to look there for LOOK.
+var lookIn = map[string]string{
+	"our output":             "cat /root/said",
+	"the journal":            "journalctl --no-pager -o export --all",
+	"arguments":              "cat /proc/[0-9]*/cmdline",
+	"properties on the bus":  "systemctl show '*'",
+	"environments of others": "setpriv --reuid nobody --regid nogroup --clear-groups sh -c 'cat /proc/[0-9]*/environ 2>/dev/null'",
+	"files for everybody":    "setpriv --reuid nobody --regid nogroup --clear-groups grep -rsaFh --exclude-dir=proc --exclude-dir=sys --exclude-dir=images -e LOOK /etc /run /var /tmp /usr/lib/systemd",
+}
+
+// places are those where the secret is.
+func (g *guest) places(secret string) []string {
+	g.t.Helper()
+	var places []string
+	for where, look := range lookIn {
+		look = strings.ReplaceAll(look, "LOOK", secret)
+		// A secret that is looked for must not be in the arguments of who looks.
+		if r := g.try("(" + look + ") 2>/dev/null | tr '\\0' '\\n' | grep -v -e setpriv -e grep >/root/found"); r.Code > 1 {
+			g.t.Fatalf("%s: %s", where, r.Stderr)
+		}
+		found, err := g.Read(g.t.Context(), "/root/found")
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		if where == "files for everybody" && len(found) > 0 || strings.Contains(string(found), secret) {
+			places = append(places, where)
+		}
+	}
+	slices.Sort(places)
+	return places
 }
