@@ -130,6 +130,7 @@ func TestNewSettingsAreJudged(t *testing.T) {
 		{"sequencer", func(i *Instance) { i.DataDir = "/etc/aztec-spartan/instances" }, "data_dir: "},
 		{"sequencer", func(i *Instance) { i.DataDir = "srv/a" }, "data_dir: "},
 		{"prover-agent", func(i *Instance) { i.DataDir = "/srv/a" }, "data_dir: a prover-agent keeps no data"},
+		{"prover-agent", func(i *Instance) { i.CRS = "/srv/crs" }, "crs: /srv/crs: the reference string can be kept below /var/cache or /var/lib"},
 		{"sequencer", func(i *Instance) { i.CRS = "/" }, "crs: "},
 		{"sequencer", func(i *Instance) { i.Payload = NoPayload }, ""},
 		{"sequencer", func(i *Instance) { i.Payload = "nothing" }, "payload: "},

@@ -55,7 +55,7 @@ func (c Catalog) Validate(inst Instance) error {
 	v.optional("standby_of", inst.StandbyOf, v.standby)
 	v.optional("log_level", inst.LogLevel, validLogLevel)
 	v.optional("data_dir", inst.DataDir, v.dataDir)
-	v.optional("crs", inst.CRS, hostDir)
+	v.optional("crs", inst.CRS, crsDir)
 	v.optional("coinbase", inst.Coinbase, address)
 	v.optional("fee_recipient", inst.FeeRecipient, keystore.CheckFeeRecipient)
 	v.optional("payload", inst.Payload, payload)
@@ -106,6 +106,18 @@ func (v *validator) dataDir(dir string) error {
 
 // systemDirs are directories whose owner and mode are nobody's to change.
 var systemDirs = []string{"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/var", "/var/cache", "/var/lib", "/var/lib/aztec", "/var/cache/aztec"}
+
+// crsDir is a hostDir where units can bind one: everywhere else the mount
+// point would have to be made inside the image.
+func crsDir(dir string) error {
+	if err := hostDir(dir); err != nil {
+		return err
+	}
+	if !strings.HasPrefix(dir, "/var/cache/") && !strings.HasPrefix(dir, "/var/lib/") {
+		return fmt.Errorf("%s: the reference string can be kept below /var/cache or /var/lib", clip(dir))
+	}
+	return nil
+}
 
 // hostDir accepts a directory of the host that a unit can bind: systemd splits
 // paths at colons (systemd.exec(5), BindPaths=).
