@@ -14,16 +14,34 @@ import (
 )
 
 // reference completes what the user typed: a version means the configured
-// repository.
+// repository, or where upstream has moved that version from there.
 func (a *app) reference(typed string) (string, error) {
 	c, err := a.hostConfig()
 	if err != nil {
 		return "", err
 	}
 	if _, err := profiles.ParseVersion(typed); err == nil {
-		return c.Registry.Repository + ":" + strings.TrimPrefix(typed, "v"), nil
+		return a.tagged(c.Registry.Repository, typed)
 	}
 	return typed, nil
+}
+
+// tagged is a version in a repository. If that is one of upstream's, it is the
+// one in which upstream has that version; others stay what they are.
+func (a *app) tagged(repository, version string) (string, error) {
+	catalog, err := a.catalog()
+	if err != nil {
+		return "", err
+	}
+	version = strings.TrimPrefix(version, "v")
+	for _, known := range []string{"1.0.0", "999.0.0"} {
+		if all := catalog.Repositories("", "", known); len(all) > 0 && all[0].Name == repository {
+			if now := catalog.Repositories("", "", version); len(now) > 0 {
+				return now[0].Name + ":" + version, nil
+			}
+		}
+	}
+	return repository + ":" + version, nil
 }
 
 // repositoryOf is a reference without its tag and digest.

@@ -22,7 +22,7 @@ func (a *app) target(ctx context.Context, current units.Meta, state roll.State, 
 		return to, nil
 	case to != "":
 		if _, err := profiles.ParseVersion(to); err == nil {
-			to = strings.TrimPrefix(to, "v")
+			return a.tagged(repository, to)
 		}
 		return repository + ":" + to, nil
 	}
