@@ -120,7 +120,9 @@ func (g *guest) orderOfProvers() {
 		}
 		return us
 	}
-	for _, act := range []string{"systemctl restart aztec.target", "systemctl stop aztec.target && systemctl start aztec.target"} {
+	// The stop of a target does not wait for what is part of it, and a start right behind it keeps the broker from ever stopping.
+	stopped := "until ! systemctl list-units --no-legend --plain 'aztec-*@*.service' | grep -qE ' (active|deactivating) '; do sleep 0.1; done"
+	for _, act := range []string{"systemctl restart aztec.target", "systemctl stop aztec.target && timeout 60 sh -c \"" + stopped + "\" && systemctl start aztec.target"} {
 		g.sh(act)
 		for _, unit := range []string{"aztec-prover-node@prove1.service", "aztec-prover-agent@agent1.service"} {
 			g.until("systemctl is-active " + unit)
