@@ -13,6 +13,8 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
+var errNoSuchVersion = errors.New("no such version here")
+
 func (a *app) rollbackCommand() *cobra.Command {
 	var f updateFlags
 	cmd := &cobra.Command{

@@ -110,3 +110,20 @@ func (a *app) systemdVersion(ctx context.Context) (int, error) {
 	defer m.Close()
 	return m.Version(ctx)
 }
+
+// isRunning reports whether the unit of an instance runs on this host.
+func (a *app) isRunning(ctx context.Context, unit string) (bool, error) {
+	if !a.live() {
+		return false, nil
+	}
+	m, err := connect(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer m.Close()
+	s, err := m.State(ctx, unit)
+	if err != nil {
+		return false, err
+	}
+	return !strings.HasPrefix(s.ActiveState, "inactive") && s.ActiveState != "failed", nil
+}
