@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -32,48 +33,27 @@ func (r *run) goBack(ctx context.Context, cause error) (Outcome, error) {
 		r.say("%s failed: %v", r.to.Version, cause)
 	}
 	r.say("going back to %s", r.from.Version)
-	now, err := r.Manager.Running(ctx, r.state.Unit)
-	if err != nil {
-		r.fails("%v", err)
-	}
-	up := r.wanted(now, err)
-	before := now.Invocation
-	switch {
-	case !up:
-		r.say("%s is stopped and stays stopped", r.state.Unit)
-	case r.first != "" && now.Invocation == r.first:
-		before = "" // the stop failed, so this is the old version still
-	default:
-		if err := r.stop(ctx); err != nil {
-			r.fails("%v", err)
-		}
-	}
-	inPlace := r.putBack(ctx)
-	var failed error
-	if up {
-		failed = r.start(ctx)
-		r.restored = inPlace && r.loaded && failed == nil
-	}
-	if up && inPlace && failed == nil {
-		failed = r.prove(ctx, before)
+	for _, step := range slices.Backward(r.steps()) {
+		step.undo(ctx)
 	}
 	if ctx.Err() != nil {
 		return r.abandon(ctx)
 	}
+	b := r.back
 	switch {
-	case failed != nil && inPlace:
+	case b.failed != nil && b.inPlace:
 		// The old version fails the same gate: the cause is outside of both,
 		// and nothing is held against the new one.
-		r.trouble = append(r.trouble, fmt.Sprintf("then %s failed too: %v", r.from.Version, failed))
-	case failed != nil:
-		r.trouble = append(r.trouble, fmt.Sprintf("%s is in place and failed too: %v", r.present(), failed))
-	case !inPlace && up:
+		r.trouble = append(r.trouble, fmt.Sprintf("then %s failed too: %v", r.from.Version, b.failed))
+	case b.failed != nil:
+		r.trouble = append(r.trouble, fmt.Sprintf("%s is in place and failed too: %v", r.present(), b.failed))
+	case !b.inPlace && b.up:
 		r.trouble = append(r.trouble, r.present()+" is in place and was started")
-	case r.tried && inPlace:
+	case r.tried && b.inPlace:
 		r.state.skip(r.to, cause.Error(), time.Now().UTC())
 	}
 	result := RolledBack
-	if !inPlace {
+	if !b.inPlace {
 		result = Failed
 	}
 	return r.finish(result, r.reason(cause.Error()))

@@ -106,6 +106,7 @@ type run struct {
 	loaded      bool      // the service manager has read the old unit again
 	restored    bool      // the old version was started again
 	trouble     []string  // what went wrong on the way back
+	back        back      // the way back
 }
 
 func (r *run) forward(ctx context.Context) (Outcome, error) {
@@ -133,41 +134,17 @@ func (r *run) forward(ctx context.Context) (Outcome, error) {
 		return Outcome{}, err
 	}
 	r.first = before.Invocation
-	if err := r.advance(ctx); err != nil {
-		return r.goBack(ctx, err)
+	for _, step := range r.steps() {
+		if err := step.do(ctx); err != nil {
+			r.out.FailedStep = step.name
+			return r.goBack(ctx, err)
+		}
 	}
 	if in.Kind == Rollback {
 		r.state.skip(r.from, "rolled back by hand", time.Now().UTC())
 	}
 	r.state.Previous = r.from.Number
 	return r.finish(Done, "")
-}
-
-// advance stops the instance if it runs, activates the new generation, starts
-// it and lets it pass the gate. An instance that was stopped stays so.
-func (r *run) advance(ctx context.Context) error {
-	active := r.state.Intent.WasActive
-	if active {
-		if err := r.stop(ctx); err != nil {
-			return err
-		}
-	}
-	if err := r.Files.Activate(r.instance, r.state.Unit, r.to.Number); err != nil {
-		return err
-	}
-	if err := r.Manager.Reload(ctx); err != nil {
-		return err
-	}
-	r.say("generation %d (%s) is in place", r.to.Number, r.to.Version)
-	if !active {
-		r.say("%s was stopped and stays stopped", r.state.Unit)
-		return nil
-	}
-	r.tried = true
-	if err := r.start(ctx); err != nil {
-		return err
-	}
-	return r.prove(ctx, r.first)
 }
 
 func (r *run) stop(ctx context.Context) error {

@@ -18,17 +18,18 @@ func TestUpdateOutcomes(t *testing.T) {
 		version string // that is in place afterwards
 		result  string
 		reason  string
+		step    string // that failed
 		skipped bool
 	}{
 		"good":                     {version: "4.1.3", result: Done},
 		"stopped stays stopped":    {stopped: true, version: "4.1.3", result: Done},
-		"exits":                    {behave: map[string]behaviour{"4.1.3": exits}, version: "4.1.2", result: RolledBack, reason: "exited with code 1", skipped: true},
-		"never answers":            {behave: map[string]behaviour{"4.1.3": silent}, version: "4.1.2", result: RolledBack, reason: "not healthy within 500ms", skipped: true},
-		"answers as another":       {behave: map[string]behaviour{"4.1.3": liar}, version: "4.1.2", result: RolledBack, reason: "answers as 9.9.9", skipped: true},
-		"crashes and is restarted": {behave: map[string]behaviour{"4.1.3": loops}, version: "4.1.2", result: RolledBack, reason: "was restarted", skipped: true},
+		"exits":                    {behave: map[string]behaviour{"4.1.3": exits}, version: "4.1.2", result: RolledBack, reason: "exited with code 1", step: "start", skipped: true},
+		"never answers":            {behave: map[string]behaviour{"4.1.3": silent}, version: "4.1.2", result: RolledBack, reason: "not healthy within 500ms", step: "gate", skipped: true},
+		"answers as another":       {behave: map[string]behaviour{"4.1.3": liar}, version: "4.1.2", result: RolledBack, reason: "answers as 9.9.9", step: "gate", skipped: true},
+		"crashes and is restarted": {behave: map[string]behaviour{"4.1.3": loops}, version: "4.1.2", result: RolledBack, reason: "was restarted", step: "gate", skipped: true},
 		"the environment is bad": {
 			behave:  map[string]behaviour{"4.1.3": exits, "4.1.2": silent},
-			version: "4.1.2", result: RolledBack, reason: "then 4.1.2 failed too",
+			version: "4.1.2", result: RolledBack, reason: "then 4.1.2 failed too", step: "start",
 		},
 	} {
 		inBubble(t, name, func(t *testing.T) {
@@ -42,8 +43,8 @@ func TestUpdateOutcomes(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := h.whole(c.version, !c.stopped)
-			if out.Result != c.result || !strings.Contains(out.Reason, c.reason) {
-				t.Errorf("result %q, reason %q", out.Result, out.Reason)
+			if out.Result != c.result || !strings.Contains(out.Reason, c.reason) || out.FailedStep != c.step {
+				t.Errorf("result %q, step %q, reason %q", out.Result, out.FailedStep, out.Reason)
 			}
 			if _, skipped := s.Skips("sha256:4.1.3"); skipped != c.skipped {
 				t.Errorf("skipped %v, want %v", skipped, c.skipped)

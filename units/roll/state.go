@@ -77,7 +77,8 @@ type Outcome struct {
 	To              string    `json:"to"`
 	Result          string    `json:"result"`
 	Reason          string    `json:"reason,omitempty"`
-	Evidence        []string  `json:"evidence,omitempty"` // what the gate saw, in order
+	FailedStep      string    `json:"failed_step,omitempty"` // stop, switch, start or gate
+	Evidence        []string  `json:"evidence,omitempty"`    // what the gate saw, in order
 	Started         time.Time `json:"started"`
 	Finished        time.Time `json:"finished"`
 	DowntimeSeconds float64   `json:"downtime_seconds"` // from the stop until the RPC answered again; 0 if the instance was stopped

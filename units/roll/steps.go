@@ -1,0 +1,111 @@
+package roll
+
+import "context"
+
+// step is a part of a roll. The steps are done in their order, and undone in
+// the opposite one.
+//
+// An undo is called whether or not its step was done, and perhaps for a second
+// time: an engine that takes back what another began does not know how far
+// that one came. So it looks at what there is, and changes that only where it
+// is not as before the roll. What it cannot put right it says by fails, and
+// the undos of the steps before it are called nevertheless.
+type step struct {
+	name string
+	do   func(ctx context.Context) error
+	undo func(ctx context.Context)
+}
+
+// steps are those between the intent and the outcome.
+func (r *run) steps() []step {
+	return []step{
+		{"stop", r.stopOld, r.startOld},
+		{"switch", r.putNew, r.putOld},
+		{"start", r.startNew, r.stopNew},
+		{"gate", r.proveNew, func(context.Context) {}},
+	}
+}
+
+// stopOld stops the old version, if it runs.
+func (r *run) stopOld(ctx context.Context) error {
+	if !r.state.Intent.WasActive {
+		return nil
+	}
+	return r.stop(ctx)
+}
+
+// putNew activates the new generation.
+func (r *run) putNew(ctx context.Context) error {
+	if err := r.Files.Activate(r.instance, r.state.Unit, r.to.Number); err != nil {
+		return err
+	}
+	if err := r.Manager.Reload(ctx); err != nil {
+		return err
+	}
+	r.say("generation %d (%s) is in place", r.to.Number, r.to.Version)
+	return nil
+}
+
+// startNew starts the new version. An instance that was stopped stays so.
+func (r *run) startNew(ctx context.Context) error {
+	if !r.state.Intent.WasActive {
+		r.say("%s was stopped and stays stopped", r.state.Unit)
+		return nil
+	}
+	r.tried = true
+	return r.start(ctx)
+}
+
+// proveNew lets the new version pass the gate.
+func (r *run) proveNew(ctx context.Context) error {
+	if !r.state.Intent.WasActive {
+		return nil
+	}
+	return r.prove(ctx, r.first)
+}
+
+// back is what the way back has found and done so far.
+type back struct {
+	up      bool   // the instance is to run afterwards
+	before  string // invocation that the old version must not have; "": it may be the one that ran all the time
+	inPlace bool   // the old generation is
+	failed  error  // why the old version does not run, or does not pass the gate
+}
+
+// stopNew stops what runs, unless that is the old version still, or nothing
+// is to run.
+func (r *run) stopNew(ctx context.Context) {
+	now, err := r.Manager.Running(ctx, r.state.Unit)
+	if err != nil {
+		r.fails("%v", err)
+	}
+	r.back.up = r.wanted(now, err)
+	r.back.before = now.Invocation
+	switch {
+	case !r.back.up:
+		r.say("%s is stopped and stays stopped", r.state.Unit)
+	case r.first != "" && now.Invocation == r.first:
+		r.back.before = "" // the stop failed, so this is the old version still
+	default:
+		if err := r.stop(ctx); err != nil {
+			r.fails("%v", err)
+		}
+	}
+}
+
+// putOld puts the old generation back.
+func (r *run) putOld(ctx context.Context) { r.back.inPlace = r.putBack(ctx) }
+
+// startOld starts what is in place, and lets it pass the gate if that is the
+// old version.
+func (r *run) startOld(ctx context.Context) {
+	b := &r.back
+	if !b.up {
+		return
+	}
+	b.failed = r.start(ctx)
+	r.restored = b.inPlace && r.loaded && b.failed == nil
+	if b.inPlace && b.failed == nil {
+		b.failed = r.prove(ctx, b.before)
+	}
+}
