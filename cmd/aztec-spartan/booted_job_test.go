@@ -24,6 +24,7 @@ func TestMainJob(t *testing.T) {
 		g.updated()
 		g.rolledBack()
 		g.stopped()
+		g.removed()
 	})
 }
 
