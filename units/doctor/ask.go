@@ -1,0 +1,184 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	askTimeout = 8 * time.Second
+	maxAnswer  = 4 << 20 // bytes; a block with the hashes of its transactions has below 100 kB
+	// methodNotFound is the code of JSON-RPC 2.0, section 5.1.
+	methodNotFound = -32601
+)
+
+// where is a URL as it may be shown: providers put keys into the rest.
+func where(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		return "(not a URL)"
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// httpError is an answer that is not 200.
+type httpError int
+
+func (e httpError) Error() string {
+	text := fmt.Sprintf("it answers %d", int(e))
+	switch int(e) {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		text += ": the key in the URL is not accepted"
+	case http.StatusTooManyRequests:
+		text += ": it is asked too often"
+	}
+	return text
+}
+
+// rpcError is that of JSON-RPC.
+type rpcError struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+}
+
+func (e *rpcError) Error() string { return fmt.Sprintf("it says %q", clip(e.Message)) }
+
+// noMethod reports whether a server does not have the method that it was asked
+// for. Providers have codes of their own for what a plan lacks.
+func noMethod(err error) bool {
+	e, ok := errors.AsType[*rpcError](err)
+	if !ok {
+		return false
+	}
+	text := strings.ToLower(e.Message)
+	return e.Code == methodNotFound || e.Code == -32004 ||
+		strings.Contains(text, "not available") || strings.Contains(text, "not supported") || strings.Contains(text, "does not exist")
+}
+
+// rpc calls a method of an execution node.
+func (e exam) rpc(ctx context.Context, target, method string, result any, params ...any) error {
+	if params == nil {
+		params = []any{}
+	}
+	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+	if err != nil {
+		return err
+	}
+	data, err := e.fetch(ctx, http.MethodPost, target, body)
+	var answer struct {
+		Result json.RawMessage `json:"result"`
+		Error  *rpcError       `json:"error"`
+	}
+	// An error of JSON-RPC may come with any status.
+	if json.Unmarshal(data, &answer) == nil && answer.Error != nil {
+		return answer.Error
+	}
+	switch {
+	case err != nil:
+		return err
+	case len(answer.Result) == 0:
+		return errors.New("its answer is not that of an execution node")
+	case json.Unmarshal(answer.Result, result) != nil:
+		return errors.New("its answer cannot be read")
+	}
+	return nil
+}
+
+// get asks a beacon node, whose answers are in "data".
+func (e exam) get(ctx context.Context, base, path string, result any) error {
+	u, err := url.Parse(base)
+	if err != nil {
+		return errors.New("it is not a URL")
+	}
+	u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/")+path, "" // a key may follow in the query
+	data, err := e.fetch(ctx, http.MethodGet, u.String(), nil)
+	if err != nil || result == nil {
+		return err
+	}
+	answer := struct {
+		Data any `json:"data"`
+	}{result}
+	if json.Unmarshal(data, &answer) != nil {
+		return errors.New("its answer is not that of a beacon node")
+	}
+	return nil
+}
+
+// fetch returns the body, with an error too. No error has more of the URL in it
+// than its host.
+func (e exam) fetch(ctx context.Context, method, target string, body []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
+	if err != nil {
+		return nil, errors.New("it is not a URL")
+	}
+	req.Header.Set("Accept", "application/json")
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := e.Client.Do(req)
+	if err != nil {
+		return nil, why(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, why(err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return data, httpError(resp.StatusCode)
+	}
+	return data, nil
+}
+
+// why is the cause of an error of net/http in words.
+func why(err error) error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return errors.New("it does not answer: connection refused")
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("it does not answer within %s", askTimeout)
+	}
+	return errors.New("it does not answer: " + clip(err.Error()))
+}
+
+// quantity is a number of Ethereum's JSON-RPC: "0x1f".
+type quantity uint64
+
+func (q *quantity) UnmarshalJSON(data []byte) error {
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return err
+	}
+	n, err := strconv.ParseUint(strings.TrimPrefix(text, "0x"), 16, 64)
+	*q = quantity(n)
+	return err
+}
+
+// maxText is how much of a text from elsewhere is shown.
+const maxText = 160
+
+// clip makes a text from elsewhere fit to be shown: short, on one line, nothing
+// that a terminal would act upon.
+func clip(s string) string {
+	q := strconv.QuoteToASCII(s)
+	q = strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
+	if len(q) > maxText {
+		q = q[:maxText] + "..."
+	}
+	return q
+}
