@@ -24,7 +24,6 @@ func TestMainJob(t *testing.T) {
 		g.updated()
 		g.rolledBack()
 		g.stopped()
-		g.removed()
 	})
 }
 
@@ -70,6 +69,9 @@ func (g *guest) running() {
 	if owner := g.sh("ps -o user:32= -p $(systemctl show -P MainPID " + val1 + ")"); owner != "aztec-val1" {
 		g.t.Errorf("the node runs as %s", owner)
 	}
+	// There is no L1 here, which doctor says, and what the host has.
+	g.fails(exitUnhealthy, "aztec-spartan doctor val1 --json >/tmp/doctor", "of the checks failed")
+	g.sh(`grep -A1 '"l1"' /tmp/doctor | grep -q failed && grep -q 'does not answer: connection refused' /tmp/doctor && grep -A2 '"keystore"' /tmp/doctor | grep -q '1 attester(s), encrypted'`)
 	// Nothing of ours runs beside the node.
 	if r := g.try("pgrep -a aztec-spartan"); r.Code == 0 {
 		g.t.Errorf("still running: %s", r.Stdout)

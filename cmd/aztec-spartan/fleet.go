@@ -164,6 +164,11 @@ func (a *app) configTargets(ctx context.Context, list []target, f configFlags) e
 		}
 		return nil
 	}
+	for _, p := range plans {
+		if p.asked {
+			a.checkup(ctx, p.inst)
+		}
+	}
 	if err := a.confirm(ctx, plans); err != nil {
 		return err
 	}

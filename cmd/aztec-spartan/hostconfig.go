@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -36,6 +37,10 @@ type hostConfig struct {
 	Network struct {
 		IPServices []string `toml:"ip_services"` // URLs that answer with the public address of who asks; none: defaultIPServices
 		Firewall   bool     `toml:"firewall"`    // close RPC and admin ports to other machines
+		NTPServers []string `toml:"ntp_servers"` // that doctor asks for the time, host:port; none: it asks none
+		// ReachService tells whether {port} of who asks is open, in JSON:
+		// {"reachable":true}. "": nobody is asked.
+		ReachService string `toml:"reach_service"`
 	} `toml:"network"`
 }
 
@@ -61,6 +66,7 @@ func (a *app) hostConfig() (hostConfig, error) {
 	c.Registry.Repository = "docker.io/aztecprotocol/aztec"
 	c.Store.Reserve = defaultReserve
 	c.Network.Firewall = true
+	c.Network.NTPServers = defaultNTPServers
 	c.Update.GateTimeout.Duration = roll.DefaultGate.Timeout
 	c.Update.Settle.Duration = roll.DefaultGate.Settle
 	data, err := os.ReadFile(a.path(configFile))
@@ -99,6 +105,16 @@ func (c hostConfig) check() error {
 	for _, s := range c.Network.IPServices {
 		if err := profiles.ValidURL(s); err != nil {
 			return fmt.Errorf("network.ip_services: %w", err)
+		}
+	}
+	for _, s := range c.Network.NTPServers {
+		if _, _, err := net.SplitHostPort(s); err != nil {
+			return fmt.Errorf("network.ntp_servers: %w", err)
+		}
+	}
+	if s := c.Network.ReachService; s != "" {
+		if err := profiles.ValidURL(strings.ReplaceAll(s, "{port}", "1")); err != nil {
+			return fmt.Errorf("network.reach_service: %w", err)
 		}
 	}
 	if f := c.Registry.CAFile; f != "" && !filepath.IsAbs(f) {

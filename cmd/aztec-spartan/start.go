@@ -81,6 +81,9 @@ func (a *app) start(ctx context.Context, m *manager.Manager, name string) error 
 				return err
 			}
 		}
+		if now.UnitFileState != "enabled" { // its first start, or that after a stop
+			a.checkup(ctx, inst)
+		}
 		if err := a.closePorts(ctx); err != nil {
 			return err
 		}

@@ -196,6 +196,9 @@ func (a *app) prepareUpdate(ctx context.Context, name string, f updateFlags) (bo
 }
 
 func (a *app) recordUpdate(ctx context.Context, inst profiles.Instance, img *extract.Image, ref string, state roll.State, from int, f updateFlags) error {
+	if err := a.mayReplace(ctx, inst, false); err != nil {
+		return err
+	}
 	sec, err := a.loadSecrets(ctx, inst.Name)
 	if err != nil {
 		return err
