@@ -37,11 +37,12 @@ func lines(t *testing.T, log string, form *regexp.Regexp) {
 func TestContractJSONLog(t *testing.T) {
 	const hash = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b" // of "secret"
 	both(t, func(t *testing.T, w *world, s subject) any {
-		p := start(t, w, s, map[string]string{"LOG_JSON": "true", "AZTEC_ADMIN_API_KEY_HASH": hash}, sequencer...)
+		p := start(t, w, s, map[string]string{"LOG_JSON": "true", "AZTEC_ADMIN_API_KEY_HASH": hash, "GOVERNANCE_PROPOSER_PAYLOAD_ADDRESS": "0x" + strings.Repeat("0A", 20)}, sequencer...)
 		p.up(t)
 		seen := map[string]any{}
 		admin := ask(t, p.admin, http.MethodPost, "/", `{"jsonrpc":"2.0","id":1,"method":"nodeAdmin_getConfig"}`, http.Header{"X-Api-Key": {"secret"}})
 		seen["with key"] = admin.([]any)[:2]
+		seen["payload"] = votes(t, p, "secret")
 		p.cmd.Process.Signal(syscall.SIGINT)
 		seen["SIGINT"] = p.exit(t)
 		seen["stdout"] = p.stdout.String()

@@ -331,6 +331,7 @@ func TestContractRefusals(t *testing.T) {
 		{"no registry", map[string]string{"REGISTRY_CONTRACT_ADDRESS": unset}, "Error: L1 registry address is required to start Aztec Node\n"},
 		{"empty registry", map[string]string{"REGISTRY_CONTRACT_ADDRESS": ""}, "Error: Invalid address string: \n"},
 		{"unknown network", map[string]string{"NETWORK": "bogus"}, "Error: Unknown network: bogus\n"},
+		{"bad payload", map[string]string{"GOVERNANCE_PROPOSER_PAYLOAD_ADDRESS": "none"}, "Error: Invalid address string: none\n"},
 		{"unknown level", map[string]string{"LOG_LEVEL": "loud"}, "Error: Invalid log level: loud\n"},
 		{"no keys", map[string]string{"KEY_STORE_DIRECTORY": unset}, "Error: Failed to create key store, a requirement for running a validator\n"},
 		{"no keystore", map[string]string{"KEY_STORE_DIRECTORY": "/mnt/none.json"}, "Failed to load keystore from /mnt/none.json: File or directory not found"},
@@ -375,6 +376,7 @@ func TestContractRunning(t *testing.T) {
 		p := start(t, w, s, nil, sequencer...)
 		p.up(t)
 		calls(t, p, seen)
+		seen["votes"] = votes(t, p, secret.FindString(p.stdout.String()))
 		p.cmd.Process.Signal(syscall.SIGTERM)
 		seen["SIGTERM"] = p.exit(t)
 		seen["data"] = written(t, p.data)

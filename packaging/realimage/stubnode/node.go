@@ -15,6 +15,8 @@ type node struct {
 	data   *store
 	began  time.Time
 	synced int
+
+	payload *payload
 }
 
 // version is what the node says it is, which a lying image makes a lie.
@@ -124,7 +126,7 @@ type undefined struct{}
 // methods of the RPC port. Those of later versions (aztec_*, node_getChainTips,
 // node_getSyncedL1Timestamp, node_getPeers) are not in 4.1.2.
 func (n *node) methods() methods {
-	return methods{
+	return plain(map[string]func() any{
 		"node_getNodeInfo":                  n.info,
 		"node_getNodeVersion":               func() any { return n.version() },
 		"node_getL2Tips":                    n.tips,
@@ -144,12 +146,12 @@ func (n *node) methods() methods {
 		"node_getPendingTxCount": func() any { return 0 },
 		"node_getEncodedEnr":     func() any { return undefined{} },
 		"p2p_getPeers":           func() any { return []string{} },
-	}
+	})
 }
 
-// adminMethods of the admin port: one, to prove that the key is asked for.
+// adminMethods of the admin port.
 func (n *node) adminMethods() methods {
-	return methods{"nodeAdmin_getConfig": func() any {
-		return map[string]any{"realProofs": false, "minTxsPerBlock": 0}
-	}}
+	m := plain(map[string]func() any{"nodeAdmin_getConfig": n.payload.config})
+	m["nodeAdmin_setConfig"] = n.payload.set
+	return m
 }

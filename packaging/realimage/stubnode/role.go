@@ -122,10 +122,10 @@ func (r role) methods(n *node) methods {
 		return n.methods()
 	case r.agent:
 		status := func() any { return map[string]string{"status": "running"} }
-		return methods{"agent_getStatus": status, "agent0_getStatus": status}
+		return plain(map[string]func() any{"agent_getStatus": status, "agent0_getStatus": status})
 	}
 	if r.broker { // it never has a job
-		return methods{"proverBroker_getProvingJobStatus": func() any { return map[string]string{"status": "not-found"} }}
+		return plain(map[string]func() any{"proverBroker_getProvingJobStatus": func() any { return map[string]string{"status": "not-found"} }})
 	}
 	return methods{}
 }

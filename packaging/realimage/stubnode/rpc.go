@@ -10,11 +10,20 @@ import (
 	"strings"
 )
 
-// methods are JSON-RPC methods by their full name.
-type methods map[string]func() any
+// methods are JSON-RPC methods by their full name. A result that is an rpcError
+// is a refusal.
+type methods map[string]func(params []json.RawMessage) any
 
-// request is one call; params are not needed by any method here, but have to be
-// a list if they are given.
+// plain are methods that look at no parameters.
+func plain(m map[string]func() any) methods {
+	all := methods{}
+	for name, f := range m {
+		all[name] = func([]json.RawMessage) any { return f() }
+	}
+	return all
+}
+
+// request is one call; params have to be a list if they are given.
 type request struct {
 	ID     json.RawMessage
 	Method *string
@@ -144,8 +153,14 @@ func (m methods) answer(one request) answer {
 		_, name, _ := strings.Cut(*one.Method, "_")
 		return failure(one.ID, -32702, "Params to "+name+" is not an array: [object Object]")
 	}
+	var params []json.RawMessage
+	_ = json.Unmarshal(one.Params, &params) // the list that it is by now, or nothing
 	a := answer{JSONRPC: "2.0", ID: one.ID}
-	if result := f(); result != (undefined{}) {
+	switch result := f(params).(type) {
+	case undefined:
+	case *rpcError:
+		a.Error = result
+	default:
 		a.Result = result
 	}
 	return a

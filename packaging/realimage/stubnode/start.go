@@ -26,6 +26,10 @@ func (c *cli) start(opts options) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	vote, err := c.payload()
+	if err != nil {
+		return 0, err
+	}
 	role, err := c.role(opts, &chain)
 	if err != nil {
 		return 0, err
@@ -52,7 +56,7 @@ func (c *cli) start(opts options) (int, error) {
 	if code, done := c.wait(began); done {
 		return code, nil
 	}
-	n := &node{image: c.image, bare: !role.node, chain: chain, data: data, began: time.Now()}
+	n := &node{image: c.image, bare: !role.node, chain: chain, data: data, began: time.Now(), payload: vote}
 	n.synced = n.blocks()
 	servers, err := c.listen(opts, role, n)
 	defer func() {

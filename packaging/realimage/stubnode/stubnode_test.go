@@ -198,7 +198,7 @@ func TestKeystore(t *testing.T) {
 
 func TestRPC(t *testing.T) {
 	hash := hashOf("secret")
-	n := &node{image: &image{version: "4.1.6", faults: faults{ReportVersion: "4.1.2"}}, data: &store{}, began: time.Now(), chain: chain{id: 1}}
+	n := &node{image: &image{version: "4.1.6", faults: faults{ReportVersion: "4.1.2"}}, data: &store{}, began: time.Now(), chain: chain{id: 1}, payload: &payload{}}
 	open, locked := n.handler(n.methods(), nil), n.handler(n.adminMethods(), &hash)
 	tests := []struct {
 		name, body, key string
@@ -210,6 +210,9 @@ func TestRPC(t *testing.T) {
 		{"undefined", `{"id":1,"method":"node_getEncodedEnr"}`, "", open, 200, `{"jsonrpc":"2.0","id":1}`},
 		{"unknown", `{"id":1,"method":"x"}`, "", open, 400, `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found: x"}}`},
 		{"no key", `{"id":1,"method":"nodeAdmin_getConfig"}`, "", locked, 401, `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Unauthorized: invalid or missing API key"}}`},
+		{"payload", `{"id":1,"method":"nodeAdmin_setConfig","params":[{"governanceProposerPayload":"0x` + strings.Repeat("AB", 20) + `"}]}`, "secret", locked, 200, `{"jsonrpc":"2.0","id":1}`},
+		{"no payload", `{"id":1,"method":"nodeAdmin_setConfig","params":[{"governanceProposerPayload":"none"}]}`, "secret", locked, 400, `{"jsonrpc":"2.0","id":1,"error":{"code":-32701,"message":"Not a valid instance (0.governanceProposerPayload)"}}`},
+		{"config", `{"id":1,"method":"nodeAdmin_getConfig"}`, "secret", locked, 200, `{"jsonrpc":"2.0","id":1,"result":{"governanceProposerPayload":"0x` + strings.Repeat("ab", 20) + `","minTxsPerBlock":0,"realProofs":false}}`},
 		{"key", `{"id":1,"method":"x"}`, "secret", locked, 400, `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found: x"}}`},
 	}
 	for _, tt := range tests {
