@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
@@ -20,6 +23,7 @@ func TestMainJob(t *testing.T) {
 		g.configured()
 		g.sh("aztec-spartan start val1")
 		g.running()
+		g.votes()
 		g.logs()
 		g.updated()
 		g.rolledBack()
@@ -81,6 +85,32 @@ func (g *guest) running() {
 		g.t.Errorf("changed in the rootfs: %s", out)
 	}
 	g.sh("test -e /var/lib/aztec/val1 && aztec-spartan status | grep -q healthy")
+}
+
+// votes: a running node takes its payload at once, keeps it over a restart,
+// and nobody is told to restart it.
+func (g *guest) votes() {
+	g.t.Helper()
+	pid := g.status().MainPID
+	other := "0x" + strings.Repeat("ab", 20)
+	for _, payload := range []string{"0x" + strings.Repeat("CD", 20), profiles.NoPayload, other} {
+		if out := g.sh("aztec-spartan config val1 --payload " + payload + " 2>/dev/null"); !strings.Contains(out, "votes for "+payload+" now") || strings.Contains(out, "restart") {
+			g.t.Errorf("config --payload %s: %s", payload, out)
+		}
+		s := g.status()
+		if d := cmp.Diff(&ballot{Payload: strings.ToLower(payload), From: fromNode, Next: strings.ToLower(payload)}, s.Payload); d != "" || s.RestartNeeded || s.MainPID != pid {
+			g.t.Errorf("payload %s: restart needed: %t, pid %d and %d (-want +got):\n%s", payload, s.RestartNeeded, pid, s.MainPID, d)
+		}
+	}
+	// What else changed still wants its restart, also after the next vote.
+	if out := g.sh("aztec-spartan config val1 --set LOG_LEVEL=debug && aztec-spartan config val1 --payload none"); !strings.Contains(out, "votes for none now") || strings.Count(out, "restart needed") != 2 || !g.status().RestartNeeded {
+		g.t.Errorf("another change: %s", out)
+	}
+	g.sh("aztec-spartan config val1 --unset LOG_LEVEL --payload " + other + " && aztec-spartan restart val1")
+	g.until("aztec-spartan probe val1")
+	if out := g.sh("aztec-spartan status val1"); !strings.Contains(out, other+", as the node says") || strings.Contains(out, "restart:") {
+		g.t.Errorf("after a restart: %s", out)
+	}
 }
 
 func (g *guest) logs() {

@@ -78,6 +78,7 @@ type configPlan struct {
 	active    units.Meta // what is in place
 	rendered  *rendered  // nil: the image is not here
 	running   bool
+	vote      bool // the running node is to be told its payload
 	asked     bool // on the terminal
 	migration []profiles.Change
 	move      *dataMove
@@ -196,6 +197,7 @@ func (a *app) settle(ctx context.Context, catalog profiles.Catalog, p *configPla
 	if p.running, err = a.isRunning(ctx, p.state.Unit); err != nil {
 		return err
 	}
+	p.vote = p.running && f.changed("payload")
 	if err := a.planData(catalog, p); err != nil {
 		return err
 	}
@@ -214,6 +216,7 @@ func (a *app) settle(ctx context.Context, catalog profiles.Catalog, p *configPla
 	if was, err := a.applied(name, p.active.Generation); err == nil && was != nil {
 		p.old = was
 	}
+	p.vote = p.vote || p.running && p.old != nil && p.old.Payload != p.inst.Payload
 	return a.changeKeys(ctx, catalog, p, f)
 }
 

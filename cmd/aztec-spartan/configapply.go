@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
@@ -47,10 +48,23 @@ func (a *app) apply(ctx context.Context, p *configPlan) error {
 		return nil
 	}
 	current, err := a.files().Read(inst.Name, active)
+	stale, fresh := changed, a.upToDate(ctx, p)
 	if active == 0 || err != nil || !r.same(current, active) {
+		stale = stale || err != nil || !r.votesOnly(current, active, inst)
 		changed = true
 		if err := a.switchOffline(ctx, inst.Name, &state, active, r); err != nil {
 			return err
+		}
+	}
+	if p.vote {
+		if err := a.vote(ctx, p); err != nil {
+			a.note("warning: the running node of %s does not know its payload yet: %v", inst.Name, err)
+		} else {
+			a.print("the running node of %s votes for %s now", inst.Name, orDefault(inst.Payload, profiles.NoPayload))
+			running = stale || !fresh
+			if changed && !running {
+				return a.keepsUp(ctx, p)
+			}
 		}
 	}
 	switch {

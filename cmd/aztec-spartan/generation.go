@@ -172,6 +172,29 @@ func (r *rendered) same(c roll.Content, number int) bool {
 	return unit == string(c.Unit) && string(r.Env) == string(c.Env) && string(r.Instance) == string(c.Instance)
 }
 
+// votesOnly reports whether two generations differ in nothing but what to vote
+// for, which a running node is told.
+func (r *rendered) votesOnly(c roll.Content, number int, inst profiles.Instance) bool {
+	was, err := profiles.ParseInstance(inst.Name, c.Instance)
+	if err != nil {
+		return false
+	}
+	was.Payload = inst.Payload
+	apart := func(env []byte) []byte {
+		var kept []byte
+		for line := range bytes.Lines(env) {
+			if !bytes.HasPrefix(line, []byte(payloadVariable+"=")) {
+				kept = append(kept, line...)
+			}
+		}
+		return kept
+	}
+	c.Instance, c.Env = was.Encode(), apart(c.Env)
+	other := *r
+	other.Env = apart(r.Env)
+	return other.same(c, number)
+}
+
 // applied returns the settings that a generation was rendered from; nil if
 // there is no such generation.
 func (a *app) applied(name string, number int) (*profiles.Instance, error) {

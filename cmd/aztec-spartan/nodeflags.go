@@ -37,7 +37,7 @@ func (f *nodeFlags) register(fs *pflag.FlagSet) {
 	fs.IntVar(&f.agents, "agents", 0, "proving agents in this process")
 	fs.StringArrayVar(&f.allow, "allow", nil, "who besides this host may reach the RPC port: `CIDR`, address or host name; none: nobody")
 	fs.StringVarP(&f.dataDir, "data-dir", "d", "", "`directory` of the data; data that is there is moved")
-	fs.StringVar(&f.payload, "payload", "", "governance payload to vote for, an L1 `address`, or none")
+	fs.StringVar(&f.payload, "payload", "", "governance payload to vote for, an L1 `address`, or none; a running node needs no restart for it")
 	fs.StringVar(&f.p2pKey, "p2p-id-private-key", "", "`file` with the key of the node among its peers, or the key itself; also -pk (default: the node makes its own)")
 	fs.StringVarP(&f.bootnode, "bootnode-url", "b", "", "`URL` of a node that knows the network: chain, first peers and contracts are taken from it")
 	fs.StringVar(&f.args, "args", "", "`words` instead of the role's command line; none: the role's")

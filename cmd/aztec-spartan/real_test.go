@@ -59,7 +59,14 @@ func (g *guest) realNode(set *realimage.Set) {
 	if out := g.sh("journalctl --no-pager -u " + val1); strings.Contains(out, realimage.DevKey[2:]) || strings.Contains(out, "ADMIN API KEY") {
 		g.t.Error("the journal holds a secret")
 	}
+	payload := "0x" + strings.Repeat("ab", 20)
+	g.votesFor(payload)
+	g.votesFor("none")
+	g.votesFor(payload)
 	g.rolls("update val1 --to "+updated, updated)
+	if s := g.status(); s.Payload == nil || s.Payload.From != fromNode || s.Payload.Payload != payload {
+		g.t.Errorf("after an update it votes for %+v", s.Payload)
+	}
 	g.publishes(set)
 	if err := g.StopRegistry(); err != nil {
 		g.t.Fatal(err)
@@ -72,6 +79,16 @@ func (g *guest) realNode(set *realimage.Set) {
 	}
 	if out := g.sh("find /var/lib/aztec-spartan/images/*/rootfs -newer $(ls -td /var/lib/aztec-spartan/images/*/complete | head -1) | head"); out != "" {
 		g.t.Errorf("changed in an image: %s", out)
+	}
+}
+
+// votesFor changes the vote of the running node.
+func (g *guest) votesFor(payload string) {
+	g.t.Helper()
+	pid := g.status().MainPID
+	g.sh("aztec-spartan config val1 --payload " + payload)
+	if s := g.status(); s.Payload == nil || *s.Payload != (ballot{Payload: payload, From: fromNode, Next: payload}) || s.RestartNeeded || s.MainPID != pid {
+		g.t.Errorf("--payload %s: %+v, restart needed: %t", payload, s.Payload, s.RestartNeeded)
 	}
 }
 

@@ -89,6 +89,9 @@ func (a *app) status(ctx context.Context, m *manager.Manager, name string) (stat
 	if g, ok := state.Generation(state.Previous); ok {
 		s.PreviousVersion = g.Version
 	}
+	if s.Payload, err = a.votes(ctx, inst, meta, nil); err != nil {
+		return s, err
+	}
 	if meta.Image == "" {
 		s.Health, s.Reason = healthStopped, "its image was not fetched yet: aztec-spartan start "+inst.Name
 		return s, nil
@@ -114,11 +117,14 @@ func (a *app) status(ctx context.Context, m *manager.Manager, name string) (stat
 	if !u.ActiveEnter.IsZero() && u.ActiveState == "active" {
 		s.Since = &u.ActiveEnter
 		if fi, err := os.Stat(filepath.Join(systemdDir, state.Unit)); err == nil {
-			s.RestartNeeded = fi.ModTime().After(u.ActiveEnter)
+			s.RestartNeeded = fi.ModTime().After(u.ActiveEnter) && !a.caughtUp(name, u, meta.Generation)
 		}
 	}
 	s.judge(ctx, u, meta)
-	return s, nil
+	if s.Node != nil {
+		s.Payload, err = a.votes(ctx, inst, meta, s.Node)
+	}
+	return s, err
 }
 
 // States of a roll that has no outcome yet.

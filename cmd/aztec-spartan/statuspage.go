@@ -52,6 +52,9 @@ func (a *app) statusPage(s status) {
 	if s.RestartNeeded {
 		line("restart", "needed: the unit was changed after the node started")
 	}
+	if s.Payload != nil {
+		line("votes for", "%s", s.Payload)
+	}
 	switch s.Roll {
 	case rollRunning:
 		line("roll", "one is under way; aztec-spartan logs -f %s follows it", s.Name)

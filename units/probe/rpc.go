@@ -46,6 +46,7 @@ func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse
 type node struct {
 	client *http.Client
 	base   *url.URL
+	key    string // of the admin API; ""
 }
 
 func newNode(client *http.Client, target string) (*node, error) {
@@ -59,7 +60,7 @@ func newNode(client *http.Client, target string) (*node, error) {
 	u.Path, u.RawPath, u.RawQuery, u.Fragment = strings.TrimSuffix(u.Path, "/"), "", "", ""
 	strict := *client // whatever the caller's does
 	strict.CheckRedirect = stay
-	return &node{&strict, u}, nil
+	return &node{client: &strict, base: u}, nil
 }
 
 // status asks for the HTTP code of /status. An error says that nothing
@@ -86,6 +87,9 @@ func (n *node) do(ctx context.Context, method, path string, body []byte) (respon
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json") // 4.1.2 refuses others
+	}
+	if n.key != "" {
+		req.Header.Set("X-Api-Key", n.key)
 	}
 	resp, err := n.client.Do(req)
 	if err != nil {
