@@ -49,6 +49,9 @@ same. --from makes a second instance with the same keys on another rollup.`,
 				return err
 			}
 			f.changed = cmd.Flags().Changed
+			if err := takeKeys(&f.keyEnv, &f.publisherKeyEnv); err != nil {
+				return err
+			}
 			name := strings.Join(args, "")
 			if name == "" && a.terminal() {
 				var err error

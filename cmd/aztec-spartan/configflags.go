@@ -25,6 +25,7 @@ type configFlags struct {
 	ip, coinbase, feeRecipient     string
 	key, keyFile, encryptKeys      string
 	typedKey                       string // at the prompt
+	keyEnv                         envKey
 	set, unset                     []string
 	verbose, noP2P, noPull, dryRun bool
 	nodeFlags
@@ -46,6 +47,7 @@ func (f *configFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.ip, "ip", "", "public IP `address` that peers reach this node at, or auto; also -ip")
 	fs.BoolVar(&f.noP2P, "no-p2p", false, "run without P2P")
 	fs.StringVar(&f.keyFile, "key-file", "", "`file` with the attester's private key; - is standard input")
+	fs.StringVar(&f.keyEnv.name, "key-env", "", "`NAME` of the environment variable that has it; no program that is started inherits it")
 	fs.StringVarP(&f.key, "key", "k", "", "the private key itself: visible to others in ps and in shell history")
 	fs.StringVar(&f.encryptKeys, "encrypt-keys", "", "how the keystore lies on disk: encrypted `WITH` the host, tpm2 or host+tpm2 key, or no (default host for new instances, where systemd can)")
 	fs.Lookup("encrypt-keys").NoOptDefVal = "host"
@@ -154,12 +156,14 @@ func (f *configFlags) applyEnv(inst *profiles.Instance) error {
 func (a *app) givenKey(f configFlags) (key keystore.Key, given bool, err error) {
 	text := f.key
 	switch {
-	case f.key != "" && f.keyFile != "":
-		return key, false, usage(errors.New("--key and --key-file exclude each other"))
+	case f.keys() > 1:
+		return key, false, usage(errors.New("--key, --key-file and --key-env exclude each other"))
 	case f.key != "":
 		a.note("warning: a key on the command line stays in the shell's history and is visible in ps; --key-file does not")
 	case f.typedKey != "":
 		text = f.typedKey
+	case f.keyEnv.value != "":
+		text = f.keyEnv.value
 	case f.keyFile == "-":
 		if text, err = bufio.NewReader(io.LimitReader(a.in, 4096)).ReadString('\n'); err != nil && !errors.Is(err, io.EOF) {
 			return key, false, fmt.Errorf("reading the key from standard input: %w", err)

@@ -24,7 +24,7 @@ func (a *app) changeKeys(ctx context.Context, catalog profiles.Catalog, p *confi
 		return err
 	}
 	if !role.Keys {
-		if f.keys() > 0 || f.publisherKeyFile != "" {
+		if f.keys() > 0 || f.publisher() {
 			return withHint(fail(fmt.Errorf("a %s signs nothing and needs no key", role.Name)), "leave out --key-file")
 		}
 		return nil
@@ -68,11 +68,11 @@ func (a *app) givenKeys(role profiles.Role, f configFlags) (given ownKeys, any b
 		return given, false, err
 	}
 	var publisher keystore.Key
-	if f.publisherKeyFile != "" {
+	if f.publisher() {
 		if f.publisherKeyFile == "-" && f.keyFile == "-" {
 			return given, false, usage(errors.New("--key-file and --publisher-key-file cannot both be standard input"))
 		}
-		if publisher, _, err = a.givenKey(configFlags{keyFile: f.publisherKeyFile}); err != nil {
+		if publisher, _, err = a.givenKey(configFlags{keyFile: f.publisherKeyFile, keyEnv: f.publisherKeyEnv}); err != nil {
 			return given, false, err
 		}
 	}

@@ -65,8 +65,9 @@ func validTargets(list []target) error {
 func (f configFlags) brokerFlags(catalog profiles.Catalog) configFlags {
 	b := f.as("prover-broker", catalog,
 		"l1-consensus-host-url", "port", "admin-port", "p2p-port", "ip", "no-p2p", "coinbase", "fee-recipient", "encrypt-keys",
-		"prover-id", "agents", "data-dir", "payload", "args", "extra-arg", "key", "key-file", "publisher-key-file", "p2p-id-private-key")
+		"prover-id", "agents", "data-dir", "payload", "args", "extra-arg", "key", "key-file", "key-env", "publisher-key-file", "publisher-key-env", "p2p-id-private-key")
 	b.key, b.keyFile, b.typedKey, b.publisherKeyFile, b.p2pKey = "", "", "", "", ""
+	b.keyEnv, b.publisherKeyEnv = envKey{}, envKey{}
 	return b
 }
 

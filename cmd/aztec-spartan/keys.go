@@ -20,6 +20,7 @@ import (
 // keysFlags are what keys add was called with.
 type keysFlags struct {
 	keyFile, keystore     string
+	keyEnv                envKey
 	remoteSigner, address string
 	coinbase, fees        string
 	replace               bool
@@ -51,6 +52,7 @@ and it is said when a restart is needed. An attester must not run twice: it
 would be slashed. One that another instance here has is refused.`,
 		Example: `  aztec-spartan keys val1
   aztec-spartan keys val1 add --key-file ./key
+  aztec-spartan keys val1 add --key-env AZTEC_KEY
   aztec-spartan keys val1 add --keystore ./keystore.json
   aztec-spartan keys val1 add --remote-signer https://signer.example:9000 --address 0x...
   aztec-spartan keys val1 remove 0x...`,
@@ -65,6 +67,9 @@ would be slashed. One that another instance here has is refused.`,
 			if err := a.needRoot("keys", false); err != nil {
 				return err
 			}
+			if err := takeKeys(&f.keyEnv); err != nil {
+				return err
+			}
 			do, err := a.keysAction(args[1:], f)
 			if err != nil {
 				return err
@@ -76,6 +81,7 @@ would be slashed. One that another instance here has is refused.`,
 	}
 	fs := cmd.Flags()
 	fs.StringVar(&f.keyFile, "key-file", "", "`file` with a private key to add; - is standard input")
+	fs.StringVar(&f.keyEnv.name, "key-env", "", "`NAME` of the environment variable that has it; no program that is started inherits it")
 	fs.StringVar(&f.keystore, "keystore", "", "keystore `file` to add, or a directory of them")
 	fs.StringVar(&f.remoteSigner, "remote-signer", "", "`URL` of the remote signer of --address")
 	fs.StringVar(&f.address, "address", "", "L1 `address` that the remote signer signs for")
@@ -195,14 +201,14 @@ func (a *app) addKeys(ctx context.Context, inst profiles.Instance, f keysFlags) 
 func (a *app) addedKeystore(ctx context.Context, inst profiles.Instance, f keysFlags) ([]byte, error) {
 	o := keystore.Options{Coinbase: orDefault(f.coinbase, inst.Coinbase), FeeRecipient: orDefault(f.fees, inst.FeeRecipient)}
 	given := 0
-	for _, s := range []string{f.keyFile, f.keystore, f.remoteSigner} {
+	for _, s := range []string{f.keyFile, f.keyEnv.value, f.keystore, f.remoteSigner} {
 		if s != "" {
 			given++
 		}
 	}
 	switch {
 	case given > 1:
-		return nil, usage(errors.New("--key-file, --keystore and --remote-signer exclude each other"))
+		return nil, usage(errors.New("--key-file, --key-env, --keystore and --remote-signer exclude each other"))
 	case (f.remoteSigner == "") != (f.address == ""):
 		return nil, usage(errors.New("--remote-signer and --address belong together"))
 	case f.keystore != "" && (f.coinbase != "" || f.fees != ""):
@@ -223,7 +229,7 @@ func (a *app) addedKeystore(ctx context.Context, inst profiles.Instance, f keysF
 		}
 		return data, nil
 	}
-	key, err := a.askedKey(ctx, f.keyFile)
+	key, err := a.askedKey(ctx, f)
 	if err != nil {
 		return nil, err
 	}
@@ -247,12 +253,12 @@ func loadKeystoreFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// askedKey is the key in a file, or the one that is typed.
-func (a *app) askedKey(ctx context.Context, file string) (keystore.Key, error) {
-	f := configFlags{keyFile: file}
-	if file == "" {
+// askedKey is the key in a file or variable, or the one that is typed.
+func (a *app) askedKey(ctx context.Context, given keysFlags) (keystore.Key, error) {
+	f := configFlags{keyFile: given.keyFile, keyEnv: given.keyEnv}
+	if f.keys() == 0 {
 		if !a.terminal() {
-			return keystore.Key{}, withHint(usage(errors.New("what to add is missing")), "--key-file FILE (- is standard input), --keystore FILE, or --remote-signer URL --address ADDRESS")
+			return keystore.Key{}, withHint(usage(errors.New("what to add is missing")), "--key-file FILE (- is standard input), --key-env NAME, --keystore FILE, or --remote-signer URL --address ADDRESS")
 		}
 		err := a.form(ctx, huh.NewInput().Title("Private key of the attester").Description("0x and 64 digits; not echoed").
 			EchoMode(huh.EchoModePassword).Value(&f.typedKey).Validate(func(s string) error {

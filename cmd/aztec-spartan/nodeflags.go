@@ -18,6 +18,7 @@ type nodeFlags struct {
 	from             string
 	broker, proverID string
 	publisherKeyFile string
+	publisherKeyEnv  envKey
 	agents           int
 	allow            []string
 	dataDir, payload string
@@ -34,6 +35,7 @@ func (f *nodeFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.broker, "broker", "", "`URL` of the prover broker (default: the only one on this host)")
 	fs.StringVar(&f.proverID, "prover-id", "", "L1 `address` that earns for proofs (default: the publisher's)")
 	fs.StringVar(&f.publisherKeyFile, "publisher-key-file", "", "`file` with the private key that pays for transactions on L1 (default: the attester's)")
+	fs.StringVar(&f.publisherKeyEnv.name, "publisher-key-env", "", "`NAME` of the environment variable that has it")
 	fs.IntVar(&f.agents, "agents", 0, "proving agents in this process")
 	fs.StringArrayVar(&f.allow, "allow", nil, "who besides this host may reach the RPC port: `CIDR`, address or host name; none: nobody")
 	fs.StringVarP(&f.dataDir, "data-dir", "d", "", "`directory` of the data; data that is there is moved")
@@ -175,7 +177,7 @@ func missing(catalog profiles.Catalog, inst profiles.Instance, sec secrets, f co
 		{role.Needs("prover.broker") && inst.Prover.Broker == "", "--broker"},
 		{role.Needs("prover.id") && inst.Prover.ID == "", "--prover-id"},
 		{role.Needs("registry_address") && inst.Registry == "", "--bootnode-url"},
-		{role.Keys && sec.keystore == nil && f.keys() == 0 && !(role.Prover && f.publisherKeyFile != ""), "--key-file"},
+		{role.Keys && sec.keystore == nil && f.keys() == 0 && !(role.Prover && f.publisher()), "--key-file"},
 	} {
 		if m.lacks {
 			list = append(list, m.flag)
@@ -187,10 +189,15 @@ func missing(catalog profiles.Catalog, inst profiles.Instance, sec secrets, f co
 // keys counts the ways in which the key was given.
 func (f configFlags) keys() int {
 	n := 0
-	for _, s := range []string{f.key, f.keyFile, f.typedKey} {
+	for _, s := range []string{f.key, f.keyFile, f.typedKey, f.keyEnv.value} {
 		if s != "" {
 			n++
 		}
 	}
 	return n
+}
+
+// publisher reports whether the key of a publisher was given.
+func (f configFlags) publisher() bool {
+	return f.publisherKeyFile != "" || f.publisherKeyEnv.value != ""
 }

@@ -161,7 +161,7 @@ func (a *app) promptInstance(ctx context.Context, inst *profiles.Instance, f *co
 	if dataDir != "" {
 		ask("data-dir", "Directory of the data", "on the host", &dataDir, profiles.Path.Check)
 	}
-	if role.Keys && sec.keystore == nil && f.keys() == 0 && !(role.Prover && f.publisherKeyFile != "") {
+	if role.Keys && sec.keystore == nil && f.keys() == 0 && !(role.Prover && f.publisher()) {
 		what := "attester"
 		if role.Prover {
 			what = "prover's publisher"
