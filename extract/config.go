@@ -2,6 +2,7 @@ package extract
 
 import (
 	"fmt"
+	"time"
 )
 
 // Config is the part of an image's configuration that says how to run it: OCI image specification, config.md. It is as the
@@ -18,7 +19,8 @@ type Config struct {
 // configFile is the configuration blob.
 type configFile struct {
 	platform
-	Config struct {
+	Created string
+	Config  struct {
 		Env        []string
 		Entrypoint []string
 		Cmd        []string
@@ -50,6 +52,15 @@ func parseConfig(raw []byte, layers int) (*configFile, error) {
 		}
 	}
 	return &c, nil
+}
+
+// created is when the image was made, as its author says: RFC 3339 (OCI image specification, config.md). Zero if it is not said.
+func (c *configFile) created() time.Time {
+	t, err := time.Parse(time.RFC3339, c.Created)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
 }
 
 func (c *configFile) run() Config {

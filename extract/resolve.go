@@ -5,40 +5,64 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Resolved says what a reference means right now.
 type Resolved struct {
-	Reference   string // canonical: registry, repository, and the tag or digest asked for
-	Digest      string // "sha256:HEX" of the manifest for the platform; the image's identity
-	IndexDigest string // "sha256:HEX" of the index the reference names, "" if it names a manifest
-	Tag         string // "" if there is none
+	Reference   string    // canonical: registry, repository, and the tag or digest asked for
+	Digest      string    // "sha256:HEX" of the manifest for the platform; the image's identity
+	IndexDigest string    // "sha256:HEX" of the index the reference names, "" if it names a manifest
+	Tag         string    // "" if there is none
+	Created     time.Time // as the image's author says; zero if it is not said, or was not asked for
 }
 
 // Resolve asks the registry what ref is, and downloads nothing but manifests. Errors are as those of Store.Pull.
 func Resolve(ctx context.Context, ref string, o PullOptions) (Resolved, error) {
-	fail := func(err error) (Resolved, error) {
+	r, err := resolve(ctx, ref, o, false)
+	if err != nil {
 		return Resolved{}, fmt.Errorf("resolving %s: %w", oneLine(ref), err)
 	}
+	return r, nil
+}
+
+// Inspect is Resolve that also reads the image's configuration, for Resolved.Created.
+func Inspect(ctx context.Context, ref string, o PullOptions) (Resolved, error) {
+	r, err := resolve(ctx, ref, o, true)
+	if err != nil {
+		return Resolved{}, fmt.Errorf("inspecting %s: %w", oneLine(ref), err)
+	}
+	return r, nil
+}
+
+func resolve(ctx context.Context, ref string, o PullOptions, inspect bool) (Resolved, error) {
 	r, err := parseReference(ref, o.Insecure)
 	if err != nil {
-		return fail(err)
+		return Resolved{}, err
 	}
 	want, err := parsePlatform(o.Platform)
 	if err != nil {
-		return fail(err)
+		return Resolved{}, err
 	}
-	// The index's word for what the manifest is will do: nobody reads it here.
 	repo, err := connect(r.repo, o)
 	if err != nil {
-		return fail(err)
+		return Resolved{}, err
 	}
 	defer repo.Close()
-	found, err := find(ctx, remoteImages(repo), r.identifier(), want, func(string) bool { return true })
+	// Unless the manifest is read, the index's word for what it is will do.
+	found, err := find(ctx, remoteImages(repo), r.identifier(), want, func(string) bool { return !inspect })
 	if err != nil {
-		return fail(err)
+		return Resolved{}, err
 	}
-	return Resolved{Reference: r.String(), Digest: found.manifest.digest, IndexDigest: found.index, Tag: r.tag}, nil
+	now := Resolved{Reference: r.String(), Digest: found.manifest.digest, IndexDigest: found.index, Tag: r.tag}
+	if inspect {
+		config, err := found.src.config(ctx, found.manifest)
+		if err != nil {
+			return Resolved{}, err
+		}
+		now.Created = config.created()
+	}
+	return now, nil
 }
 
 // target is the image that was found.

@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
 )
 
 // Sighting is what a tag meant when it was seen.
@@ -37,6 +40,42 @@ func (s *Store) Seen(ref string) (*Sighting, error) {
 		return &last, nil
 	}
 	return nil, nil
+}
+
+// SeenIn returns the sightings of all tags of a repository ("registry/name"), by tag.
+func (s *Store) SeenIn(repository string) (map[string]Sighting, error) {
+	repo, err := name.NewRepository(repository)
+	if err != nil {
+		return nil, fmt.Errorf("reading what tags were: %w: %s", ErrReference, oneLine(err.Error()))
+	}
+	all, err := s.sightings()
+	if err != nil {
+		return nil, fmt.Errorf("reading what tags were: %w", err)
+	}
+	seen := map[string]Sighting{}
+	for ref, was := range all.Tags {
+		if tag, ok := strings.CutPrefix(ref, repo.Name()+":"); ok && !strings.Contains(tag, "/") {
+			seen[tag] = was
+		}
+	}
+	return seen, nil
+}
+
+// Sight records what a tag is, if it was never seen before. What it is when it was seen before is for a pull to record: until then it
+// can be told that it has moved.
+func (s *Store) Sight(now Resolved) error {
+	r, err := parseReference(now.Reference, false)
+	if err != nil {
+		return err
+	}
+	if last, err := s.Seen(now.Reference); err != nil || last != nil {
+		return err
+	}
+	if err := s.checkFormat(); err != nil {
+		return err
+	}
+	_, err = s.sight(r, now.Digest, now.IndexDigest)
+	return err
 }
 
 func (s *Store) sightings() (sightings, error) {

@@ -133,3 +133,44 @@ func TestSightingsUnreadable(t *testing.T) {
 		})
 	}
 }
+
+// What was looked at is remembered as it was then, until a pull takes what it is.
+func TestInspectAndSight(t *testing.T) {
+	r, s := newRegistry(t), newStore(t)
+	layers := varied(t)
+	first := r.push(image{tag: "v1", layers: layers[:1], config: func(d desc) { d["created"] = "2026-11-20T10:00:00.5Z" }})
+	r.push(image{tag: "v2", layers: layers[:1], config: func(d desc) { d["created"] = "yesterday" }})
+	r.push(image{tag: "v3", layers: layers[:2]})
+	for tag, want := range map[string]time.Time{"v1": time.Date(2026, 11, 20, 10, 0, 0, 5e8, time.UTC), "v2": {}, "v3": {}} {
+		got, err := extract.Inspect(context.Background(), r.ref(":"+tag), impatient)
+		if err != nil || !got.Created.Equal(want) {
+			t.Errorf("%s: %+v, %v, want %s", tag, got, err, want)
+		}
+	}
+	if _, _, err := s.Pull(context.Background(), r.ref(":v3"), impatient); err != nil {
+		t.Fatal(err)
+	}
+	sight := func() {
+		t.Helper()
+		now, err := extract.Inspect(context.Background(), r.ref(":v1"), impatient)
+		if err == nil {
+			err = s.Sight(now)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	sight()
+	r.push(image{tag: "v1", layers: layers[:2]})
+	sight()
+	seen, err := s.SeenIn(r.ref(""))
+	if err != nil || len(seen) != 2 || seen["v1"].Digest != first["digest"] || seen["v3"].Digest == "" {
+		t.Errorf("SeenIn = %+v, %v", seen, err)
+	}
+	if other, err := s.SeenIn("docker.io/aztecprotocol/aztec"); err != nil || len(other) != 0 {
+		t.Errorf("of another repository: %+v, %v", other, err)
+	}
+	if _, stats, err := s.Pull(context.Background(), r.ref(":v1"), impatient); err != nil || stats.Moved == nil || stats.Moved.Digest != first["digest"] {
+		t.Errorf("the pull does not tell what was seen: %+v, %v", stats.Moved, err)
+	}
+}

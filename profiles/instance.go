@@ -30,6 +30,7 @@ type Instance struct {
 	Ports        Ports             `toml:"ports"`
 	P2P          P2P               `toml:"p2p,omitempty"`
 	Prover       Prover            `toml:"prover,omitempty"`
+	Update       Update            `toml:"update,omitempty"`
 	Env          map[string]string `toml:"env,omitempty"` // the operator's own variables
 }
 

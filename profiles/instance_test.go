@@ -52,6 +52,10 @@ func TestEncodeIsComplete(t *testing.T) {
 	i.StandbyOf, i.DataDir, i.CRS, i.Payload, i.Registry, i.Bootnode = "val0", "/srv/a", "/srv/crs", NoPayload, "0x1", "http://b"
 	i.Allow, i.P2P.BootstrapNodes = []string{"192.0.2.0/24"}, []string{"enr:"}
 	i.Prover = Prover{Broker: "http://b", ID: "0x1", Agents: new(int), PollIntervalMS: new(int), Nodes: []string{"http://n"}}
+	i.Update = Update{
+		Constraint: "~> 4.1", Channel: RC, HoldUntil: "2026-12-24", MinAge: "7d", Window: "02:00", WindowLength: "2h",
+		Splay: "6h", Keep: 3, Mode: NotifyMode, PreHook: "/a", PostHook: "/b", HookTimeout: "1m",
+	}
 	for _, key := range settings(reflect.TypeFor[Instance](), "") {
 		last := key[strings.LastIndex(key, ".")+1:]
 		if text := "\n" + string(i.Encode()); !strings.Contains(text, "\n"+last+" = ") && !strings.Contains(text, "\n["+key+"]") {

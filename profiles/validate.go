@@ -68,6 +68,7 @@ func (c Catalog) Validate(inst Instance) error {
 	v.ports()
 	v.p2p()
 	v.prover()
+	v.update()
 	v.env()
 	v.args("args", inst.Args)
 	v.args("extra_args", inst.ExtraArgs)
@@ -82,6 +83,12 @@ type validator struct {
 	role                    Role
 	network                 Network
 	roleKnown, networkKnown bool
+}
+
+func (v *validator) update() {
+	if err := v.inst.Update.Check(); err != nil {
+		v.errs = append(v.errs, err) // of fields with their names
+	}
 }
 
 func (v *validator) optional(field, value string, check func(string) error) {

@@ -75,28 +75,12 @@ func (e era) within(constraints string) (bool, error) {
 	return c.Check(core), nil
 }
 
-// Newest returns the tag of the newest release among tags that is newer than
-// current and of the same major version, and "" if there is none. Tags that
-// are no versions, pre-releases and builds for one platform are passed over.
-// It fails if current is not a release's version, since then nothing is known
-// to be an update.
-func Newest(current string, tags []string) (string, error) {
-	now, err := ParseVersion(current)
-	if err != nil {
-		return "", err
+// ParseRelease is ParseVersion for versions that can be compared with others:
+// it fails for builds that count commits.
+func ParseRelease(s string) (*version.Version, error) {
+	v, err := ParseVersion(s)
+	if err == nil && development(v) {
+		err = fmt.Errorf("looking for something newer than %s: it is a development build", clip(s))
 	}
-	if development(now) {
-		return "", fmt.Errorf("looking for something newer than %s: it is a development build", current)
-	}
-	newest, tag := now, ""
-	for _, t := range tags {
-		v, err := ParseVersion(t)
-		if err != nil || v.Prerelease() != "" || v.Metadata() != "" || v.Segments()[0] != now.Segments()[0] {
-			continue
-		}
-		if v.GreaterThan(newest) {
-			newest, tag = v, t
-		}
-	}
-	return tag, nil
+	return v, err
 }

@@ -43,30 +43,15 @@ func TestEraMatchesTheCore(t *testing.T) {
 	}
 }
 
-func TestNewest(t *testing.T) {
-	tags := []string{"latest", "4.1.2", "4.1.3", "4.1.10", "4.1.11-rc.1", "4.2.0-amd64", "5.2.0", "v4.1.9", "4.0.9", "0.0.1-commit.abc"}
-	for _, c := range []struct {
-		current string
-		tags    []string
-		want    string
-	}{
-		{"4.1.2", tags, "4.1.10"},
-		{"4.1.10", tags, ""},
-		{"4.3.0", tags, ""},
-		{"4.1.8", []string{"v4.1.9"}, "v4.1.9"},
-		{"5.0.0-rc.1", tags, "5.2.0"},
-		{"6.0.0-rc.1", tags, ""},
-		{"6.0.0-rc.1", []string{"6.0.0"}, "6.0.0"},
-		{"4.1.2", nil, ""},
-		{"4.1.3-test", tags, "4.1.10"},
-	} {
-		if got, err := Newest(c.current, c.tags); err != nil || got != c.want {
-			t.Errorf("newest after %s: %q, %v, want %q", c.current, got, err, c.want)
+func TestParseRelease(t *testing.T) {
+	for _, s := range []string{"4.1.2", "6.0.0-rc.1", "v5.0.0"} {
+		if _, err := ParseRelease(s); err != nil {
+			t.Error(err)
 		}
 	}
 	for _, s := range []string{"", "latest", "0.0.1-commit.abc"} {
-		if got, err := Newest(s, tags); err == nil {
-			t.Errorf("newest after %q: %q", s, got)
+		if v, err := ParseRelease(s); err == nil {
+			t.Errorf("%q is the release %s", s, v)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -193,6 +194,9 @@ func (a *app) settle(ctx context.Context, catalog profiles.Catalog, p *configPla
 	}
 	if err := catalog.Validate(p.inst); err != nil {
 		return usage(fmt.Errorf("configuring %s: %w", name, err))
+	}
+	if _, err := a.window(ctx, p.inst.Update.Over(profiles.Update{}), time.Now()); err != nil {
+		return fmt.Errorf("configuring %s: %w", name, err)
 	}
 	if p.state.Intent != nil && p.state.Intent.Begun {
 		return withHint(fmt.Errorf("configuring %s: its roll to another version is not finished", name), "if nothing rolls, it was interrupted: aztec-spartan rollback %s takes it back", name)

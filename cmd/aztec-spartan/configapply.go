@@ -40,6 +40,9 @@ func (a *app) apply(ctx context.Context, p *configPlan) error {
 		return err
 	}
 	changed := sec.changed()
+	if err := a.keepPolicy(inst, active); err != nil {
+		return err
+	}
 	if r == nil {
 		if err := a.saveInstance(inst); err != nil {
 			return err

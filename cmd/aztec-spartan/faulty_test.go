@@ -40,6 +40,9 @@ func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if before, ok := strings.CutSuffix(r.URL.Path, "/manifests/"+stubimage.Good); ok {
 			r.URL.Path = before + "/manifests/" + stubimage.Newer
 		}
+	case kind == "deleted" && strings.HasSuffix(r.URL.Path, "/tags/list"):
+		fmt.Fprintf(w, `{"tags":[%q]}`, stubimage.Good)
+		return
 	case kind == "private":
 		w.Header().Set("WWW-Authenticate", `Basic realm="here"`)
 		if user, password, _ := r.BasicAuth(); user != "operator" || password != "open sesame" {
@@ -77,7 +80,7 @@ func (s *stalling) Write(p []byte) (int, error) {
 	return s.ResponseWriter.Write(p)
 }
 
-// spoil is the command "fault KIND": moved (4.1.2 is 4.1.3), private, busy (once), stall, away, or none.
+// spoil is the command "fault KIND": moved (4.1.2 is 4.1.3), deleted (all but 4.1.2), private, busy (once), stall, away, or none.
 func spoil(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: fault KIND")

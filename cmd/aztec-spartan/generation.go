@@ -14,6 +14,7 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/profiles/envfile"
 	"github.com/aztec-spartan/aztec-spartan/units"
+	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
 	"github.com/aztec-spartan/aztec-spartan/units/probe"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
@@ -213,13 +214,27 @@ func (a *app) applied(name string, number int) (*profiles.Instance, error) {
 }
 
 // edited reports whether instance.toml says something else than what the
-// generation was rendered from.
+// generation was rendered from. [update] is in no generation's unit, and holds
+// as it is written.
 func (a *app) edited(inst profiles.Instance, number int) (bool, error) {
 	was, err := a.applied(inst.Name, number)
 	if err != nil || was == nil {
 		return false, err
 	}
+	was.Update = inst.Update
 	return !bytes.Equal(was.Encode(), inst.Encode()), nil
+}
+
+// keepPolicy writes the [update] of an instance into the settings that a
+// generation was rendered from, so that a way back to it does not bring an
+// older one.
+func (a *app) keepPolicy(inst profiles.Instance, number int) error {
+	was, err := a.applied(inst.Name, number)
+	if err != nil || was == nil || was.Update == inst.Update {
+		return err
+	}
+	was.Update = inst.Update
+	return atomicfile.Write(filepath.Join(a.files().Dir(inst.Name, number), "instance.toml"), was.Encode(), 0o600)
 }
 
 // generations is the state of an instance together with what is in place.

@@ -33,6 +33,7 @@ type hostConfig struct {
 	Update struct {
 		GateTimeout duration `toml:"gate_timeout"`
 		Settle      duration `toml:"settle"`
+		profiles.Update
 	} `toml:"update"`
 	Network struct {
 		IPServices []string `toml:"ip_services"` // URLs that answer with the public address of who asks; none: defaultIPServices
@@ -116,6 +117,9 @@ func (c hostConfig) check() error {
 		if err := profiles.ValidURL(strings.ReplaceAll(s, "{port}", "1")); err != nil {
 			return fmt.Errorf("network.reach_service: %w", err)
 		}
+	}
+	if err := c.Update.Check(); err != nil {
+		return err
 	}
 	if f := c.Registry.CAFile; f != "" && !filepath.IsAbs(f) {
 		return fmt.Errorf("registry.ca_file: %q is not an absolute path", f)

@@ -3,49 +3,60 @@ package main
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/profiles/policy"
 	"github.com/aztec-spartan/aztec-spartan/units"
-	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
-// target is the reference to roll to: the one asked for, or the newest stable
-// version of the same major, none that was skipped, in the repository of the
-// current one.
-func (a *app) target(ctx context.Context, current units.Meta, state roll.State, f updateFlags) (string, error) {
-	repository, to := repositoryOf(current.Reference), f.to
-	switch {
-	case strings.ContainsAny(to, "/:@"):
-		return to, nil
-	case to != "":
-		if _, err := profiles.ParseVersion(to); err == nil {
-			return a.tagged(repository, to)
+// goal is what an update leads to.
+type goal struct {
+	ref      string          // "": nothing
+	tag      string          // of ref, where the policy chose it
+	decision policy.Decision // of the policy, where nobody asked for a version
+	override []policy.Reason // what the version that was asked for overrides
+}
+
+// target is the reference to roll to: the one asked for, or the newest version
+// that the policy allows.
+func (a *app) target(ctx context.Context, q *policy.Question, current units.Meta, f updateFlags) (goal, error) {
+	if f.to != "" {
+		return a.askedFor(ctx, *q, current, f)
+	}
+	if err := a.offer(ctx, q, current, f); err != nil {
+		return goal{}, err
+	}
+	d, err := policy.Decide(*q)
+	if err != nil || d.Tag == "" {
+		return goal{decision: d}, err
+	}
+	ref, err := a.referenceOf(current, d.Tag)
+	return goal{ref: ref, tag: d.Tag, decision: d}, err
+}
+
+// askedFor is the reference that --to means.
+func (a *app) askedFor(ctx context.Context, q policy.Question, current units.Meta, f updateFlags) (goal, error) {
+	t := goal{ref: f.to}
+	if !strings.ContainsAny(f.to, "/:@") {
+		t.ref = repositoryOf(current.Reference) + ":" + f.to
+		if _, err := profiles.ParseVersion(f.to); err == nil {
+			if t.ref, err = a.tagged(repositoryOf(current.Reference), f.to); err != nil {
+				return t, err
+			}
 		}
-		return repository + ":" + to, nil
 	}
-	tags := a.offered
-	if f.noPull {
-		tags = a.tagsHere
-	}
-	offered, err := tags(ctx, repository)
-	if err != nil {
-		return "", err
-	}
-	for _, skip := range state.Skipped {
-		skipped := func(tag string) bool { return tag == skip.Version }
-		if slices.ContainsFunc(offered, skipped) {
-			a.note("%s is skipped: %s; --to %s tries it again", skip.Version, skip.Reason, skip.Version)
-			offered = slices.DeleteFunc(offered, skipped)
+	tag := tagOf(t.ref)
+	var r policy.Release
+	if (q.Settings.MinAge != "" || q.Settings.Splay != "") && tag != "" && !strings.Contains(t.ref, "@") {
+		// What cannot be learned is not needed: it is taken in any case.
+		if is, err := a.releaseOf(ctx, t.ref, f.noPull); err == nil {
+			r = is
 		}
 	}
-	newest, err := profiles.Newest(current.Version, offered)
-	if err != nil || newest == "" {
-		return current.Reference, err
-	}
-	return repository + ":" + newest, nil
+	t.override = q.Overrides(tag, r)
+	return t, nil
 }
 
 // tagsHere is offered without a registry.
@@ -75,49 +86,4 @@ func (a *app) imageToRoll(ctx context.Context, ref string, f updateFlags) (*extr
 		err = withHint(err, "aztec-spartan pull %s, or load, brings it here", ref)
 	}
 	return img, err
-}
-
-// checkUpdate says what update would do, and whether tags are what they were.
-func (a *app) checkUpdate(ctx context.Context, name string, current units.Meta, ref string, f updateFlags) error {
-	say := func() {
-		if ref == current.Reference {
-			a.print("%s: %s is the newest version", name, current.Version)
-		} else {
-			a.print("%s: %s -> %s", name, current.Version, ref)
-		}
-	}
-	if f.noPull {
-		if _, err := a.imageToRoll(ctx, ref, f); err != nil {
-			return err
-		}
-		say()
-		return nil
-	}
-	o, err := a.pullOptions(ref)
-	if err != nil {
-		return err
-	}
-	now, err := extract.Resolve(ctx, ref, o)
-	switch {
-	case errors.Is(err, extract.ErrUnknown) && ref == current.Reference:
-		// A loaded image need not be anywhere else.
-		say()
-		a.note("warning: %v", err)
-		return nil
-	case err != nil:
-		return a.orHere(ref, err)
-	}
-	say()
-	seen, err := a.store().Seen(ref)
-	if err != nil {
-		return err
-	}
-	switch {
-	case now.Tag == "" || strings.Contains(ref, "@"):
-	case ref == current.Reference && now.Digest != current.Digest:
-		a.note("warning: the tag %s has moved: %s runs %s, and it is %s now; update rolls to that", ref, name, current.Digest, now.Digest)
-	case seen != nil && seen.Digest != now.Digest:
-		a.warnMoved(ref, seen, now.Digest)
-	}
-	return nil
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/profiles/policy"
+	"github.com/aztec-spartan/aztec-spartan/units"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
@@ -17,6 +19,7 @@ import (
 type updateFlags struct {
 	to                  string
 	all, check, noPull  bool
+	unattended          bool
 	gateTimeout, settle time.Duration
 }
 
@@ -25,11 +28,20 @@ func (a *app) updateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "update [NAME...]",
 		Short: "Roll instances to a newer version",
-		Long: `Roll instances to the newest version of the same major, or to the one that --to
-names. The image is fetched and checked while the node runs; then the node is
-stopped, the new version takes its place and must pass the gate: its start job
-is done, its RPC answers with the version asked for, its process stays up. If
-not, the old version is put back and the exit code is 4.
+		Long: `Roll instances to the newest version that their policy allows, or to the one that
+--to names. The image is fetched and checked while the node runs; then the node
+is stopped, the new version takes its place and must pass the gate: its start
+job is done, its RPC answers with the version asked for, its process stays up.
+If not, the old version is put back and the exit code is 4.
+
+The policy is [update] of instance.toml, and of config.toml for all instances: a
+constraint, a channel, an age, a window. Without one it is the newest release of
+the same major version. Versions that failed here, and tags that have moved, are
+not taken. --to goes before all of that, and says what it overrides. --check says
+what would be done, with --json why not for every other tag.
+
+With several instances the order is prover agents, broker, prover nodes, full
+nodes, sequencers; the first that fails stops the rest.
 
 The roll runs in aztec-roll@NAME.service: a lost terminal changes nothing.`,
 		Example: `  aztec-spartan update val1 --check
@@ -38,6 +50,9 @@ The roll runs in aztec-roll@NAME.service: a lost terminal changes nothing.`,
   aztec-spartan update val1 --to 4.1.2 --no-pull`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.check {
+				return a.checkEach(cmd.Context(), args, f)
+			}
 			return a.rollEach(cmd.Context(), "update", args, f, a.prepareUpdate)
 		},
 	}
@@ -82,7 +97,7 @@ func (a *app) rollEach(ctx context.Context, verb string, args []string, f update
 	if a.json {
 		defer func() { err = errors.Join(err, a.printJSON(done)) }()
 	}
-	for _, name := range names {
+	for _, name := range a.inOrder(verb, names) {
 		out, err := a.rollOne(ctx, verb, name, f, prepare)
 		if out != nil {
 			done = append(done, rolled{name, *out})
@@ -107,9 +122,6 @@ func (a *app) rollOne(ctx context.Context, verb, name string, f updateFlags,
 		switch {
 		case err != nil:
 			return err
-		case s.Intent != nil && s.Intent.Begun && f.check:
-			a.print("%s: its last roll was interrupted; update or rollback takes it back first", name)
-			return nil
 		case s.Intent != nil && s.Intent.Begun:
 			// After a power cut: the lock is free, so nobody works on it. An
 			// engine that finds a roll begun takes it back.
@@ -153,30 +165,31 @@ func (a *app) gate(f updateFlags) (roll.Gate, error) {
 // prepareUpdate does all that can be done while the old version runs, and
 // records the roll. It reports whether there is one.
 func (a *app) prepareUpdate(ctx context.Context, name string, f updateFlags) (bool, error) {
-	inst, err := a.loadInstance(name)
+	inst, state, meta, err := a.updatable(name)
 	if err != nil {
 		return false, err
 	}
-	state, meta, err := a.generations(inst)
+	q, err := a.question(ctx, inst, meta, state, f)
 	if err != nil {
 		return false, err
 	}
-	if meta.Image == "" {
-		return false, withHint(fmt.Errorf("updating %s: %w", inst.Name, roll.ErrNotInstalled), "aztec-spartan start %s", inst.Name)
-	}
-	if edited, err := a.edited(inst, meta.Generation); err != nil || edited {
-		if err == nil {
-			err = withHint(fmt.Errorf("updating %s: its instance.toml has changes that are not applied", name), "aztec-spartan config %s shows and applies them", name)
-		}
-		return false, err
-	}
-	ref, err := a.target(ctx, meta, state, f)
+	t, err := a.target(ctx, &q, meta, f)
 	if err != nil {
 		return false, err
 	}
-	if f.check {
-		return false, a.checkUpdate(ctx, inst.Name, meta, ref, f)
+	a.tellRejected(t.decision)
+	a.tellOverrides(t.ref, t.override)
+	if len(t.decision.Waits) > 0 {
+		a.print("%s: %s -> %s waits: %s", name, meta.Version, t.tag, waitText(t.decision.Waits))
+		return false, nil
 	}
+	ref := t.ref
+	if ref == "" && f.unattended {
+		a.print("%s: %s is the newest version that its policy allows", name, meta.Version)
+		return false, nil
+	}
+	// Its own tag may have moved: whoever asks for an update gets what it is now.
+	ref = orDefault(ref, meta.Reference)
 	img, err := a.imageToRoll(ctx, ref, f)
 	if err != nil {
 		return false, fmt.Errorf("updating %s: %w", inst.Name, err)
@@ -184,6 +197,9 @@ func (a *app) prepareUpdate(ctx context.Context, name string, f updateFlags) (bo
 	if img.ID == meta.Image {
 		a.print("%s runs %s already", inst.Name, meta.Version)
 		return false, nil
+	}
+	if closed, err := a.closedMeanwhile(ctx, q, t, img); err != nil || closed {
+		return false, err
 	}
 	if skip, ok := state.Skips(img.Digest); ok {
 		if f.to == "" {
@@ -193,6 +209,43 @@ func (a *app) prepareUpdate(ctx context.Context, name string, f updateFlags) (bo
 		state.Unskip(img.Digest)
 	}
 	return true, a.recordUpdate(ctx, inst, img, ref, state, meta.Generation, f)
+}
+
+// updatable loads what an update begins with.
+func (a *app) updatable(name string) (profiles.Instance, roll.State, units.Meta, error) {
+	inst, err := a.loadInstance(name)
+	if err != nil {
+		return inst, roll.State{}, units.Meta{}, err
+	}
+	state, meta, err := a.generations(inst)
+	if err != nil {
+		return inst, state, meta, err
+	}
+	if meta.Image == "" {
+		return inst, state, meta, withHint(fmt.Errorf("updating %s: %w", inst.Name, roll.ErrNotInstalled), "aztec-spartan start %s", inst.Name)
+	}
+	edited, err := a.edited(inst, meta.Generation)
+	if err == nil && edited {
+		err = withHint(fmt.Errorf("updating %s: its instance.toml has changes that are not applied", name), "aztec-spartan config %s shows and applies them", name)
+	}
+	return inst, state, meta, err
+}
+
+// closedMeanwhile reports whether the window closed, or the tag became something
+// else, while the image was fetched.
+func (a *app) closedMeanwhile(ctx context.Context, q policy.Question, t goal, img *extract.Image) (bool, error) {
+	if t.tag == "" {
+		return false, nil // by hand
+	}
+	if is := t.decision.Digest; is != "" && is != img.Digest {
+		return false, fmt.Errorf("updating %s: %s was %s when it was chosen, and is %s by now", q.Instance, t.ref, is, img.Digest)
+	}
+	w, err := a.window(ctx, q.Settings, time.Now())
+	if err != nil || q.Settings.Window == "" || w.Open {
+		return false, err
+	}
+	a.print("%s: the window closed while %s was fetched, which is here now; the next opens at %s", q.Instance, t.tag, w.Next.Local().Format(time.DateTime))
+	return true, nil
 }
 
 func (a *app) recordUpdate(ctx context.Context, inst profiles.Instance, img *extract.Image, ref string, state roll.State, from int, f updateFlags) error {
@@ -228,6 +281,15 @@ func (a *app) record(name string, state roll.State, kind string, from, to int, f
 	gate, err := a.gate(f)
 	if err != nil {
 		return err
+	}
+	inst, err := a.loadInstance(name)
+	if err != nil {
+		return err
+	}
+	for _, number := range []int{from, to} {
+		if err := a.keepPolicy(inst, number); err != nil {
+			return err
+		}
 	}
 	state.Intent = &roll.Intent{Kind: kind, From: from, To: to, Requested: time.Now().UTC(), Gate: gate}
 	return a.files().Save(name, state)

@@ -26,6 +26,14 @@ type State struct {
 	Intent      *Intent      `json:"intent,omitempty"`
 	LastRoll    *Outcome     `json:"last_roll,omitempty"`
 	Skipped     []Skip       `json:"skipped,omitempty"`
+	Pin         *Pin         `json:"pin,omitempty"`
+}
+
+// Pin keeps updates of an instance at a version.
+type Pin struct {
+	Version string    `json:"version"`
+	Until   time.Time `json:"until,omitzero"` // zero: until it is taken back
+	Since   time.Time `json:"since"`
 }
 
 // Generation is one set of unit, environment and settings.
