@@ -42,7 +42,8 @@ func (a *app) gcCommand() *cobra.Command {
 		Short: "Remove images that no instance needs",
 		Long: `Remove images from the version store that no instance needs, and what killed runs
 left there. These stay: what an instance runs, is configured for or is rolling to
-or from, the version before it, which rollback goes to, and what pin keeps.
+or from, the version before it, which rollback goes to, as many of its last
+versions as [update] keep says, and what pin keeps.
 
 When anything about an instance cannot be read, nothing is removed.`,
 		Example: `  aztec-spartan gc --dry-run

@@ -14,6 +14,7 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units"
+	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
 // imageNeeds are the reasons for which images may not be removed, by id.
@@ -154,6 +155,9 @@ func (a *app) instanceNeeds(n imageNeeds, name string, active units.Meta) error 
 	if err != nil {
 		return err
 	}
+	if err := a.keepNeeds(n, inst, state, active); err != nil {
+		return err
+	}
 	if active.Image != "" && active.Reference == inst.Image {
 		return nil
 	}
@@ -166,4 +170,27 @@ func (a *app) instanceNeeds(n imageNeeds, name string, active units.Meta) error 
 		return err
 	}
 	return nil // other images that cannot be read are never removed
+}
+
+// keepNeeds adds the newest versions that an instance has run, as many as its
+// policy keeps, the one that runs and the previous one among them.
+func (a *app) keepNeeds(n imageNeeds, inst profiles.Instance, state roll.State, active units.Meta) error {
+	u, err := a.updateSettings(inst)
+	if err != nil {
+		return err
+	}
+	kept := []string{active.Image}
+	if g, ok := state.Generation(state.Previous); ok && g.Image != active.Image {
+		kept = append(kept, g.Image)
+	}
+	for _, g := range slices.Backward(state.Generations) {
+		if len(kept) >= u.Keep {
+			break
+		}
+		if _, bad := state.Skips(g.Digest); !bad && !slices.Contains(kept, g.Image) {
+			kept = append(kept, g.Image)
+			n.add(g.Image, "one of the last %d versions of %s", u.Keep, inst.Name)
+		}
+	}
+	return nil
 }

@@ -83,7 +83,7 @@ func (a *app) status(ctx context.Context, m *manager.Manager, name string) (stat
 	s := status{
 		Name: name, Role: inst.Role, Network: inst.Network, Unit: state.Unit,
 		Version: meta.Version, Digest: meta.Digest, Reference: meta.Reference, Generation: meta.Generation,
-		LastRoll: state.LastRoll, Skipped: append([]roll.Skip{}, state.Skipped...),
+		LastRoll: state.LastRoll, Skipped: append([]roll.Skip{}, state.Skipped...), Pin: state.Pin,
 		Health: healthUnknown, Reason: "not asked: --root never talks to systemd",
 	}
 	if g, ok := state.Generation(state.Previous); ok {

@@ -32,6 +32,7 @@ type status struct {
 	LastRoll        *roll.Outcome `json:"last_roll"`
 	Roll            string        `json:"roll"` // running, interrupted, or empty
 	Skipped         []roll.Skip   `json:"skipped"`
+	Pin             *roll.Pin     `json:"pin,omitempty"`     // of its version
 	Payload         *ballot       `json:"payload,omitempty"` // of roles that vote in governance
 	Node            *probe.Report `json:"node,omitempty"`    // what its RPC says
 }

@@ -74,6 +74,13 @@ func (a *app) statusPage(s status) {
 			line("", "%s", r.Reason)
 		}
 	}
+	if p := s.Pin; p != nil {
+		text := "to " + p.Version
+		if !p.Until.IsZero() {
+			text += " until " + p.Until.Local().Format(time.DateTime)
+		}
+		line("pinned", "%s", text)
+	}
 	for _, k := range s.Skipped {
 		line("skipped", "%s since %s: %s", k.Version, k.Since.Local().Format(time.DateTime), k.Reason)
 	}
