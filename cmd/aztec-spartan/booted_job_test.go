@@ -25,8 +25,11 @@ func TestMainJob(t *testing.T) {
 		g.running()
 		g.votes()
 		g.logs()
+		box := g.hook()
+		g.watched(box)
 		g.updated()
 		g.rolledBack()
+		g.told(box, "update 4.1.2 -> 4.1.3: done", "rollback 4.1.3 -> 4.1.2: done")
 		g.stopped()
 	})
 }

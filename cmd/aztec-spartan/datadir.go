@@ -95,29 +95,31 @@ func hasData(dir string) (bool, error) {
 // sameDisk reports whether a rename can bring one directory to the place of
 // another, which need not exist.
 func sameDisk(from, to string) (bool, error) {
-	device := func(path string) (uint64, error) {
-		for {
-			info, err := os.Stat(path)
-			if errors.Is(err, fs.ErrNotExist) && path != filepath.Dir(path) {
-				path = filepath.Dir(path)
-				continue
-			}
-			if err != nil {
-				return 0, err
-			}
-			st, ok := info.Sys().(*syscall.Stat_t)
-			if !ok {
-				return 0, errors.New("its file system is not known")
-			}
-			return st.Dev, nil
-		}
-	}
 	one, err := device(from)
 	if err != nil {
 		return false, err
 	}
 	two, err := device(to)
 	return one == two, err
+}
+
+// device is the file system that a path is on, or would be.
+func device(path string) (uint64, error) {
+	for {
+		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) && path != filepath.Dir(path) {
+			path = filepath.Dir(path)
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		st, ok := info.Sys().(*syscall.Stat_t)
+		if !ok {
+			return 0, errors.New("its file system is not known")
+		}
+		return st.Dev, nil
+	}
 }
 
 // moveData brings the data to their new place, and binds it where the node

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units"
+	"github.com/aztec-spartan/aztec-spartan/units/notify"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
@@ -43,6 +45,15 @@ type hostConfig struct {
 		// {"reachable":true}. "": nobody is asked.
 		ReachService string `toml:"reach_service"`
 	} `toml:"network"`
+	Notify struct {
+		URL            string   `toml:"url"`      // of a webhook
+		URLFile        string   `toml:"url_file"` // a file with it: what it holds is mostly a secret
+		Format         string   `toml:"format"`   // notify.Format; "": by the URL's host
+		Command        []string `toml:"command"`  // instead: gets events on standard input
+		Events         []string `toml:"events"`   // notify.Kind; none: all
+		UnhealthyAfter duration `toml:"unhealthy_after"`
+		DiskLow        size     `toml:"disk_low"`
+	} `toml:"notify"`
 }
 
 const hostConfigSchema = 1
@@ -67,6 +78,7 @@ func (a *app) hostConfig() (hostConfig, error) {
 	c.Registry.Repository = "docker.io/aztecprotocol/aztec"
 	c.Store.Reserve = defaultReserve
 	c.Network.Firewall = true
+	c.Notify.UnhealthyAfter.Duration, c.Notify.DiskLow = defaultUnhealthyAfter, defaultDiskLow
 	c.Network.NTPServers = defaultNTPServers
 	c.Update.GateTimeout.Duration = roll.DefaultGate.Timeout
 	c.Update.Settle.Duration = roll.DefaultGate.Settle
@@ -121,10 +133,56 @@ func (c hostConfig) check() error {
 	if err := c.Update.Check(); err != nil {
 		return err
 	}
+	if err := c.checkNotify(); err != nil {
+		return fmt.Errorf("notify.%w", err)
+	}
 	if f := c.Registry.CAFile; f != "" && !filepath.IsAbs(f) {
 		return fmt.Errorf("registry.ca_file: %q is not an absolute path", f)
 	}
 	return nil
+}
+
+// Defaults of [notify].
+const (
+	defaultUnhealthyAfter = 10 * time.Minute
+	defaultDiskLow        = 20 << 30
+)
+
+func (c hostConfig) checkNotify() error {
+	n := c.Notify
+	ways := 0
+	for _, set := range []bool{n.URL != "", n.URLFile != "", len(n.Command) > 0} {
+		if set {
+			ways++
+		}
+	}
+	if ways > 1 {
+		return errors.New("url, url_file and command exclude each other")
+	}
+	if n.URL != "" {
+		if err := profiles.ValidURL(n.URL); err != nil {
+			return errors.New("url: it is not an http or https URL") // the cause quotes it
+		}
+	}
+	for what, path := range map[string]string{"url_file": n.URLFile, "command": strings.Join(n.Command[:min(1, len(n.Command))], "")} {
+		if path != "" && !filepath.IsAbs(path) {
+			return fmt.Errorf("%s: %q is not an absolute path", what, path)
+		}
+	}
+	if _, err := notify.ParseFormat(n.Format); err != nil {
+		return err
+	}
+	for _, e := range n.Events {
+		if !slices.Contains(notify.Kinds, notify.Kind(e)) {
+			return fmt.Errorf("events: %q is none of %v", e, notify.Kinds)
+		}
+	}
+	return nil
+}
+
+// wants reports whether an event is to be told.
+func (c hostConfig) wants(kind notify.Kind) bool {
+	return len(c.Notify.Events) == 0 || kind == notify.Test || slices.Contains(c.Notify.Events, string(kind))
 }
 
 // mirrorForm is where the repository's own name can be put after.

@@ -63,6 +63,9 @@ func (a *app) runEngine(ctx context.Context, name string, m roll.Manager, say fu
 		out, err = engine.Run(ctx, name)
 		return err
 	})
+	if err == nil {
+		a.tellRoll(ctx, name, out)
+	}
 	return out, err
 }
 

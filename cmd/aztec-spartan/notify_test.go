@@ -1,0 +1,169 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/units/notify"
+	"github.com/aztec-spartan/aztec-spartan/units/roll"
+)
+
+// inbox is a webhook that keeps what it gets.
+type inbox struct {
+	mu   sync.Mutex
+	got  []string
+	code int
+}
+
+func (b *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	data, _ := io.ReadAll(r.Body)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.code != 0 {
+		w.WriteHeader(b.code)
+		return
+	}
+	b.got = append(b.got, string(data))
+}
+
+func (b *inbox) messages() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.got)
+}
+
+// notifyTree is a tree whose config.toml says that.
+func notifyTree(t *testing.T, config string) *app {
+	t.Helper()
+	a := newApp(io.Discard)
+	a.err, a.root = io.Discard, t.TempDir()
+	path := a.path(configFile)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// A roll is told once, however often its engine says so.
+func TestTellRoll(t *testing.T) {
+	box := &inbox{}
+	server := httptest.NewServer(box)
+	defer server.Close()
+	a := notifyTree(t, "[notify]\nurl = \""+server.URL+"/SECRET\"\nformat = \"ntfy\"\n")
+	done := roll.Outcome{Kind: roll.Update, From: "4.1.2", To: "4.1.3", Result: roll.Done, Finished: time.Now()}
+	back := roll.Outcome{Kind: roll.Update, From: "4.1.2", To: "4.1.3", Result: roll.RolledBack, Reason: "key 0x" + someKey + "\nat https://x.example/SECRET", Finished: time.Now()}
+	for _, out := range []roll.Outcome{done, done, back, {Result: roll.Cancelled}, done} {
+		a.tellRoll(t.Context(), "val1", out)
+	}
+	if len(box.messages()) != 0 {
+		t.Error("a roll waited for a webhook")
+	}
+	var said bytes.Buffer
+	for range 2 {
+		if code := run(t.Context(), []string{"notify", "deliver", "--root", a.root}, strings.NewReader(""), &said, &said); code != 0 {
+			t.Errorf("exit code %d: %s", code, said.String())
+		}
+	}
+	got := box.messages()
+	if len(got) != 2 || !strings.HasSuffix(got[0], " val1] roll-done: update 4.1.2 -> 4.1.3: done") || !strings.Contains(got[1], "rolled-back: ") {
+		t.Errorf("got %q", got)
+	}
+	if all := strings.Join(got, "") + said.String(); strings.Contains(all, someKey) || strings.Contains(all, "SECRET") || strings.Contains(strings.Join(got, ""), "\n") {
+		t.Errorf("got %q, said %s", got, said.String())
+	}
+	// A receiver that is away is for later: exit code 1, and systemd tries again.
+	box.code = 503
+	a.tell(t.Context(), notify.Waiting, "val1", "something else")
+	if !a.spool().Waits() {
+		t.Error("nothing waits")
+	}
+}
+
+func TestNotifyVerb(t *testing.T) {
+	box := &inbox{}
+	server := httptest.NewServer(box)
+	defer server.Close()
+	call := func(a *app, args ...string) (code int, said string) {
+		var out bytes.Buffer
+		code = run(t.Context(), append(args, "--root", a.root), strings.NewReader(""), &out, &out)
+		return code, out.String()
+	}
+	a := notifyTree(t, "[notify]\nurl_file = \"/etc/hook\"\nformat = \"slack\"\n")
+	if err := os.WriteFile(a.path("/etc/hook"), []byte(server.URL+"/SECRET\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, said := call(a, "notify", "--test")
+	if got := box.messages(); code != 0 || len(got) != 1 || !strings.Contains(got[0], `{"text":"[`) || !strings.Contains(said, "everybody on this host can read the URL") {
+		t.Errorf("exit code %d, %s, got %q", code, said, got)
+	}
+	if code, said = call(a, "notify"); code != 0 || !strings.Contains(said, "events go to http://127.0.0.1") || strings.Contains(said, "SECRET") {
+		t.Errorf("exit code %d, %s", code, said)
+	}
+	box.code = 404
+	if code, said = call(a, "notify", "--test"); code != exitFailed || !strings.Contains(said, "answers 404") || strings.Contains(said, "SECRET") {
+		t.Errorf("exit code %d, %s", code, said)
+	}
+	for config, want := range map[string]string{
+		"":                                     "nobody is to be told",
+		"[notify]\nurl = \"ftp://x/SECRET\"\n": "notify.url: it is not an http or https URL",
+		"[notify]\nurl = \"https://x/SECRET\"\ncommand = [\"/bin/x\"]": "exclude each other",
+		"[notify]\ncommand = [\"x\"]\n":                                "not an absolute path",
+		"[notify]\nformat = \"irc\"\n":                                 "none of json",
+		"[notify]\nevents = [\"rolled\"]\n":                            `"rolled" is none of [roll-done`,
+		"[notify]\nunhealthy_after = \"0s\"\n":                         "more than zero",
+	} {
+		code, said := call(notifyTree(t, config), "notify", "--test")
+		if code != exitUsage || !strings.Contains(said, want) || strings.Contains(said, "SECRET") {
+			t.Errorf("%q: exit code %d, %s", config, code, said)
+		}
+	}
+	for _, args := range [][]string{{"notify", "off"}, {"notify", "enable", "--test"}, {"notify", "enable", "disable"}} {
+		if code, said := call(a, args...); code != exitUsage {
+			t.Errorf("%q: exit code %d, %s", args, code, said)
+		}
+	}
+}
+
+// Only what was asked for is told.
+func TestNotifyEvents(t *testing.T) {
+	a := notifyTree(t, "[notify]\ncommand = [\"/bin/true\"]\nevents = [\"down\"]\n")
+	a.tell(t.Context(), notify.RollDone, "val1", "x")
+	if a.spool().Waits() {
+		t.Error("a roll is told")
+	}
+	a.tell(t.Context(), notify.Down, "val1", "x")
+	if !a.spool().Waits() {
+		t.Error("a node that is down is not")
+	}
+}
+
+func TestSeenOf(t *testing.T) {
+	for name, test := range map[string]struct {
+		s    status
+		want notify.Seen
+	}{
+		"well":          {status{ActiveState: "active", Enabled: true, Health: "healthy"}, notify.Seen{Wanted: true}},
+		"syncing":       {status{ActiveState: "active", Enabled: true, Health: "syncing"}, notify.Seen{Wanted: true}},
+		"down":          {status{ActiveState: "failed", Enabled: true, Health: "unhealthy"}, notify.Seen{Wanted: true, Down: true}},
+		"stopped":       {status{ActiveState: "inactive", Health: "stopped"}, notify.Seen{Down: true}},
+		"not enabled":   {status{ActiveState: "active", Health: "unhealthy"}, notify.Seen{Wanted: true, Sick: true}},
+		"rolling":       {status{ActiveState: "deactivating", Enabled: true, Health: "unhealthy", Roll: rollRunning}, notify.Seen{Wanted: true, Sick: true, Rolling: true}},
+		"never started": {status{Health: "stopped"}, notify.Seen{}},
+	} {
+		if got := seenOf([]status{test.s}); len(got) != 1 || got[0] != test.want {
+			t.Errorf("%s: got %+v", name, got)
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles/redact"
+	"github.com/aztec-spartan/aztec-spartan/units/doctor"
+	"github.com/aztec-spartan/aztec-spartan/units/manager"
+	"github.com/aztec-spartan/aztec-spartan/units/notify"
+	"github.com/aztec-spartan/aztec-spartan/units/probe"
+)
+
+const watchFile = "/var/lib/aztec-spartan/watch.json"
+
+// watchCommand is what aztec-watch.timer runs every minute: one look at all
+// instances, and what follows from it.
+func (a *app) watchCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "watch", Short: "Look at all instances once", Hidden: true, // for aztec-watch.service
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.needRoot("watch", false); err != nil {
+				return err
+			}
+			if !a.live() {
+				return withCode(exitUnsupported, errors.New("watch: --root never talks to systemd"))
+			}
+			return a.watch(cmd.Context())
+		},
+	}
+}
+
+func (a *app) watch(ctx context.Context) error {
+	c, err := a.hostConfig()
+	if err != nil {
+		return err
+	}
+	all, err := a.everyStatus(ctx)
+	if err != nil {
+		return err
+	}
+	tracker, err := notify.LoadTracker(a.path(watchFile))
+	if err != nil {
+		return err
+	}
+	limits := notify.Limits{Unhealthy: c.Notify.UnhealthyAfter.Duration}
+	events := tracker.Look(time.Now().UTC(), seenOf(all), a.rooms(all, int64(c.Notify.DiskLow)), limits)
+	for i, e := range events {
+		events[i] = a.event(e.Kind, e.Instance, e.Text)
+		events[i].Key = e.Key
+		a.note("%s", events[i].Line())
+	}
+	a.tellEvents(ctx, events...)
+	// After: what was told once is told no second time by its key.
+	return tracker.Save(a.path(watchFile))
+}
+
+// everyStatus is the status of all instances; one that cannot be read does not
+// hide the others.
+func (a *app) everyStatus(ctx context.Context) ([]status, error) {
+	names, err := a.instanceNames()
+	if err != nil {
+		return nil, err
+	}
+	m, err := connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	var all []status
+	for _, name := range names {
+		s, err := a.statusOrWhy(ctx, m, name)
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func (a *app) statusOrWhy(ctx context.Context, m *manager.Manager, name string) (status, error) {
+	s, err := a.status(ctx, m, name)
+	if err != nil {
+		s.Health, s.Reason = healthUnknown, redact.Text(err.Error())
+	}
+	return s, err
+}
+
+// seenOf is what of the instances matters to who is told.
+func seenOf(all []status) []notify.Seen {
+	var seen []notify.Seen
+	for _, s := range all {
+		gone := s.ActiveState == "inactive" || s.ActiveState == "failed"
+		seen = append(seen, notify.Seen{
+			Instance: s.Name, Reason: s.Reason, Restarts: s.Restarts,
+			Wanted:  s.Enabled || s.ActiveState != "" && !gone,
+			Down:    gone,
+			Sick:    !gone && (s.Health == string(probe.Unhealthy) || s.Health == healthUnknown),
+			Rolling: s.Roll == rollRunning,
+		})
+	}
+	return seen
+}
+
+// rooms are the disks that nodes and images fill.
+func (a *app) rooms(all []status, low int64) []notify.Room {
+	dirs := []string{imageDir}
+	for _, s := range all {
+		dirs = append(dirs, filepath.Join(dataRoot, s.Name))
+	}
+	var rooms []notify.Room
+	seen := map[uint64]bool{}
+	for _, dir := range dirs {
+		free, total, err := doctor.Disks{}.Room(a.path(dir))
+		if err != nil {
+			continue
+		}
+		// The same disk is told once, by the first of its directories.
+		if id, err := device(a.path(dir)); err == nil && !seen[id] {
+			seen[id] = true
+			rooms = append(rooms, notify.Room{Dir: dir, Free: free, Low: min(low, total/10)})
+		}
+	}
+	return rooms
+}
