@@ -34,6 +34,10 @@ func TestSecretsStaySecret(t *testing.T) {
 		}
 		g.sh("aztec-spartan status >>/root/said 2>&1; aztec-spartan status --json >>/root/said 2>&1; aztec-spartan logs val1 -n -1 >>/root/said 2>&1")
 		admin := g.sh("cat " + dir + "admin-api-key")
+		g.sh("aztec-spartan report val1 -o /root/report.tar.gz >>/root/said 2>&1 && tar -xzf /root/report.tar.gz -C /root && grep -q 'Aztec Node version' /root/aztec-report-val1/journal.txt")
+		for _, secret := range []string{devKey[2:], provider, admin} {
+			g.sh("! grep -rqs " + secret + " /root/aztec-report-val1")
+		}
 		// What is looked for is found: the same search sees a leak of each kind.
 		const planted = "c0ffee5ecret0planted"
 		g.sh("echo " + planted + " | tee -a /root/said >/var/tmp/planted && chmod 644 /var/tmp/planted && systemd-cat echo " + planted)

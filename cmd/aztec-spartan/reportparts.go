@@ -1,0 +1,347 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/profiles/envfile"
+	"github.com/aztec-spartan/aztec-spartan/profiles/keystore"
+	"github.com/aztec-spartan/aztec-spartan/profiles/redact"
+	"github.com/aztec-spartan/aztec-spartan/units/doctor"
+	"github.com/aztec-spartan/aztec-spartan/units/journal"
+)
+
+// reportParts are what a report has, in the order in which people read it.
+func (a *app) reportParts(inst profiles.Instance, since string) []part {
+	name := inst.Name
+	unit, _ := a.installedUnit(name)
+	return []part{
+		{name: "versions.txt", about: "this program, the image, the distribution, kernel and systemd", collect: a.reportVersions(inst)},
+		{name: "status.json", about: "what aztec-spartan status says, with the last roll and its evidence", collect: a.reportStatus(name)},
+		{name: "doctor.json", about: "what aztec-spartan doctor says", collect: a.reportDoctor(inst)},
+		{name: "instance.toml", about: "settings, URLs cut to their hosts", collect: a.reportSettings(inst)},
+		{name: "local.env", about: "your own variables: names, and values that are known to be no secrets", collect: a.reportVariables(inst)},
+		{name: "config.toml", about: "settings of this host", collect: a.copyFile(configFile)},
+		{name: "unit.service", about: "the generated unit", collect: a.copyFile(filepath.Join(systemdDir, unit))},
+		{name: "drop-ins.txt", about: "what systemctl edit added, without values of Environment=", collect: a.reportDropIns(unit)},
+		{name: "state.json", about: "generations, skipped versions, last roll", collect: a.copyFile(filepath.Join(stateDir, name, "state.json"))},
+		{name: "data.txt", about: "what the data directory has, in bytes", collect: a.reportData(inst)},
+		{name: "errors.txt", about: "errors and warnings of the node, with their times", hashes: true, collect: a.reportJournal(name, unit, since, "warn")},
+		{name: "journal.txt", about: "the journal since " + since + ", with rolls", hashes: true, collect: a.reportJournal(name, unit, since, "")},
+	}
+}
+
+func (a *app) reportVersions(inst profiles.Instance) func(context.Context, io.Writer) error {
+	return func(ctx context.Context, w io.Writer) error {
+		fmt.Fprintf(w, "aztec-spartan %s (%s, %s)\n", orDefault(version, "not released"), runtime.Version(), runtime.GOARCH)
+		fmt.Fprintf(w, "image %s\n", inst.Image)
+		if _, meta, err := a.generations(inst); err == nil {
+			fmt.Fprintf(w, "runs %s, %s, generation %d\n", orDefault(meta.Version, "nothing yet"), meta.Digest, meta.Generation)
+		}
+		if v, err := a.systemdVersion(ctx); err == nil {
+			fmt.Fprintf(w, "systemd %d\n", v)
+		}
+		fmt.Fprintf(w, "at %s\n", time.Now().Format(time.RFC3339))
+		for _, path := range []string{"/proc/version", "/proc/uptime", "/proc/loadavg", "/etc/os-release"} {
+			data, err := os.ReadFile(a.path(path))
+			if err == nil {
+				fmt.Fprintf(w, "\n# %s\n%s", path, data)
+			}
+		}
+		return nil
+	}
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+func (a *app) reportStatus(name string) func(context.Context, io.Writer) error {
+	return func(ctx context.Context, w io.Writer) error {
+		if !a.live() {
+			s, err := a.status(ctx, nil, name)
+			if err != nil {
+				return err
+			}
+			return writeJSON(w, s)
+		}
+		m, err := connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		s, err := a.statusOrWhy(ctx, m, name)
+		if err != nil {
+			return err
+		}
+		return writeJSON(w, s)
+	}
+}
+
+func (a *app) reportDoctor(inst profiles.Instance) func(context.Context, io.Writer) error {
+	return func(ctx context.Context, w io.Writer) error {
+		list, err := a.examine(ctx, &inst, doctor.Everything)
+		if err != nil {
+			return err
+		}
+		return writeJSON(w, list)
+	}
+}
+
+// reportVariables shows values of variables that this program knows, and knows
+// to be no secret.
+func (a *app) reportVariables(inst profiles.Instance) func(context.Context, io.Writer) error {
+	return func(_ context.Context, w io.Writer) error {
+		catalog, err := a.catalog()
+		if err != nil {
+			return err
+		}
+		local, err := a.localEnv(inst.Name)
+		for _, v := range local {
+			value := v.Value
+			if !shownVariable(catalog, v.Name) {
+				value = notShown
+			}
+			fmt.Fprintf(w, "%s=%s\n", v.Name, value)
+		}
+		return err
+	}
+}
+
+const notShown = "(not shown)"
+
+// shownVariable reports whether a variable is known, and known to be no secret.
+func shownVariable(catalog profiles.Catalog, name string) bool {
+	_, known := catalog.Variable(name)
+	return known && !catalog.Secret(name)
+}
+
+// reportSettings are the settings as config shows them, less the values that
+// could be secrets.
+func (a *app) reportSettings(inst profiles.Instance) func(context.Context, io.Writer) error {
+	return func(_ context.Context, w io.Writer) error {
+		catalog, err := a.catalog()
+		if err != nil {
+			return err
+		}
+		env := map[string]string{}
+		for name, value := range inst.Env {
+			if env[name] = value; !shownVariable(catalog, name) {
+				env[name] = notShown
+			}
+		}
+		inst.Env = env
+		_, err = w.Write(shown(inst))
+		return err
+	}
+}
+
+// secretDirective are those of a unit whose values may be secrets.
+var secretDirective = regexp.MustCompile(`^\s*(Environment|SetCredential|SetCredentialEncrypted)\s*=`)
+
+// withoutValues takes the values of such directives, which may go on over
+// several lines, out of a unit's text.
+func withoutValues(text []byte) string {
+	var out strings.Builder
+	inside := false
+	for line := range strings.Lines(string(text)) {
+		begins := !inside && secretDirective.MatchString(line)
+		hidden := inside || begins
+		if begins {
+			name, _, _ := strings.Cut(line, "=")
+			fmt.Fprintf(&out, "%s=%s\n", name, notShown)
+		}
+		inside = hidden && strings.HasSuffix(strings.TrimRight(line, "\r\n"), `\`)
+		if !hidden {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
+}
+
+func (a *app) reportDropIns(unit string) func(context.Context, io.Writer) error {
+	return func(_ context.Context, w io.Writer) error {
+		files, err := filepath.Glob(a.path(filepath.Join(systemdDir, unit+".d", "*.conf")))
+		for _, f := range files {
+			text, err := os.ReadFile(f)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(w, "# %s\n%s\n", filepath.Base(f), withoutValues(text))
+		}
+		return err
+	}
+}
+
+// reportData lists the stores of the data directory with what they take.
+func (a *app) reportData(inst profiles.Instance) func(context.Context, io.Writer) error {
+	return func(_ context.Context, w io.Writer) error {
+		catalog, err := a.catalog()
+		if err != nil {
+			return err
+		}
+		dir := catalog.DataDir(inst)
+		if dir == "" {
+			return nil
+		}
+		files, err := os.ReadDir(a.path(dir))
+		for _, f := range files {
+			fmt.Fprintf(w, "%14d %s\n", diskUsage(a.path(filepath.Join(dir, f.Name()))), quoted(f.Name()))
+		}
+		if free, total, err := (doctor.Disks{}).Room(a.path(dir)); err == nil {
+			fmt.Fprintf(w, "%14d free of %d\n", free, total)
+		}
+		return err
+	}
+}
+
+// reportJournal is the journal of the instance and of its rolls from a level on.
+func (a *app) reportJournal(name, unit, since, level string) func(context.Context, io.Writer) error {
+	return func(ctx context.Context, w io.Writer) error {
+		if !a.live() {
+			fmt.Fprintln(w, "--root has no journal")
+			return nil
+		}
+		q := journal.Query{Units: []string{unit, rollUnit(name)}, Since: since, Lines: -1}
+		if level != "" {
+			var err error
+			if q.Level, err = journal.ParseLevel(level); err != nil {
+				return err
+			}
+		}
+		out, err := journal.NewWriter(w, "short", false)
+		if err != nil {
+			return err
+		}
+		return journal.Read(ctx, q, out.Write)
+	}
+}
+
+// hostSecrets are all secrets of the host that are known, for a report: of all
+// instances, also of what they had before, and of the host's own settings. What
+// cannot be read is an error: it could be in what is reported.
+func (a *app) hostSecrets(ctx context.Context) (redact.Words, error) {
+	names, err := a.instanceNames()
+	if err != nil {
+		return redact.Words{}, err
+	}
+	var words []string
+	for _, name := range names {
+		found, err := a.instanceSecrets(ctx, name)
+		if err != nil {
+			return redact.Words{}, err
+		}
+		words = append(words, found...)
+		more, err := a.formerSecrets(ctx, name)
+		if err != nil {
+			return redact.Words{}, err
+		}
+		words = append(words, more...)
+	}
+	c, err := a.hostConfig()
+	if err == nil {
+		url, uerr := a.notifyURL(c)
+		if uerr == nil {
+			words = append(words, redact.URLWords(url)...)
+		}
+		for _, word := range c.Notify.Command[min(1, len(c.Notify.Command)):] {
+			for _, w := range append(strings.Fields(word), word) {
+				words = append(words, secretWords(w, true)...)
+			}
+		}
+	}
+	if data, err := os.ReadFile(a.path(credentialsFile)); err == nil {
+		words = append(words, credentialWords(data)...)
+	}
+	return redact.NewWords(words), nil
+}
+
+// formerSecrets are those in copies of keystores, in the node's own P2P key,
+// and in variables that this program does not know.
+func (a *app) formerSecrets(ctx context.Context, name string) ([]string, error) {
+	var words []string
+	copies, err := filepath.Glob(a.path(instancePath(name, keystoreFile+".old*")))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range copies {
+		data, err := os.ReadFile(path)
+		if err == nil && filepath.Ext(path) == sealedSuffix {
+			data, err = a.creds().Decrypt(ctx, keystoreFile, data)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading %s of %s: %w", filepath.Base(path), name, err)
+		}
+		for _, secret := range keystore.Secrets(data) {
+			words = append(words, secretWords(secret, true)...)
+		}
+	}
+	if data, err := os.ReadFile(a.path(filepath.Join(dataRoot, name, p2pKeyFile))); err == nil {
+		words = append(words, secretWords(strings.TrimSpace(string(data)), true)...)
+	}
+	if data, err := os.ReadFile(a.path(instancePath(name, secretEnvFile))); err == nil {
+		if file, err := envfile.Parse(data); err == nil {
+			for _, v := range file.Vars {
+				words = append(words, secretWords(v.Value, true)...)
+			}
+		}
+	}
+	catalog, err := a.catalog()
+	if err != nil {
+		return nil, err
+	}
+	inst, err := a.loadInstance(name)
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range a.ownVariables(inst) {
+		if !shownVariable(catalog, name) {
+			words = append(words, secretWords(value, true)...)
+		}
+	}
+	return words, nil
+}
+
+// credentialWords are what is secret in a file of registries' credentials: all
+// values, and what is encoded in "auth".
+func credentialWords(data []byte) []string {
+	var root any
+	if json.Unmarshal(data, &root) != nil {
+		return nil
+	}
+	var words []string
+	var walk func(value any)
+	walk = func(value any) {
+		switch v := value.(type) {
+		case map[string]any:
+			for _, inner := range v {
+				walk(inner)
+			}
+		case []any:
+			for _, inner := range v {
+				walk(inner)
+			}
+		case string:
+			words = append(words, secretWords(v, true)...)
+			if plain, err := base64.StdEncoding.DecodeString(v); err == nil {
+				_, password, _ := strings.Cut(string(plain), ":")
+				words = append(words, secretWords(password, true)...)
+			}
+		}
+	}
+	walk(root)
+	return words
+}
