@@ -81,7 +81,7 @@ func (a *app) command() *cobra.Command {
 	root.AddCommand(
 		a.configCommand(), a.startCommand(), a.stopCommand(), a.restartCommand(),
 		a.logsCommand(), a.statusCommand(), a.updateCommand(), a.rollbackCommand(),
-		a.adoptCommand(), a.doctorCommand(), a.notifyCommand(), a.reportCommand(), a.watchCommand(), a.keysCommand(), a.runCommand(), a.versionsCommand(), a.pullCommand(), a.loadCommand(), a.verifyCommand(), a.gcCommand(),
+		a.adoptCommand(), a.removeCommand(), a.doctorCommand(), a.notifyCommand(), a.reportCommand(), a.watchCommand(), a.keysCommand(), a.runCommand(), a.versionsCommand(), a.pullCommand(), a.loadCommand(), a.verifyCommand(), a.gcCommand(),
 		a.pinCommand(), a.unpinCommand(), a.probeCommand(), a.rollCommand(), a.firewallCommand(), a.versionCommand(),
 	)
 	for _, c := range root.Commands() {

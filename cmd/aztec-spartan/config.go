@@ -240,6 +240,11 @@ func (a *app) before(name string, f configFlags) (old *profiles.Instance, inst p
 	default:
 		return nil, inst, err
 	}
+	if old == nil && f.from == "" {
+		if inst.DataDir, err = a.keptData(name, f); err != nil {
+			return nil, inst, err
+		}
+	}
 	if f.from != "" {
 		if inst, err = a.standby(name, f.from); err != nil {
 			return nil, inst, err

@@ -26,11 +26,15 @@ type dataMove struct{ from, to string }
 
 // planData refuses a directory that would make a node start empty.
 func (a *app) planData(catalog profiles.Catalog, p *configPlan) error {
-	before := filepath.Join(dataRoot, p.inst.Name)
+	usual := filepath.Join(dataRoot, p.inst.Name)
+	before := usual
 	if p.old != nil {
 		before = catalog.DataDir(*p.old)
 	}
 	after := catalog.DataDir(p.inst)
+	if before == after && after != usual && after != "" && !exists(a.path(mountPath(p.inst.Name))) {
+		before = usual // settings that were put back by hand: nothing is bound yet
+	}
 	if before == after || after == "" {
 		return nil
 	}
@@ -71,6 +75,29 @@ func (a *app) planData(catalog profiles.Catalog, p *configPlan) error {
 	}
 	p.move = &dataMove{from: before, to: after}
 	return nil
+}
+
+// keptData is the directory of the data of an instance of that name and role
+// that was removed, "" if it was the usual one: made again, it must not begin
+// on an empty one.
+func (a *app) keptData(name string, f configFlags) (string, error) {
+	path := instancePath(name, removedSettings)
+	data, err := os.ReadFile(a.path(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("configuring %s: %w", name, err)
+	}
+	was, err := profiles.ParseInstance(name, data)
+	if err != nil {
+		return "", withHint(fmt.Errorf("configuring %s: reading %s, which says where the data of before are: %w", name, path, err), "put it right or away")
+	}
+	if was.DataDir == "" || was.Role != f.role || f.changed("data-dir") {
+		return "", nil
+	}
+	a.note("the data of before are in %s", was.DataDir)
+	return was.DataDir, nil
 }
 
 func exists(path string) bool {
@@ -132,14 +159,14 @@ func (a *app) moveData(ctx context.Context, p *configPlan) error {
 	name, to := p.inst.Name, p.move.to
 	where := filepath.Join(dataRoot, name)
 	fail := func(err error) error { return fmt.Errorf("moving the data of %s: %w", name, err) }
-	mount := unit.UnitNamePathEscape(where) + ".mount"
-	if a.live() && exists(filepath.Join(systemdDir, mount)) {
+	mount := mountPath(name)
+	if a.live() && exists(mount) {
 		m, err := connect(ctx)
 		if err != nil {
 			return fail(err)
 		}
 		defer m.Close()
-		if err := m.Stop(ctx, mount); err != nil {
+		if err := m.Stop(ctx, filepath.Base(mount)); err != nil {
 			return fail(err)
 		}
 	}
@@ -157,7 +184,7 @@ func (a *app) moveData(ctx context.Context, p *configPlan) error {
 	if err := atomicfile.Write(filepath.Join(a.path(to), dataMarker(name)), []byte(name+"\n"), 0o644); err != nil {
 		return fail(err)
 	}
-	path := a.path(filepath.Join(systemdDir, mount))
+	path := a.path(mount)
 	if to == where {
 		if err := atomicfile.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fail(err)
@@ -172,6 +199,12 @@ func (a *app) moveData(ctx context.Context, p *configPlan) error {
 	}
 	a.note("the data of %s are in %s", name, to)
 	return nil
+}
+
+// mountPath is the unit that binds the data of an instance to where they are
+// looked for.
+func mountPath(name string) string {
+	return filepath.Join(systemdDir, unit.UnitNamePathEscape(filepath.Join(dataRoot, name))+".mount")
 }
 
 // mountUnit binds a directory where the data of an instance are looked for.

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/units"
+	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
+)
+
+// removedSettings is the name of instance.toml once its instance was removed.
+const removedSettings = "instance.toml.removed"
+
+// removalPlan is what there is of an instance. Paths are the host's, and exist.
+type removalPlan struct {
+	name, unit string
+	installed  bool
+	files      []string // units and links of ours
+	mount      string   // mount unit of its data; "": none
+	state      []string // generations, cache
+	purge      []string // data, keys, and what is the operator's
+}
+
+// ours is what goes in any case, in order: links before what they lead to.
+func (p *removalPlan) ours() []string {
+	list := slices.Clone(p.files)
+	if p.mount != "" {
+		list = append(list, p.mount)
+	}
+	return append(list, p.state...)
+}
+
+// planRemoval finds what there is of an instance, and refuses one that must
+// not be removed now. A mistake in its settings does not keep it here.
+func (a *app) planRemoval(ctx context.Context, name string) (*removalPlan, error) {
+	p := &removalPlan{name: name}
+	refuse := func(hint string, err error, args ...any) error {
+		return withHint(fmt.Errorf("removing %s: %w", name, err), hint, args...)
+	}
+	newer := (*units.NewerSchemaError)(nil)
+	_, err := a.loadInstance(name)
+	if errors.Is(err, profiles.ErrSchema) {
+		return nil, err
+	}
+	state, err := a.files().Load(name)
+	if errors.As(err, &newer) {
+		return nil, err
+	}
+	if state.Intent != nil && state.Intent.Begun {
+		return nil, refuse("if nothing rolls, it was interrupted: aztec-spartan rollback %s takes it back", errors.New("its roll to another version is not finished"), name)
+	}
+	adoption, err := a.loadAdoption(name)
+	if err != nil {
+		return nil, err
+	}
+	if adoption != nil && !slices.Contains([]string{stepPrepared, stepAdopted, stepUndone}, adoption.Step) {
+		return nil, refuse("aztec-spartan adopt --undo %s takes it back", errors.New("its adoption from docker is not finished"), name)
+	}
+	if err := a.rolling(ctx, name); err != nil {
+		return nil, err
+	}
+	if err := a.findUnit(p); err != nil {
+		return nil, err
+	}
+	present := func(list []string, paths ...string) []string {
+		for _, path := range paths {
+			if exists(a.path(path)) {
+				list = append(list, path)
+			}
+		}
+		return list
+	}
+	if mount := mountPath(name); exists(a.path(mount)) {
+		p.mount = mount
+		if bound := a.boundData(mount); exists(a.path(filepath.Join(bound, dataMarker(name)))) {
+			p.purge = append(p.purge, bound)
+		} else if bound != "" {
+			a.note("warning: %s is not known to be the data of %s, and is left alone", bound, name)
+		}
+	}
+	p.state = present(nil, filepath.Join(stateDir, name), filepath.Join("/var/cache/aztec", name))
+	p.purge = present(p.purge, filepath.Join(dataRoot, name), units.OutputDir(name))
+	if p.unit != "" {
+		p.purge = present(p.purge, filepath.Join(systemdDir, p.unit+".d"), filepath.Join("/etc/systemd/system.control", p.unit+".d"))
+	}
+	p.purge = present(p.purge, sysusersFile(name), instancePath(name, ""))
+	return p, nil
+}
+
+// rolling refuses while the engine of a roll runs.
+func (a *app) rolling(ctx context.Context, name string) error {
+	if !a.live() {
+		return nil
+	}
+	m, err := connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	s, err := m.State(ctx, rollUnit(name))
+	if err != nil || s.ActiveState == "inactive" || s.ActiveState == "failed" {
+		return err
+	}
+	return withHint(withCode(exitLocked, fmt.Errorf("removing %s: a roll is under way", name)), "aztec-spartan stop %s cancels it", name)
+}
+
+// findUnit looks for the units of the instance by what they say themselves,
+// and for links to them.
+func (a *app) findUnit(p *removalPlan) error {
+	found, err := filepath.Glob(a.path(filepath.Join(systemdDir, units.UnitName("aztec-*", p.name))))
+	if err != nil {
+		return err
+	}
+	for _, path := range found {
+		file := filepath.Base(path)
+		meta, err := a.files().Active(file)
+		if newer := (*units.NewerSchemaError)(nil); errors.As(err, &newer) {
+			return err
+		}
+		if err != nil || meta.Instance != p.name {
+			continue // somebody else's
+		}
+		p.unit, p.installed = file, true
+		for _, kind := range []string{"wants", "requires"} {
+			links, err := filepath.Glob(a.path(filepath.Join(systemdDir, "*."+kind, file)))
+			if err != nil {
+				return err
+			}
+			for _, link := range links {
+				p.files = append(p.files, a.hostPath(link))
+			}
+		}
+		p.files = append(p.files, filepath.Join(systemdDir, file))
+	}
+	if inst, err := a.loadInstance(p.name); p.unit == "" && err == nil {
+		p.unit, _ = a.unitOf(inst) // of which there may be drop-ins
+	}
+	return nil
+}
+
+// hostPath is the host's name of a path that a.path gave.
+func (a *app) hostPath(path string) string {
+	return filepath.Join("/", strings.TrimPrefix(path, a.root))
+}
+
+// boundData is the directory that a mount unit of ours binds.
+func (a *app) boundData(mount string) string {
+	text, err := os.ReadFile(a.path(mount))
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		if dir, ok := strings.CutPrefix(strings.TrimSpace(line), "What="); ok {
+			return dir
+		}
+	}
+	return ""
+}
+
+// deleteTree removes a path with all that is below it. Links are removed, never
+// followed. A directory that something is mounted on is emptied.
+func (a *app) deleteTree(path string) error {
+	err := os.RemoveAll(a.path(path))
+	if errors.Is(err, syscall.EBUSY) {
+		if left, rerr := os.ReadDir(a.path(path)); rerr == nil && len(left) == 0 {
+			a.note("warning: something is mounted on %s, which is empty now", path)
+			return nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.SyncDir(filepath.Dir(a.path(path))); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// dropUser removes the user of an instance that owns nothing any more.
+func (a *app) dropUser(ctx context.Context, name string) error {
+	if !a.live() {
+		return nil
+	}
+	const noSuchUser = 6 // userdel(8)
+	out, err := exec.CommandContext(ctx, "userdel", userOf(name)).CombinedOutput()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == noSuchUser {
+		return nil
+	}
+	if err != nil { // nobody can use it: it has no password and no shell
+		a.note("warning: the user %s stays: %v: %s", userOf(name), err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// keysAtStake are the addresses whose keys a purge deletes, as far as they can
+// be read.
+func (a *app) keysAtStake(ctx context.Context, name string) []string {
+	sec, err := a.loadSecrets(ctx, name)
+	if err != nil || sec.keystore == nil {
+		return nil
+	}
+	addresses, err := sec.addresses()
+	if err != nil {
+		return nil
+	}
+	var list []string
+	for _, address := range addresses {
+		list = append(list, address.String())
+	}
+	return list
+}
+
+// warnDependents names instances that use one of those that go.
+func (a *app) warnDependents(names []string) {
+	ports := map[string]string{}
+	for _, name := range names {
+		if inst, err := a.loadInstance(name); err == nil {
+			ports[localURL(inst.Ports.RPC)] = name
+		}
+	}
+	others, _ := a.instanceNames()
+	for _, other := range others {
+		inst, err := a.loadInstance(other)
+		if err != nil || slices.Contains(names, other) {
+			continue
+		}
+		if broker := ports[strings.TrimSuffix(inst.Prover.Broker, "/")]; broker != "" {
+			a.note("warning: %s has %s for its broker", other, broker)
+		}
+		if slices.Contains(names, inst.StandbyOf) {
+			a.note("warning: %s stands by for %s", other, inst.StandbyOf)
+		}
+	}
+}
+
+// diskUse is what a tree takes on the disk, in bytes, as far as it can be
+// read.
+func diskUse(root string) int64 {
+	var sum int64
+	_ = filepath.WalkDir(root, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		if info, err := d.Info(); err == nil {
+			if st, ok := info.Sys().(*syscall.Stat_t); ok {
+				sum += st.Blocks * 512
+			}
+		}
+		return nil
+	})
+	return sum
+}
