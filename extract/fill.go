@@ -24,6 +24,7 @@ type filling struct {
 	d        *draft
 	src      images
 	layers   []*unpacked // oldest first
+	key      layer.Key
 	stage    *stage.Stage
 	budget   *stage.Budget
 	tree     *rootfs.Tree
@@ -61,6 +62,7 @@ func (d *draft) fill(ctx context.Context, im *Image, from target, diffIDs []stri
 	others, _ := d.store.List()
 	f := newFilling(from.src, o.Progress)
 	f.d = d
+	f.key = keyOf(d.path, others)
 	for i, l := range from.manifest.Layers {
 		f.find(l, diffIDs[i], i, others)
 	}
@@ -68,10 +70,10 @@ func (d *draft) fill(ctx context.Context, im *Image, from target, diffIDs []stri
 	if err := f.budget.Fits(f.estimate()); err != nil {
 		return err
 	}
-	index := stage.NewIndex(append(versions(others), f.earlier()...)...)
+	index := stage.NewIndex(append(f.versions(others), f.earlier()...)...)
 	defer func() { err = errors.Join(err, index.Close()) }()
 	// One more than are fetched in the usual way: see recall.
-	if f.stage, err = stage.New(d.at(stageName), atOnce()+1, index, f.budget); err != nil {
+	if f.stage, err = stage.New(d.at(stageName), atOnce()+1, f.key, index, f.budget); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.stage.Close()) }()
@@ -98,7 +100,7 @@ func (d *draft) fill(ctx context.Context, im *Image, from target, diffIDs []stri
 		return err
 	}
 	f.account(im)
-	return writeList(d.at(filesName), im.Digest, layer.Dropped{}, f.tree.Files)
+	return writeList(d.at(filesName), im.Digest, f.key, layer.Dropped{}, f.tree.Files)
 }
 
 // find looks for a layer in the image itself, among those that an earlier run finished, and in the images that are here.
@@ -131,7 +133,7 @@ func (f *filling) earlier() []stage.Version {
 				continue
 			}
 			v = append(v, stage.Version{Rootfs: tree, Unfinished: true, Files: func(each func(*layer.Entry) error) error {
-				_, err := readList(list, u.diffID, each)
+				_, err := readList(list, u.diffID, f.key, each)
 				return err
 			}})
 		}
@@ -175,11 +177,11 @@ func (f *filling) writeEarly(ctx context.Context) (wait func() error) {
 }
 
 // versions are the images whose files may be shared, newest first.
-func versions(images []*Image) []stage.Version {
+func (f *filling) versions(images []*Image) []stage.Version {
 	var v []stage.Version
 	for _, im := range images {
 		v = append(v, stage.Version{Rootfs: im.Rootfs(), Files: func(each func(*layer.Entry) error) error {
-			_, err := readList(filepath.Join(im.dir, filesName), im.Digest, each)
+			_, err := readList(filepath.Join(im.dir, filesName), im.Digest, f.key, each)
 			return err
 		}})
 	}
@@ -251,7 +253,7 @@ func (f *filling) read(ctx context.Context, u *unpacked) error {
 	if err != nil {
 		return err
 	}
-	err = writeList(listOf(f.d.path, u.diffID), u.diffID, u.dropped, func(write func(*layer.Entry) error) error {
+	err = writeList(listOf(f.d.path, u.diffID), u.diffID, f.key, u.dropped, func(write func(*layer.Entry) error) error {
 		for _, e := range u.entries {
 			if err := write(e); err != nil {
 				return err
@@ -336,7 +338,7 @@ func (f *filling) reread(u *unpacked) error {
 		}
 	}
 	var err error
-	u.dropped, err = readList(u.list, u.diffID, func(e *layer.Entry) error {
+	u.dropped, err = readList(u.list, u.diffID, f.key, func(e *layer.Entry) error {
 		if !staged {
 			e.Staged = 0
 		}

@@ -3,7 +3,6 @@ package extract
 import (
 	"bufio"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -50,7 +49,8 @@ func (s *Store) rerecord(ctx context.Context, im *Image, from target, want platf
 	for i, l := range from.manifest.Layers {
 		im.Layers = append(im.Layers, Layer{l.Digest, config.RootFS.DiffIDs[i], l.Size, string(l.MediaType)})
 	}
-	m := &lister{store: s, image: im, report: func(Damage) {}, source: func() (*filling, error) { return newFilling(from.src, o.Progress), nil }}
+	others, _ := s.List() // what cannot be read is of no help
+	m := &lister{store: s, image: im, key: keyOf(im.dir, others), report: func(Damage) {}, source: func() (*filling, error) { return newFilling(from.src, o.Progress), nil }}
 	if err := m.mend(ctx); err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (s *Store) rerecord(ctx context.Context, im *Image, from target, want platf
 		return err
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
-	if im.Dropped, err = im.recorded(t); err != nil {
+	if im.Dropped, err = im.recorded(t, m.key); err != nil {
 		return recordError(err)
 	}
 	for _, m := range o.MountPoints {
@@ -87,6 +87,7 @@ func (s *Store) rerecord(ctx context.Context, im *Image, from target, want platf
 type lister struct {
 	store      *Store
 	image      *Image
+	key        layer.Key                // of those that can be read
 	source     func() (*filling, error) // of layers, called if any is needed
 	report     func(Damage)
 	mended     int
@@ -97,7 +98,7 @@ type lister struct {
 func (m *lister) mend(ctx context.Context) error {
 	im := m.image
 	for n, l := range im.Layers {
-		err := listReads(ctx, listOf(im.dir, l.DiffID), l.DiffID)
+		err := listReads(ctx, listOf(im.dir, l.DiffID), l.DiffID, m.key)
 		switch {
 		case err == nil:
 			continue
@@ -115,8 +116,8 @@ func (m *lister) mend(ctx context.Context) error {
 	return nil
 }
 
-func listReads(ctx context.Context, path, diffID string) error {
-	_, err := readList(path, diffID, func(*layer.Entry) error { return ctx.Err() })
+func listReads(ctx context.Context, path, diffID string, key layer.Key) error {
+	_, err := readList(path, diffID, key, func(*layer.Entry) error { return ctx.Err() })
 	return err
 }
 
@@ -129,7 +130,7 @@ func (m *lister) list(ctx context.Context, n int) error {
 	}
 	others, _ := m.store.List() // what cannot be read is of no help
 	for _, other := range others {
-		if from := listOf(other.dir, u.diffID); listReads(ctx, from, u.diffID) == nil {
+		if from := listOf(other.dir, u.diffID); listReads(ctx, from, u.diffID, m.key) == nil {
 			return relink(from, path)
 		}
 	}
@@ -137,16 +138,16 @@ func (m *lister) list(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	time := m.image.times()
+	time := m.image.times(m.key)
 	err = f.fetch(ctx, u, func(archive io.Reader) error {
 		u.entries = nil
-		return u.scan(ctx, archive, time)
+		return u.scan(ctx, archive, m.key, time)
 	})
 	if err != nil {
 		return err
 	}
 	m.downloaded += u.Size
-	err = writeList(path, u.diffID, u.dropped, func(write func(*layer.Entry) error) error {
+	err = writeList(path, u.diffID, m.key, u.dropped, func(write func(*layer.Entry) error) error {
 		for _, e := range u.entries {
 			if err := write(e); err != nil {
 				return err
@@ -172,9 +173,9 @@ func relink(from, path string) error {
 }
 
 // scan reads the entries of a layer, and puts nothing aside. time gives the times of its files.
-func (u *unpacked) scan(ctx context.Context, archive io.Reader, time func(*layer.Entry) layer.Time) error {
+func (u *unpacked) scan(ctx context.Context, archive io.Reader, key layer.Key, time func(*layer.Entry) layer.Time) error {
 	scanner := layer.NewScanner(bufio.NewReaderSize(archive, 256<<10))
-	hash := sha256.New()
+	hash := key.Hash()
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -192,7 +193,9 @@ func (u *unpacked) scan(ctx context.Context, archive io.Reader, time func(*layer
 			if _, err := io.Copy(hash, body); err != nil {
 				return err
 			}
-			hash.Sum(e.Digest[:0])
+			if e.Size > 0 {
+				hash.Sum(e.Digest[:0])
+			}
 			e.MTime = time(e)
 		}
 		u.entries = append(u.entries, e)
@@ -201,13 +204,13 @@ func (u *unpacked) scan(ctx context.Context, archive io.Reader, time func(*layer
 
 // times gives the times of files here, which are not always those of their layers: a file that another image had has the time that it
 // had there. They are in the list of the image's files or, without that, with the files that several names share.
-func (im *Image) times() func(*layer.Entry) layer.Time {
+func (im *Image) times(key layer.Key) func(*layer.Entry) layer.Time {
 	type file struct {
 		path string
 		time layer.Time
 	}
 	files := map[layer.Digest][]file{}
-	_, err := readList(filepath.Join(im.dir, filesName), im.Digest, func(e *layer.Entry) error {
+	_, err := readList(filepath.Join(im.dir, filesName), im.Digest, key, func(e *layer.Entry) error {
 		files[e.Digest] = append(files[e.Digest], file{e.Path, e.MTime})
 		return nil
 	})

@@ -27,7 +27,7 @@ const (
 //	tags.json              what tags were when they were seen last
 //	sha256-HEX/rootfs      the root file system
 //	sha256-HEX/image.json  the Image
-//	sha256-HEX/layers/HEX  what a layer said, by diffID, with the digests of all files: to verify, and to unpack it without its blob
+//	sha256-HEX/layers/HEX  what a layer said, by diffID, with the keyed digests of all files: to verify, and to unpack it without its blob
 //	sha256-HEX/files       the files of the root file system, for other images to share
 //	sha256-HEX/pinned      if it is there, collections keep the image
 //	sha256-HEX/complete    written last and removed first; without it there is no image

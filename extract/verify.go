@@ -73,9 +73,10 @@ func (s *Store) verify(ctx context.Context, id string, o *PullOptions, report fu
 		defer lock.Close()
 	}
 	// Contents never come from other images: what two have in common is damaged in both.
-	r := &repair{image: im}
+	others, _ := s.List() // what cannot be read is of no help
+	r := &repair{image: im, key: keyOf(im.dir, others)}
 	defer func() { err = errors.Join(err, r.close()) }()
-	lists := &lister{store: s, image: im, report: report, source: func() (*filling, error) { return r.source(*o) }}
+	lists := &lister{store: s, image: im, key: r.key, report: report, source: func() (*filling, error) { return r.source(*o) }}
 	if o != nil {
 		if err := lists.mend(ctx); err != nil {
 			return v, err
@@ -86,11 +87,11 @@ func (s *Store) verify(ctx context.Context, id string, o *PullOptions, report fu
 		return v, err
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
-	if _, err := im.recorded(t); err != nil {
+	if _, err := im.recorded(t, r.key); err != nil {
 		return v, recordError(err)
 	}
 	var damages []rootfs.Damage
-	err = t.Check(ctx, func(d rootfs.Damage) { damages = append(damages, d) })
+	err = t.Check(ctx, r.key, func(d rootfs.Damage) { damages = append(damages, d) })
 	slices.SortStableFunc(damages, func(a, b rootfs.Damage) int { return strings.Compare(a.Path, b.Path) })
 	for _, d := range damages {
 		report(Damage{Path: d.Path, What: d.What})
@@ -104,16 +105,16 @@ func (s *Store) verify(ctx context.Context, id string, o *PullOptions, report fu
 	}
 	v.DownloadedBytes = lists.downloaded + r.downloaded
 	if err == nil {
-		err = im.verifyFiles(t, &v, o != nil, report)
+		err = im.verifyFiles(t, r.key, &v, o != nil, report)
 	}
 	v.Seconds = time.Since(start).Seconds()
 	return v, err
 }
 
 // verifyFiles looks at the list that other images share files by. It follows from the lists of layers, so it can be written again.
-func (im *Image) verifyFiles(t *rootfs.Tree, v *Verified, mend bool, report func(Damage)) error {
+func (im *Image) verifyFiles(t *rootfs.Tree, key layer.Key, v *Verified, mend bool, report func(Damage)) error {
 	path := filepath.Join(im.dir, filesName)
-	if _, err := readList(path, im.Digest, func(*layer.Entry) error { return nil }); err == nil {
+	if _, err := readList(path, im.Digest, key, func(*layer.Entry) error { return nil }); err == nil {
 		return nil
 	}
 	v.Damaged++
@@ -122,13 +123,13 @@ func (im *Image) verifyFiles(t *rootfs.Tree, v *Verified, mend bool, report func
 		return nil
 	}
 	v.Repaired++
-	return writeList(path, im.Digest, layer.Dropped{}, t.Files)
+	return writeList(path, im.Digest, key, layer.Dropped{}, t.Files)
 }
 
 // recorded brings into t, in memory, what was unpacked, and returns what the layers lost.
-func (im *Image) recorded(t *rootfs.Tree) (lost Dropped, err error) {
+func (im *Image) recorded(t *rootfs.Tree, key layer.Key) (lost Dropped, err error) {
 	for n, l := range im.Layers {
-		dropped, err := readList(listOf(im.dir, l.DiffID), l.DiffID, func(e *layer.Entry) error {
+		dropped, err := readList(listOf(im.dir, l.DiffID), l.DiffID, key, func(e *layer.Entry) error {
 			e.Staged = 0
 			return t.Apply(n, e)
 		})
@@ -149,6 +150,7 @@ func (im *Image) recorded(t *rootfs.Tree) (lost Dropped, err error) {
 // repair gets contents of one image anew.
 type repair struct {
 	image      *Image
+	key        layer.Key
 	dir        string // of what is put aside; "" if nothing is
 	index      *stage.Index
 	stage      *stage.Stage
@@ -195,7 +197,7 @@ func (r *repair) open(reserve int64) (err error) {
 		return err
 	}
 	r.index = stage.NewIndex()
-	r.stage, err = stage.New(filepath.Join(r.dir, stageName), 1, r.index, stage.NewBudget(int(r.lock.Fd()), reserve))
+	r.stage, err = stage.New(filepath.Join(r.dir, stageName), 1, r.key, r.index, stage.NewBudget(int(r.lock.Fd()), reserve))
 	return err
 }
 

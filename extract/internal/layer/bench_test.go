@@ -63,7 +63,7 @@ func BenchmarkList(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			list.Reset()
-			w := layer.NewWriter(&list, "sha256:x")
+			w := layer.NewWriter(&list, "sha256:x", layer.Key{1})
 			for i := range entries {
 				if err := w.Write(&entries[i]); err != nil {
 					b.Fatal(err)

@@ -7,10 +7,7 @@
 // list is known, and whose contents are here, need not be downloaded again.
 package layer
 
-import (
-	"crypto/sha256"
-	"errors"
-)
+import "errors"
 
 // ErrInvalid is wrapped by every error that is the layer's own fault.
 var ErrInvalid = errors.New("invalid layer")
@@ -29,9 +26,6 @@ const (
 	Whiteout      // Path, if a lower layer has it, is gone: OCI image specification, layer.md, "Whiteouts"
 	Opaque        // everything that lower layers have in the directory Path is gone
 )
-
-// Digest is the SHA-256 of a file's contents.
-type Digest [sha256.Size]byte
 
 // Time is a modification time as file systems keep it.
 type Time struct {

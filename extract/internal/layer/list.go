@@ -12,7 +12,7 @@ import (
 
 // A recorded list is, in order, with all numbers as varints (encoding/binary):
 //
-//	magic, schema, diffID
+//	magic, schema, diffID, key
 //	of each entry: its kind, what differs from the entry before it (change), and that, see Writer.Write
 //	0, the four counts of Dropped, the number of entries
 //	the SHA-256 of all the above
@@ -20,7 +20,7 @@ import (
 // Most entries have the attributes of their neighbour and most of its path, so one takes some 60 bytes, half of them the digest.
 const (
 	listMagic  = "\x89aslist\n" // not text, and damaged by what changes line ends
-	listSchema = 1
+	listSchema = 2
 	maxDiffID  = 256
 	listBuffer = 32 << 10
 )
@@ -56,8 +56,9 @@ type Writer struct {
 	err   error
 }
 
-// NewWriter starts the list of the layer with the given diffID, 256 bytes at most. The caller closes w, after Close.
-func NewWriter(w io.Writer, diffID string) *Writer {
+// NewWriter starts the list of the layer with the given diffID, 256 bytes at most, and with digests under key. The caller closes w,
+// after Close.
+func NewWriter(w io.Writer, diffID string, key Key) *Writer {
 	l := &Writer{w: w, hash: sha256.New(), buf: make([]byte, 0, listBuffer+2*MaxPath)}
 	if len(diffID) > maxDiffID {
 		l.err = fmt.Errorf("recording a layer: its diffID has %d bytes", len(diffID))
@@ -65,6 +66,7 @@ func NewWriter(w io.Writer, diffID string) *Writer {
 	l.buf = append(l.buf, listMagic...)
 	l.number(listSchema)
 	l.text(diffID)
+	l.buf = append(l.buf, key[:]...)
 	return l
 }
 

@@ -45,7 +45,7 @@ var someDropped = layer.Dropped{SetIDBits: 1, Devices: 200, FileCapabilities: 3,
 func write(t *testing.T, entries []layer.Entry) []byte {
 	t.Helper()
 	var list bytes.Buffer
-	w := layer.NewWriter(&list, "sha256:it")
+	w := layer.NewWriter(&list, "sha256:it", layer.Key{1})
 	for i := range entries {
 		if err := w.Write(&entries[i]); err != nil {
 			t.Fatal(err)
@@ -94,7 +94,7 @@ func TestList(t *testing.T) {
 
 // TestListFormat fails when lists that are on disks can no longer be read. Then it takes another schema, not -update.
 func TestListFormat(t *testing.T) {
-	const golden = "testdata/schema1.list"
+	const golden = "testdata/schema2.list"
 	if *update {
 		if err := os.WriteFile(golden, write(t, sample()), 0o600); err != nil {
 			t.Fatal(err)
@@ -140,9 +140,18 @@ func TestListDamaged(t *testing.T) {
 	}
 }
 
+// TestListOfThePast: its digests are other ones, so it is written anew like one that is damaged.
+func TestListOfThePast(t *testing.T) {
+	list := write(t, nil)
+	list[len("\x89aslist\n")] = 1
+	if _, _, err := read(bytes.NewReader(list)); !errors.Is(err, layer.ErrDamaged) {
+		t.Errorf("got %v, want ErrDamaged", err)
+	}
+}
+
 func TestListOfTheFuture(t *testing.T) {
 	list := write(t, nil)
-	list[len("\x89aslist\n")] = 2
+	list[len("\x89aslist\n")] = 3
 	if _, _, err := read(bytes.NewReader(list)); !errors.Is(err, layer.ErrSchema) || errors.Is(err, layer.ErrDamaged) {
 		t.Errorf("got %v, want ErrSchema", err)
 	}
@@ -175,7 +184,7 @@ func TestListWriteRefuses(t *testing.T) {
 		"attributes, large": {Kind: layer.File, Path: "a", Attrs: layer.Attrs{Xattrs: []layer.Xattr{{Name: "user.a", Value: strings.Repeat("v", 1<<16)}}}},
 		"attribute of link": {Kind: layer.Symlink, Path: "a", Target: "b", Attrs: layer.Attrs{Xattrs: []layer.Xattr{{Name: "user.a"}}}},
 	} {
-		w := layer.NewWriter(io.Discard, "")
+		w := layer.NewWriter(io.Discard, "", layer.Key{1})
 		if err := w.Write(&e); !errors.Is(err, layer.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -191,7 +200,7 @@ func FuzzList(f *testing.F) {
 	seed := func(list []byte) { f.Add(list[:len(list)-sha256.Size]) }
 	for _, entries := range [][]layer.Entry{nil, sample()[:1], sample()[1:4], sample()[4:10]} {
 		var list bytes.Buffer
-		w := layer.NewWriter(&list, "sha256:it")
+		w := layer.NewWriter(&list, "sha256:it", layer.Key{1})
 		for i := range entries {
 			if err := w.Write(&entries[i]); err != nil {
 				f.Fatal(err)
@@ -212,7 +221,7 @@ func FuzzList(f *testing.F) {
 			return
 		}
 		var list bytes.Buffer
-		w := layer.NewWriter(&list, l.DiffID())
+		w := layer.NewWriter(&list, l.DiffID(), l.Key())
 		for i := range entries {
 			if err := entries[i].Check(); err != nil {
 				t.Errorf("read %+v: %v", entries[i], err)

@@ -12,6 +12,7 @@ import (
 type Reader struct {
 	in      *hashed
 	diffID  string
+	key     Key
 	prev    Entry
 	scratch []byte
 	count   uint64
@@ -35,11 +36,15 @@ func NewReader(r io.Reader) (*Reader, error) {
 		}
 	}
 	l.diffID = l.text(maxDiffID)
+	l.in.fill(l.key[:])
 	return l, l.in.err
 }
 
 // DiffID is what NewWriter was given.
 func (l *Reader) DiffID() string { return l.diffID }
+
+// Key is what NewWriter was given. Like the diffID, it is only known to be that after io.EOF.
+func (l *Reader) Key() Key { return l.key }
 
 // Dropped is what Close was given. It is known after io.EOF.
 func (l *Reader) Dropped() Dropped { return l.dropped }

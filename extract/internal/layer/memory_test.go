@@ -63,7 +63,7 @@ func TestTextCap(t *testing.T) {
 		t.Errorf("scanning: %v after %d entries, want an invalid layer after %d", err, n, fits+1)
 	}
 
-	w := layer.NewWriter(io.Discard, "")
+	w := layer.NewWriter(io.Discard, "", layer.Key{1})
 	for n, err = 0, nil; err == nil && n < 2*fits; n++ {
 		err = w.Write(&layer.Entry{Kind: layer.Whiteout, Path: long})
 	}
@@ -73,7 +73,7 @@ func TestTextCap(t *testing.T) {
 
 	// One that another program wrote: its entries share the whole path with the first, so the list is small.
 	var list bytes.Buffer
-	w = layer.NewWriter(&list, "")
+	w = layer.NewWriter(&list, "", layer.Key{1})
 	for range 2 {
 		if err := w.Write(&layer.Entry{Kind: layer.Whiteout, Path: long}); err != nil {
 			t.Fatal(err)

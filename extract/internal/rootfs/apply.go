@@ -210,7 +210,7 @@ func (t *Tree) addEmpty(d *node, name string, dir bool, mode fs.FileMode) error 
 	if len(name) > layer.MaxName {
 		return unix.ENAMETOOLONG
 	}
-	e := &layer.Entry{Kind: layer.File, Digest: emptyDigest, Attrs: layer.Attrs{Mode: uint32(mode.Perm())}}
+	e := &layer.Entry{Kind: layer.File, Attrs: layer.Attrs{Mode: uint32(mode.Perm())}}
 	if dir {
 		e.Kind = layer.Dir
 	}

@@ -1,7 +1,6 @@
 package rootfs
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,9 +9,6 @@ import (
 
 	"github.com/aztec-spartan/aztec-spartan/extract/internal/layer"
 )
-
-// emptyDigest is that of a file without contents.
-var emptyDigest = layer.Digest(sha256.Sum256(nil))
 
 // setNew gives what fd has open, which this program just made, its owner, extended attributes and mode, in this order: chown(2) clears
 // mode bits, and a mode without write permission must not come before what it would forbid.

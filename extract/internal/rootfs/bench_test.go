@@ -178,7 +178,7 @@ func BenchmarkCheck(b *testing.B) {
 		}
 		b.SetBytes(t.Stats().Bytes)
 		for b.Loop() {
-			if err := t.Check(context.Background(), func(d rootfs.Damage) { b.Errorf("%+v", d) }); err != nil {
+			if err := t.Check(context.Background(), layer.Key{}, func(d rootfs.Damage) { b.Errorf("%+v", d) }); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -38,12 +38,12 @@ const (
 // Check compares what is on disk with the tree and reports each difference, in no certain order and one at a time: what is missing,
 // extra, of another type, size, owner or mode, has another time, other attributes or another link's target, contents of another
 // digest, and names of one file that lead to two. It reads every file, each inode once, on all processors, and changes nothing.
-// Times are compared to the nanosecond, if they are within the 32 bits of seconds that every file system keeps.
-func (t *Tree) Check(ctx context.Context, report func(Damage)) error {
+// Digests are under key. Times are compared to the nanosecond, if they are within the 32 bits of seconds that every file system keeps.
+func (t *Tree) Check(ctx context.Context, key layer.Key, report func(Damage)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	k := &checker{
-		t: t, ctx: ctx, report: report, groups: make(map[*inode]*group),
+		t: t, ctx: ctx, key: key, report: report, groups: make(map[*inode]*group),
 		jobs: make(chan job, 32), seen: make([]byte, layer.MaxPath+1),
 	}
 	var workers sync.WaitGroup
@@ -69,6 +69,7 @@ func (t *Tree) Check(ctx context.Context, report func(Damage)) error {
 type checker struct {
 	t      *Tree
 	ctx    context.Context
+	key    layer.Key
 	mu     sync.Mutex // held while report runs
 	report func(Damage)
 	groups map[*inode]*group // of inodes with several names

@@ -75,7 +75,7 @@ func open(t *testing.T, dir string, m memory) *rootfs.Tree {
 func check(t *testing.T, tree *rootfs.Tree) []rootfs.Damage {
 	t.Helper()
 	var found []rootfs.Damage
-	if err := tree.Check(context.Background(), func(d rootfs.Damage) { found = append(found, d) }); err != nil {
+	if err := tree.Check(context.Background(), layer.Key{}, func(d rootfs.Damage) { found = append(found, d) }); err != nil {
 		t.Fatal(err)
 	}
 	return found
@@ -420,7 +420,7 @@ func TestCheckStopsWhenCancelled(t *testing.T) {
 	tree := open(t, build(t, m), m)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := tree.Check(ctx, func(rootfs.Damage) { t.Error("damage reported") }); !errors.Is(err, context.Canceled) {
+	if err := tree.Check(ctx, layer.Key{}, func(rootfs.Damage) { t.Error("damage reported") }); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 }

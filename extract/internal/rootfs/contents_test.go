@@ -3,7 +3,6 @@ package rootfs_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -45,7 +44,7 @@ func (m memory) Place(_ int, e *layer.Entry, dirfd int, name string) error {
 }
 
 func (m memory) add(body string) layer.Digest {
-	d := layer.Digest(sha256.Sum256([]byte(body)))
+	d := new(layer.Key).Of([]byte(body))
 	m[d] = body
 	return d
 }

@@ -120,7 +120,7 @@ func TestCostOfParking(t *testing.T) {
 // checkSame expects the tree to be what is on disk.
 func checkSame(t *testing.T, tree *rootfs.Tree) {
 	t.Helper()
-	if err := tree.Check(context.Background(), func(d rootfs.Damage) { t.Errorf("%s: %s", d.Path, d.What) }); err != nil {
+	if err := tree.Check(context.Background(), layer.Key{}, func(d rootfs.Damage) { t.Errorf("%s: %s", d.Path, d.What) }); err != nil {
 		t.Error(err)
 	}
 }

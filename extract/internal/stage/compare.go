@@ -2,7 +2,6 @@ package stage
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"errors"
 
 	"golang.org/x/sys/unix"
@@ -71,8 +70,8 @@ func hasXattrs(fd int, want []layer.Xattr, scratch []byte) bool {
 }
 
 // digest hashes the first size bytes of the file fd, or what there is of them.
-func digest(fd int, size int64, scratch []byte) (d layer.Digest, err error) {
-	h := sha256.New()
+func (s *Stage) digest(fd int, size int64, scratch []byte) (d layer.Digest, err error) {
+	h := s.key.Hash()
 	for at := int64(0); at < size; {
 		n, err := unix.Pread(fd, scratch[:min(size-at, int64(len(scratch)))], at)
 		if err != nil {

@@ -1,7 +1,6 @@
 package stage
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -12,7 +11,7 @@ import (
 
 // store puts a small file aside, unless another version has it.
 func (r *reader) store(w *worker, e *layer.Entry, number uint32, contents []byte) error {
-	e.Digest = sha256.Sum256(contents)
+	e.Digest = r.s.key.Of(contents)
 	if r.wanted != nil && !r.wanted(e.Digest) {
 		return nil
 	}

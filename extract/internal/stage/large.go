@@ -1,7 +1,6 @@
 package stage
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"hash"
 	"io"
@@ -37,7 +36,7 @@ func (r *reader) large(p *pending, body io.Reader) error {
 	// What smaller files hold must not wait for this one.
 	r.flush()
 	p.done = make(chan struct{})
-	l := &large{r: r, p: p, number: r.directory(p.entry), pieces: make(chan []byte, 2), hash: sha256.New(), file: file{fd: -1}}
+	l := &large{r: r, p: p, number: r.directory(p.entry), pieces: make(chan []byte, 2), hash: r.s.key.Hash(), file: file{fd: -1}}
 	if err := r.send(p); err != nil {
 		return err
 	}

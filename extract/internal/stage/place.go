@@ -146,7 +146,7 @@ func (s *Stage) has(p place, e *layer.Entry) error {
 	}
 	defer unix.Close(fd)
 	scratch := make([]byte, scratchSize)
-	if d, err := digest(fd, e.Size, scratch); err != nil || d != e.Digest || !hasXattrs(fd, e.Xattrs, scratch) {
+	if d, err := s.digest(fd, e.Size, scratch); err != nil || d != e.Digest || !hasXattrs(fd, e.Xattrs, scratch) {
 		return ErrAbsent
 	}
 	return nil
@@ -161,7 +161,7 @@ func (s *Stage) write(e *layer.Entry, dirfd int, name string, from *place) error
 			return ErrAbsent
 		}
 		defer unix.Close(in)
-		if d, err := digest(in, e.Size, make([]byte, scratchSize)); err != nil || d != e.Digest {
+		if d, err := s.digest(in, e.Size, make([]byte, scratchSize)); err != nil || d != e.Digest {
 			return ErrAbsent
 		}
 		if err := s.budget.take(e.Size); err != nil {

@@ -2,7 +2,6 @@ package stage
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -71,9 +70,6 @@ func (r *reader) run() error {
 		p := &pending{entry: e}
 		switch {
 		case e.Kind != layer.File || e.Size == 0:
-			if e.Kind == layer.File {
-				e.Digest = sha256.Sum256(nil)
-			}
 			p.done = never
 			if err := r.send(p); err != nil {
 				return err

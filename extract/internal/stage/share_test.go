@@ -192,7 +192,7 @@ func TestCopyRotten(t *testing.T) {
 	first := newShelf(t)
 	s := newShelf(t, first.place([]Entry{File("a", "contents")}))
 	path := filepath.Join(first.tree, "a")
-	e := &layer.Entry{Kind: layer.File, Path: "b", Size: 8, Digest: sha256.Sum256([]byte("contents")), Attrs: layer.Attrs{Mode: 0o600}}
+	e := &layer.Entry{Kind: layer.File, Path: "b", Size: 8, Digest: testKey.Of([]byte("contents")), Attrs: layer.Attrs{Mode: 0o600}}
 	if err := s.Place(0, e, s.treefd, "b"); err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +308,7 @@ func TestUnfinished(t *testing.T) {
 	}
 	s := newShelf(t, version)
 	for name, contents := range map[string]string{"same": "contents", "other": "contained", "moved": "over there"} {
-		e := &layer.Entry{Kind: layer.File, Path: name, Size: int64(len(contents)), Digest: sha256.Sum256([]byte(contents))}
+		e := &layer.Entry{Kind: layer.File, Path: name, Size: int64(len(contents)), Digest: testKey.Of([]byte(contents))}
 		e.Mode, e.MTime = 0o644, layer.Time{Sec: Time.Unix(), Nsec: uint32(Time.Nanosecond())}
 		err := s.Place(0, e, s.treefd, name)
 		if name == "other" {
@@ -408,7 +408,7 @@ func TestUnfinishedAttributes(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newShelf(t, version)
-	e := &layer.Entry{Kind: layer.File, Path: "a", Size: 8, Digest: sha256.Sum256([]byte("contents"))}
+	e := &layer.Entry{Kind: layer.File, Path: "a", Size: 8, Digest: testKey.Of([]byte("contents"))}
 	e.Mode, e.MTime = 0o644, layer.Time{Sec: Time.Unix(), Nsec: uint32(Time.Nanosecond())}
 	e.Xattrs = []layer.Xattr{{Name: "user.of", Value: "one"}}
 	err := s.Place(0, e, s.treefd, "a")
@@ -429,7 +429,7 @@ func TestUnfinishedTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newShelf(t, version, later)
-	e := &layer.Entry{Kind: layer.File, Path: "a", Size: 8, Digest: sha256.Sum256([]byte("contents"))}
+	e := &layer.Entry{Kind: layer.File, Path: "a", Size: 8, Digest: testKey.Of([]byte("contents"))}
 	e.Mode, e.MTime = 0o644, layer.Time{Sec: Time.Unix(), Nsec: uint32(Time.Nanosecond())}
 	if err := s.Place(0, e, s.treefd, "a"); err != nil {
 		t.Fatal(err)

@@ -65,7 +65,7 @@ func TestBudget(t *testing.T) {
 	// The reserve is so large that the first look at the file system finds too little.
 	index := NewIndex()
 	defer index.Close()
-	s, err := New(filepath.Join(dir, "stage"), 1, index, NewBudget(fd, 2*free))
+	s, err := New(filepath.Join(dir, "stage"), 1, testKey, index, NewBudget(fd, 2*free))
 	if err != nil {
 		t.Fatal(err)
 	}

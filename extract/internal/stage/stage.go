@@ -30,6 +30,7 @@ type Stats struct {
 
 // Stage is where the layers of one image are put aside. Layers may be read at the same time.
 type Stage struct {
+	key    layer.Key
 	index  *Index
 	budget *Budget
 	free   chan []byte
@@ -51,11 +52,11 @@ type Stage struct {
 // job is something for a worker.
 type job interface{ run(w *worker) }
 
-// New starts the workers for so many layers at a time, and makes the directory path for what they put aside. The index and the
-// budget stay the caller's.
-func New(path string, layers int, index *Index, budget *Budget) (*Stage, error) {
+// New starts the workers for so many layers at a time, and makes the directory path for what they put aside. The digests are under key,
+// as those of the index have to be. The index and the budget stay the caller's.
+func New(path string, layers int, key layer.Key, index *Index, budget *Budget) (*Stage, error) {
 	s := &Stage{
-		index: index, budget: budget,
+		key: key, index: index, budget: budget,
 		free: make(chan []byte, buffers), jobs: make(chan job, buffers), dirs: map[int]*dir{},
 	}
 	base, err := s.openDir(path)

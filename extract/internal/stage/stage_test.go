@@ -47,6 +47,8 @@ type shelf struct {
 	treefd    int
 }
 
+var testKey = layer.Key{1, 2, 3}
+
 func newShelf(t testing.TB, versions ...Version) *shelf {
 	return newShelfIn(t, t.TempDir(), versions...)
 }
@@ -54,7 +56,7 @@ func newShelf(t testing.TB, versions ...Version) *shelf {
 func newShelfIn(t testing.TB, dir string, versions ...Version) *shelf {
 	t.Helper()
 	index := NewIndex(versions...)
-	s, err := New(filepath.Join(dir, "stage"), 2, index, unlimited(t, dir))
+	s, err := New(filepath.Join(dir, "stage"), 2, testKey, index, unlimited(t, dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +176,7 @@ func TestOrder(t *testing.T) {
 		if e.Path != entries[i].Header.Name {
 			t.Fatalf("entry %d is %s", i, e.Path)
 		}
-		if e.Kind == layer.File && e.Digest != sha256.Sum256([]byte(entries[i].Body)) {
+		if e.Kind == layer.File && e.Digest != testKey.Of([]byte(entries[i].Body)) {
 			t.Fatalf("%s has the wrong digest", e.Path)
 		}
 	}
@@ -248,7 +250,7 @@ func TestNoDeadlock(t *testing.T) {
 	index := NewIndex()
 	defer index.Close()
 	const layers = 4
-	s, err := New(filepath.Join(dir, "stage"), layers, index, unlimited(t, dir))
+	s, err := New(filepath.Join(dir, "stage"), layers, testKey, index, unlimited(t, dir))
 	if err != nil {
 		t.Fatal(err)
 	}
