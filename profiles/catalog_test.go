@@ -102,6 +102,8 @@ func TestBadFilesAreNamed(t *testing.T) {
 		{"roles/bootnode.toml", "stop_timeout", "keys = true\nstop_timeout", "secret: is missing"},
 		{"roles/bootnode.toml", "[[default]]", "[[secret]]\nversions = '>= 0'\n[[default]]", "secret: either variables or keystore"},
 		{"roles/bootnode.toml", "stop_timeout", "required = ['l1.rcp']\nstop_timeout", `required: unknown setting "l1.rcp"`},
+		{"roles/bootnode.toml", "[[command]]", "[resources]\nnice = 20\n[[command]]", "resources.nice: 20 is not between"},
+		{"roles/bootnode.toml", "[[command]]", "[resources]\nmemory = '1GiB'\n[[command]]", `unknown key "resources.memory"`},
 		{"roles/Boot.toml", "", "", "name: "},
 		{"networks/devnet.toml", "v4-devnet-2", "--x", "flag.name: "},
 		{"networks/devnet.toml", "l1_chain_id = 1337", "fixed = true", "l1_chain_id: is missing"},

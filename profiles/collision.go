@@ -197,6 +197,7 @@ func (i Instance) Standby(name string) Instance {
 // clone shares nothing with the original.
 func (i Instance) clone() Instance {
 	i.Allow, i.Args, i.ExtraArgs = slices.Clone(i.Allow), slices.Clone(i.Args), slices.Clone(i.ExtraArgs)
+	i.Egress, i.Resources = slices.Clone(i.Egress), i.Resources.clone()
 	i.L1.RPC, i.L1.Consensus = slices.Clone(i.L1.RPC), slices.Clone(i.L1.Consensus)
 	i.P2P.BootstrapNodes, i.Prover.Nodes = slices.Clone(i.P2P.BootstrapNodes), slices.Clone(i.Prover.Nodes)
 	i.P2P.Enabled = copied(i.P2P.Enabled)

@@ -23,7 +23,8 @@ type Instance struct {
 	Payload      string            `toml:"payload,omitempty"`       // governance payload to vote for, an address on L1; none: no vote
 	Registry     string            `toml:"registry_address,omitempty"`
 	Bootnode     string            `toml:"bootnode,omitempty"` // URL of a node that config asks for the network's addresses
-	Allow        []string          `toml:"allow,omitempty"`    // who besides this host may reach the RPC port: CIDR, address or host name
+	Allow        []string          `toml:"allow,omitempty"`    // who besides this host may reach the RPC port: CIDR, address, host name, or any
+	Egress       []string          `toml:"egress,omitempty"`   // whom besides this host and the broker an agent may talk to: CIDR, address, host name, or broker for nobody; none: everybody
 	Args         []string          `toml:"args,omitempty"`     // instead of the role's command line
 	ExtraArgs    []string          `toml:"extra_args,omitempty"`
 	L1           L1                `toml:"l1"`
@@ -31,6 +32,7 @@ type Instance struct {
 	P2P          P2P               `toml:"p2p,omitempty"`
 	Prover       Prover            `toml:"prover,omitempty"`
 	Update       Update            `toml:"update,omitempty"`
+	Resources    Resources         `toml:"resources,omitempty"`
 	Env          map[string]string `toml:"env,omitempty"` // the operator's own variables
 }
 

@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -53,7 +54,9 @@ type Service struct {
 
 	DataDir string   // on the host, which the node sees as /var/lib/aztec/NAME; "": the role keeps no data
 	CRSDir  string   // on the host and for the node: to be made, bound and writable, others of the host may share it; "": none
-	Allow   []string // CIDRs, addresses and host names that may reach RPCPort, besides this host; AdminPort nobody
+	Allow   []string // CIDRs, addresses and host names that may reach RPCPort, besides this host, or AllowAny; AdminPort nobody
+	Egress  []string // the only ones that it may talk to besides this host, the broker's among them; none: everybody
+	Limits  []Limit
 
 	Warnings []string // for the operator: one line each
 }
@@ -93,6 +96,10 @@ func (c Catalog) Render(inst Instance, img ImageFacts, host HostFacts) (Service,
 	if err := r.environment(host); err != nil {
 		return Service{}, err
 	}
+	if err := r.limits(); err != nil {
+		return Service{}, err
+	}
+	r.egress()
 	return r.svc, nil
 }
 
@@ -157,6 +164,27 @@ func (r *renderer) commandLine() error {
 	}
 	r.svc.Args = slices.Concat(args, r.inst.ExtraArgs)
 	return nil
+}
+
+// egress lists whom the node may talk to. It answers who may reach its port,
+// too: the bound is one for both directions (systemd.resource-control(5),
+// IPAddressAllow=).
+func (r *renderer) egress() {
+	if len(r.inst.Egress) == 0 {
+		return
+	}
+	if u, err := url.Parse(r.inst.Prover.Broker); err == nil && u.Hostname() != "" {
+		r.svc.Egress = append(r.svc.Egress, u.Hostname())
+	}
+	for _, e := range slices.Concat(r.inst.Egress, r.inst.Allow) {
+		if e != EgressBroker && !slices.Contains(r.svc.Egress, e) {
+			r.svc.Egress = append(r.svc.Egress, e)
+		}
+	}
+	if slices.Contains(r.inst.Allow, AllowAny) {
+		r.warn("allow = [%q] has no effect with egress: only those in it reach the RPC port", AllowAny)
+		r.svc.Egress = slices.DeleteFunc(r.svc.Egress, func(e string) bool { return e == AllowAny })
+	}
 }
 
 // secrets decides how the node gets its key: 2.0 brought keystores, before

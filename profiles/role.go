@@ -29,7 +29,8 @@ type Role struct {
 	Keys        bool      `toml:"keys"`     // it signs, so it needs a key
 	Secrets     []Secret  `toml:"secret"`   // how it gets its keys
 	Defaults    []Default `toml:"default"`  // variables, unless something else sets them
-	Commands    []Command `toml:"command"`  // oldest versions first
+	Resources   Resources `toml:"resources"`
+	Commands    []Command `toml:"command"` // oldest versions first
 }
 
 // Command is the command line of a role for a range of versions.
@@ -114,6 +115,9 @@ func (r *Role) check() error {
 		if !slices.Contains(requirable, s) {
 			return at("required", unknown("setting", clip(s), slices.Clone(requirable)))
 		}
+	}
+	if err := r.Resources.check(); err != nil {
+		return err
 	}
 	for _, c := range r.Commands {
 		if err := c.check(); err != nil {

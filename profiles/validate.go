@@ -64,6 +64,10 @@ func (c Catalog) Validate(inst Instance) error {
 	for _, a := range inst.Allow {
 		v.fail("allow", ValidAllow(a))
 	}
+	v.egress()
+	if _, err := v.role.resources(inst.Resources); err != nil {
+		v.errs = append(v.errs, err)
+	}
 	v.l1()
 	v.ports()
 	v.p2p()
@@ -148,6 +152,23 @@ func hostDir(dir string) error {
 		return errors.New("is longer than 255 bytes")
 	}
 	return envfile.CheckValue(dir)
+}
+
+// egress judges whom an agent may talk to. Other roles talk to peers and L1.
+func (v *validator) egress() {
+	if len(v.inst.Egress) > 0 && v.roleKnown && !v.role.Proves {
+		v.failf("egress", "is for prover agents: a %s talks to whoever it has to", v.role.Name)
+		return
+	}
+	for _, e := range v.inst.Egress {
+		switch {
+		case e == EgressBroker:
+		case e == AllowAny:
+			v.failf("egress", "any is what holds without it: leave it out")
+		default:
+			v.fail("egress", ValidAllow(e))
+		}
+	}
 }
 
 // payload accepts the address of a payload, or none.

@@ -92,13 +92,20 @@ func RedactValue(value string) string {
 	return strings.Join(parts, ",")
 }
 
+// AllowAny is who may reach the RPC port where everybody may.
+const AllowAny = "any"
+
+// EgressBroker stands for the broker, which an agent may talk to anyway: alone,
+// for nobody else.
+const EgressBroker = "broker"
+
 // ValidAllow accepts who may reach a port: a CIDR, an address, or the name of
 // a host. Everybody is nobody's intention.
 func ValidAllow(s string) error {
 	if p, err := netip.ParsePrefix(s); err == nil {
 		switch {
 		case p.Bits() == 0:
-			return fmt.Errorf("%s is everybody: name the hosts that need the port", s)
+			return fmt.Errorf("%s is everybody: name the hosts that need the port, or say %s", s, AllowAny)
 		case p != p.Masked():
 			return fmt.Errorf("%s has bits set behind its prefix: write %s", s, p.Masked())
 		case p.Addr().Is4In6():

@@ -2,6 +2,9 @@ package units
 
 import (
 	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,7 +51,43 @@ type Service struct {
 	Reads       []string      // host paths of files bound read-only at the same path
 	StartWait   time.Duration // how long ExecStartPost= may take
 	Broker      BrokerPart    // of the role in a prover
+	Limits      []Limit       // what it may use of its host
+	Egress      []string      // addresses and networks that it may exchange packets with, besides this host; none: all
 	CRS         string        // host directory of the reference string, writable at the same path and shared with other instances; "": none
+}
+
+// Limit is a directive of systemd.resource-control(5) or systemd.exec(5), such
+// as CPUWeight=50.
+type Limit struct{ Directive, Value string }
+
+// limitDirectives are those that a Limit may be: all older than minSystemd.
+var limitDirectives = []string{"CPUWeight", "IOWeight", "MemoryHigh", "MemoryMax", "Nice", "OOMScoreAdjust", "AllowedCPUs"}
+
+var limitForm = regexp.MustCompile(`^(infinity|-?[0-9]{1,8}[MGT%]?|[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)$`)
+
+// limits are the lines of what the service may use of its host.
+func (s Service) limits() ([]string, error) {
+	var lines []string
+	for _, l := range s.Limits {
+		if !slices.Contains(limitDirectives, l.Directive) {
+			return nil, fmt.Errorf("%q is no directive of a limit", l.Directive)
+		}
+		if !limitForm.MatchString(l.Value) {
+			return nil, fmt.Errorf("%s: %q cannot be a value", l.Directive, l.Value)
+		}
+		lines = append(lines, l.Directive+"="+l.Value) // 90% is no specifier in them
+	}
+	if len(s.Egress) == 0 {
+		return lines, nil
+	}
+	for _, e := range s.Egress {
+		if _, err := netip.ParsePrefix(e); err != nil {
+			if _, err := netip.ParseAddr(e); err != nil {
+				return nil, fmt.Errorf("%q is neither an address nor a network", e)
+			}
+		}
+	}
+	return append(lines, "IPAddressDeny=any", "IPAddressAllow=localhost "+strings.Join(s.Egress, " ")), nil
 }
 
 // BrokerPart is what a service has to do with prover brokers.
@@ -213,7 +252,12 @@ func (s Service) serviceSection() ([]string, error) {
 	if s.Systemd >= 254 { // RestartMaxDelaySec= alone is ignored
 		lines = append(lines, "RestartSteps=6", "RestartMaxDelaySec=120")
 	}
-	lines = append(lines, "OOMPolicy=stop", "LogRateLimitIntervalSec=0", "")
+	lines = append(lines, "OOMPolicy=stop", "LogRateLimitIntervalSec=0")
+	limits, err := s.limits()
+	if err != nil {
+		return nil, err
+	}
+	lines = append(append(lines, limits...), "")
 	lines = append(lines, settings...)
 	lines = append(lines, "")
 	return append(lines, sandbox(s)...), nil

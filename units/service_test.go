@@ -34,6 +34,7 @@ func sequencer(systemd int) Service {
 		Environment: []Var{{"PATH", "/opt/foundry/bin:/usr/bin"}, {"UV_THREADPOOL_SIZE", "8"}},
 		EnvFiles:    []string{"/var/lib/aztec-spartan/instances/val1/3/env", "-/etc/aztec-spartan/instances/val1/local.env"},
 		Credentials: []Credential{{Name: "keystore.json", Source: "/etc/aztec-spartan/instances/val1/keystore.json", Variable: "KEY_STORE_DIRECTORY"}},
+		Limits:      []Limit{{"CPUWeight", "500"}, {"IOWeight", "500"}, {"OOMScoreAdjust", "-500"}},
 		StopTimeout: 90 * time.Second,
 		StartWait:   38 * time.Second,
 		Probe:       "/usr/bin/aztec-spartan",
@@ -59,7 +60,7 @@ func like(systemd int, role, instance, slice string, args ...string) Service {
 	for i, f := range s.EnvFiles {
 		s.EnvFiles[i] = strings.Replace(f, "/val1/", "/"+instance+"/", 1)
 	}
-	s.Credentials = nil
+	s.Credentials, s.Limits = nil, []Limit{{"CPUWeight", "100"}, {"IOWeight", "100"}}
 	return s
 }
 
@@ -87,6 +88,8 @@ func proverAgent(systemd int) Service {
 	s := like(systemd, "prover-agent", "agent1", "aztec-prover.slice", "start", "--prover-agent")
 	s.Namespace, s.P2P, s.ChainID, s.RPCPort, s.AdminPort, s.StopTimeout, s.Broker = "agent", false, 0, 8082, 0, 3*time.Minute, NeedsBroker
 	s.CRS = "/var/cache/aztec/crs"
+	s.Limits = []Limit{{"CPUWeight", "50"}, {"IOWeight", "50"}, {"MemoryHigh", "infinity"}, {"MemoryMax", "90%"}, {"Nice", "10"}, {"OOMScoreAdjust", "500"}, {"AllowedCPUs", "0-3,8"}}
+	s.Egress = []string{"10.0.0.2", "192.0.2.0/24", "2001:db8::/32"}
 	return s
 }
 
@@ -200,23 +203,28 @@ func TestParseMetaRefuses(t *testing.T) {
 
 func TestRenderRefuses(t *testing.T) {
 	for name, change := range map[string]func(*Service){
-		"old systemd":               func(s *Service) { s.Systemd = 246 },
-		"no command":                func(s *Service) { s.Exec = nil },
-		"relative command":          func(s *Service) { s.Exec = []string{"node"} },
-		"colon in the rootfs":       func(s *Service) { s.Rootfs = "/images/sha256:1f/rootfs" },
-		"space in a path":           func(s *Service) { s.EnvFiles = []string{"/a b"} },
-		"newline in an argument":    func(s *Service) { s.Exec = append(s.Exec, "a\nExecStart=/bin/evil") },
-		"newline in a value":        func(s *Service) { s.Environment = []Var{{"A", "b\nUser=root"}} },
-		"newline in a version":      func(s *Service) { s.Version = "1\nUser=root" },
-		"newline in a reference":    func(s *Service) { s.Reference = "1\n[Service]\nUser=root" },
-		"newline in a name":         func(s *Service) { s.Environment = []Var{{"X\"\nExecStartPre=+/bin/sh -c id ; \"", "b"}} },
-		"blank in a name":           func(s *Service) { s.Environment = []Var{{"A B", "b"}} },
-		"no name":                   func(s *Service) { s.Environment = []Var{{"", "b"}} },
-		"newline in a credential":   func(s *Service) { s.Credentials[0].Name = "a\nUser=root" },
-		"newline in its variable":   func(s *Service) { s.Credentials[0].Variable = "A\nUser" },
-		"invalid UTF-8 in argument": func(s *Service) { s.Exec = append(s.Exec, "\xff") },
-		"colon in the shared cache": func(s *Service) { s.CRS = "/var/cache/a:b" },
-		"credential from elsewhere": func(s *Service) { s.Credentials[0].Source = "key store" },
+		"old systemd":                func(s *Service) { s.Systemd = 246 },
+		"no command":                 func(s *Service) { s.Exec = nil },
+		"relative command":           func(s *Service) { s.Exec = []string{"node"} },
+		"colon in the rootfs":        func(s *Service) { s.Rootfs = "/images/sha256:1f/rootfs" },
+		"space in a path":            func(s *Service) { s.EnvFiles = []string{"/a b"} },
+		"newline in an argument":     func(s *Service) { s.Exec = append(s.Exec, "a\nExecStart=/bin/evil") },
+		"newline in a value":         func(s *Service) { s.Environment = []Var{{"A", "b\nUser=root"}} },
+		"newline in a version":       func(s *Service) { s.Version = "1\nUser=root" },
+		"newline in a reference":     func(s *Service) { s.Reference = "1\n[Service]\nUser=root" },
+		"newline in a name":          func(s *Service) { s.Environment = []Var{{"X\"\nExecStartPre=+/bin/sh -c id ; \"", "b"}} },
+		"blank in a name":            func(s *Service) { s.Environment = []Var{{"A B", "b"}} },
+		"no name":                    func(s *Service) { s.Environment = []Var{{"", "b"}} },
+		"newline in a credential":    func(s *Service) { s.Credentials[0].Name = "a\nUser=root" },
+		"newline in its variable":    func(s *Service) { s.Credentials[0].Variable = "A\nUser" },
+		"invalid UTF-8 in argument":  func(s *Service) { s.Exec = append(s.Exec, "\xff") },
+		"colon in the shared cache":  func(s *Service) { s.CRS = "/var/cache/a:b" },
+		"directive that is no limit": func(s *Service) { s.Limits = []Limit{{"ExecStartPre", "1"}} },
+		"newline in a limit":         func(s *Service) { s.Limits = []Limit{{"Nice", "1\nUser=root"}} },
+		"specifier in a limit":       func(s *Service) { s.Limits = []Limit{{"MemoryMax", "%h"}} },
+		"name of a host in egress":   func(s *Service) { s.Egress = []string{"broker.example"} },
+		"newline in egress":          func(s *Service) { s.Egress = []string{"10.0.0.1\nUser=root"} },
+		"credential from elsewhere":  func(s *Service) { s.Credentials[0].Source = "key store" },
 	} {
 		s := sequencer(252)
 		change(&s)

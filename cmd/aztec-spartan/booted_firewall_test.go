@@ -47,6 +47,11 @@ func TestFirewall(t *testing.T) {
 		g.until("aztec-spartan probe val1")
 		expect("with one let in", map[string]bool{"8080": true})
 
+		// The ports of a node that runs are closed and opened under it.
+		g.sh("aztec-spartan config val1 --expose-rpc && systemctl start aztec-firewall")
+		g.sh("ip -n other addr del 10.99.0.2/24 dev far && ip -n other addr add 10.99.0.3/24 dev far && ip -n other addr add fd99::3/64 dev far nodad && ip -n other addr del fd99::2/64 dev far")
+		expect("with everybody let in", map[string]bool{"8080": true})
+
 		g.sh("sed -i '/^allow = /d' /etc/aztec-spartan/instances/val1/instance.toml && aztec-spartan config val1 && aztec-spartan restart val1")
 		g.until("aztec-spartan probe val1")
 		g.sh("nft flush ruleset")

@@ -40,6 +40,7 @@ func TestRoles(t *testing.T) {
 		if out := g.sh("aztec-spartan status"); strings.Count(out, " healthy ") != len(cast) {
 			g.t.Errorf("not all are healthy:\n%s", out)
 		}
+		g.isolated()
 		g.shareReferenceString()
 		g.orderOfProvers()
 		for _, name := range []string{"agent1", "broker1"} {

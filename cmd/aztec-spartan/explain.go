@@ -74,6 +74,8 @@ func (a *app) known(name string) string {
 	}
 	v, ok := catalog.Variable(name)
 	switch {
+	case profiles.IsResource(name):
+		return ": systemd's own default holds"
 	case !ok:
 		return ", and nothing is known of it"
 	case v.Default != "":

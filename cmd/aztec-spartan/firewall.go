@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units"
 	"github.com/aztec-spartan/aztec-spartan/units/firewall"
 )
@@ -112,6 +113,9 @@ func (a *app) closedPorts(ctx context.Context) ([]firewall.Port, error) {
 func (a *app) addresses(ctx context.Context, meta units.Meta) []netip.Prefix {
 	var list []netip.Prefix
 	for _, who := range meta.Allow {
+		if who == profiles.AllowAny {
+			return []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
+		}
 		if p, err := netip.ParsePrefix(who); err == nil {
 			list = append(list, p)
 			continue

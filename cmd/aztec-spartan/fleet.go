@@ -45,7 +45,7 @@ func (f configFlags) targets(name string, catalog profiles.Catalog) ([]target, e
 			return nil, withHint(usage(errors.New("--role prover makes its own broker, so it excludes --broker and --from")), "--role prover-node --broker URL makes a prover node alone")
 		}
 		broker := f.brokerFlags(catalog)
-		node := f.as("prover-node", catalog, "allow")
+		node := f.as("prover-node", catalog, "allow", "expose-rpc")
 		list := []target{{name: name + "-broker", flags: broker}, {name: name, flags: node, broker: name + "-broker"}}
 		return list, validTargets(list)
 	}

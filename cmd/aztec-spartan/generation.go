@@ -80,6 +80,10 @@ func (a *app) render(ctx context.Context, inst profiles.Instance, img *extract.I
 		Generation: number, Image: img.ID, Reference: inst.Image, Digest: img.Digest, Version: img.Version,
 		RPCPort: svc.RPCPort, AdminPort: svc.AdminPort, Allow: svc.Allow, Namespace: svc.RPCNamespace, ChainID: svc.ChainID, P2P: svc.P2P,
 	}
+	egress, err := a.egress(ctx, inst.Name, svc.Egress)
+	if err != nil {
+		return nil, err
+	}
 	s := units.Service{
 		Meta: r.meta, Unit: r.unit, User: userOf(inst.Name), Slice: role.Slice,
 		Description: fmt.Sprintf("%s %s, %s %s", role.Description, inst.Name, inst.Network, img.Version),
@@ -92,7 +96,11 @@ func (a *app) render(ctx context.Context, inst profiles.Instance, img *extract.I
 		Environment: imageEnv(img),
 		Broker:      brokerPart(role, svc),
 		CRS:         svc.CRSDir,
+		Egress:      egress,
 		EnvFiles:    []string{filepath.Join(stateDir, inst.Name, fmt.Sprint(number), "env")},
+	}
+	for _, l := range svc.Limits {
+		s.Limits = append(s.Limits, units.Limit(l))
 	}
 	for _, c := range svc.Credentials {
 		credential := units.Credential{Name: c.Name, Source: c.Source, Variable: c.Variable}

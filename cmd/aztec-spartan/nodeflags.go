@@ -20,7 +20,9 @@ type nodeFlags struct {
 	publisherKeyFile string
 	publisherKeyEnv  envKey
 	agents           int
-	allow            []string
+	allow, egress    []string
+	exposeRPC        bool
+	resources        []string
 	dataDir, payload string
 	p2pKey, bootnode string
 	args             string
@@ -38,6 +40,9 @@ func (f *nodeFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.publisherKeyEnv.name, "publisher-key-env", "", "`NAME` of the environment variable that has it")
 	fs.IntVar(&f.agents, "agents", 0, "proving agents in this process")
 	fs.StringArrayVar(&f.allow, "allow", nil, "who besides this host may reach the RPC port: `CIDR`, address or host name; none: nobody")
+	fs.BoolVar(&f.exposeRPC, "expose-rpc", false, "let every machine reach the RPC port: allow any; =false: nobody again")
+	fs.StringArrayVar(&f.egress, "egress", nil, "an agent may talk only to this host, its broker and this `CIDR`, address or host name; broker: to nobody else; none: to everybody")
+	fs.StringArrayVar(&f.resources, "resource", nil, "set a key of [resources], `KEY=VALUE`: cpu_weight, io_weight, memory_high, memory_max, nice, oom_score_adjust, allowed_cpus; KEY=: the role's")
 	fs.StringVarP(&f.dataDir, "data-dir", "d", "", "`directory` of the data; data that is there is moved")
 	fs.StringVar(&f.payload, "payload", "", "governance payload to vote for, an L1 `address`, or none; a running node needs no restart for it")
 	fs.StringVar(&f.p2pKey, "p2p-id-private-key", "", "`file` with the key of the node among its peers, or the key itself; also -pk (default: the node makes its own)")
@@ -45,7 +50,7 @@ func (f *nodeFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.args, "args", "", "`words` instead of the role's command line; none: the role's")
 	fs.StringArrayVar(&f.extraArgs, "extra-arg", nil, "`word` after the command line; none: takes back all")
 	fs.BoolVar(&f.migrate, "migrate", false, "rewrite [env] for the version: what was renamed, moved and removed")
-	fs.StringVar(&f.explain, "explain", "", "show where the value of a `variable` comes from, write nothing")
+	fs.StringVar(&f.explain, "explain", "", "show where the value of a `variable`, or a key of [resources], comes from, write nothing")
 }
 
 // none is what takes a list back.
@@ -75,7 +80,22 @@ func (f *configFlags) applyNode(inst *profiles.Instance) error {
 			*to = slices.Clone(given)
 		}
 	}
+	if f.changed("allow") && f.changed("expose-rpc") {
+		return usage(errors.New("--allow and --expose-rpc exclude each other"))
+	}
 	list("allow", f.allow, &inst.Allow)
+	if f.changed("expose-rpc") {
+		inst.Allow = nil
+		if f.exposeRPC {
+			inst.Allow = []string{profiles.AllowAny}
+		}
+	}
+	list("egress", f.egress, &inst.Egress)
+	for _, word := range f.resources {
+		if err := inst.SetResource(word); err != nil {
+			return withHint(usage(fmt.Errorf("--resource %w", err)), "--resource cpu_weight=200; --resource cpu_weight= takes it back")
+		}
+	}
 	list("extra-arg", f.extraArgs, &inst.ExtraArgs)
 	list("args", strings.Fields(f.args), &inst.Args)
 	return nil
