@@ -20,7 +20,8 @@
 //	BENCH_TOOLS    keys of tools, separated by commas (default: all that are
 //	               installed; this program always takes part)
 //	BENCH_DIRS     directories for the stores, separated by commas (default
-//	               /var/tmp,/dev/shm: a disk and memory)
+//	               /var/tmp,/dev/shm: a disk and memory); ext4, xfs or btrfs is
+//	               a new file system on a loop device, 34 GiB of /var/tmp
 //	BENCH_ALL      yes: every tool and every step in every round; otherwise the
 //	               tools without a goal, and the rebuilds, have every fifth
 //	BENCH_INSTALL  yes: install the tools that are missing, without asking

@@ -98,6 +98,11 @@ func run(ctx context.Context) (err error) {
 	if tools, err = installed(ctx, tools, bin, o.install); err != nil {
 		return err
 	}
+	made := &loops{}
+	defer func() { err = errors.Join(err, made.remove()) }()
+	if o.dirs, err = made.replace(ctx, o.dirs); err != nil {
+		return err
+	}
 	reg, err := startRegistry(ctx, bin)
 	if err != nil {
 		return err
