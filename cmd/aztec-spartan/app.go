@@ -81,8 +81,9 @@ func (a *app) command() *cobra.Command {
 	root.AddCommand(
 		a.configCommand(), a.startCommand(), a.stopCommand(), a.restartCommand(),
 		a.logsCommand(), a.statusCommand(), a.updateCommand(), a.rollbackCommand(),
-		a.adoptCommand(), a.removeCommand(), a.doctorCommand(), a.notifyCommand(), a.reportCommand(), a.watchCommand(), a.keysCommand(), a.runCommand(), a.versionsCommand(), a.pullCommand(), a.loadCommand(), a.verifyCommand(), a.gcCommand(),
+		a.adoptCommand(), a.removeCommand(), a.keysCommand(), a.runCommand(), a.versionsCommand(), a.pullCommand(), a.loadCommand(), a.verifyCommand(), a.gcCommand(),
 		a.pinCommand(), a.unpinCommand(), a.probeCommand(), a.rollCommand(), a.firewallCommand(), a.versionCommand(),
+		a.doctorCommand(), a.notifyCommand(), a.watchCommand(), a.reportCommand(), a.diskCommand(), a.resyncCommand(),
 	)
 	for _, c := range root.Commands() {
 		if c.Args != nil {

@@ -27,6 +27,7 @@ func TestMainJob(t *testing.T) {
 		g.logs()
 		box := g.hook()
 		g.watched(box)
+		g.resynced()
 		g.updated()
 		g.rolledBack()
 		g.told(box, "update 4.1.2 -> 4.1.3: done", "rollback 4.1.3 -> 4.1.2: done")

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// dataDir has a file in each of the stores.
+func dataDir(t *testing.T, dir string, stores ...string) {
+	t.Helper()
+	for _, s := range stores {
+		path := filepath.Join(dir, s, "data.mdb")
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(strings.Repeat(s, 2000)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func listing(t *testing.T, dir string) string {
+	t.Helper()
+	found, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, f := range found {
+		names = append(names, f.Name())
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
+
+// Only what can be had again is moved, by one that is killed anywhere too.
+func TestAside(t *testing.T) {
+	r := aside{t.TempDir()}
+	dataDir(t, r.data, "archiver", "world_state", "p2p", "signing-protection", "admin", "l1-tx-utils")
+	if err := os.Mkdir(r.dir(), 0o700); err != nil { // as one that was killed left it
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(r.data, "p2p"), filepath.Join(r.dir(), "p2p")); err != nil {
+		t.Fatal(err)
+	}
+	if pending, complete := r.state(); !pending || complete {
+		t.Errorf("pending %v, complete %v", pending, complete)
+	}
+	if err := r.move(); err != nil {
+		t.Fatal(err)
+	}
+	if got := listing(t, r.data); got != asideDir+" admin l1-tx-utils signing-protection" {
+		t.Errorf("left: %s", got)
+	}
+	if got := listing(t, r.dir()); got != "archiver moved p2p world_state" {
+		t.Errorf("aside: %s", got)
+	}
+	if _, complete := r.state(); !complete {
+		t.Error("it does not know that all are moved")
+	}
+	dataDir(t, r.data, "archiver") // the new one
+	if err := os.WriteFile(filepath.Join(r.data, "archiver", "new"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.back(); err != nil {
+		t.Fatal(err)
+	}
+	if got := listing(t, r.data); got != "admin archiver l1-tx-utils p2p signing-protection world_state" || exists(filepath.Join(r.data, "archiver", "new")) {
+		t.Errorf("back: %s", got)
+	}
+}
+
+func TestDisk(t *testing.T) {
+	root := doctorTree(t, "http://127.0.0.1:1")
+	dir := filepath.Join(root, "var/lib/aztec/val1")
+	dataDir(t, dir, "archiver", "world_state", filepath.Join(asideDir, "archiver"))
+	var out, said bytes.Buffer
+	if code := run(t.Context(), []string{"disk", "--root", root, "--json"}, strings.NewReader(""), &out, &said); code != 0 {
+		t.Fatalf("exit code %d: %s", code, said.String())
+	}
+	var r diskReport
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil || len(r.Instances) != 1 || len(r.Instances[0].Stores) != 3 {
+		t.Fatalf("%v: %s", err, out.String())
+	}
+	if i := r.Instances[0]; i.Bytes <= 0 || i.Size < i.FreeBytes || i.FreeBytes <= 0 || i.Stores[0].Bytes < i.Stores[2].Bytes {
+		t.Errorf("%+v", i)
+	}
+	if len(r.Free) != 1 || r.Free[0].Command != "aztec-spartan resync val1" || r.FreeableBytes != r.Free[0].Bytes || r.FreeableBytes <= 0 {
+		t.Errorf("%+v", r.Free)
+	}
+	out.Reset()
+	if code := run(t.Context(), []string{"disk", "--root", root}, strings.NewReader(""), &out, &said); code != 0 || !strings.Contains(out.String(), "could be freed: ") || !strings.Contains(out.String(), "world_state") {
+		t.Errorf("exit code %d: %s", code, out.String())
+	}
+}
