@@ -41,10 +41,32 @@ const (
 	Silent = "4.1.5-silent"
 	// Liar says over RPC that it is still 4.1.2.
 	Liar = "4.1.6-liar"
+	// Late opens its ports, and exits 1 soon after.
+	Late = "4.1.7-late"
+	// Hung opens its ports and never answers.
+	Hung = "4.1.8-hung"
+	// WrongChain says that it is on another L1 chain than it was told.
+	WrongChain = "4.1.9-chain"
+	// Sick answers /status as if it were well, and no call.
+	Sick = "4.1.10-sick"
+	// Frozen has no new block, ever.
+	Frozen = "4.1.11-frozen"
+	// Alone has no peers where P2P is on.
+	Alone = "4.1.12-alone"
+	// Behind is not done with syncing, and moves: good enough.
+	Behind = "4.1.13-behind"
+	// Deaf says that it is 4.1.2, and ignores SIGTERM.
+	Deaf = "4.1.14-deaf"
+	// Full writes until the disk of its data is full, and exits 1.
+	Full = "4.1.15-full"
+	// Standby waits for a rollup of its own.
+	Standby = "5.0.0-standby"
 )
 
 // Tags are all tags, oldest version first.
-func Tags() []string { return []string{Good, Docker, Newer, Exits, Silent, Liar} }
+func Tags() []string {
+	return []string{Good, Docker, Newer, Exits, Silent, Liar, Late, Hung, WrongChain, Sick, Frozen, Alone, Behind, Deaf, Full, Standby}
+}
 
 // nodePackage is the import path of the node; go build finds it from anywhere
 // inside the module.
@@ -55,6 +77,17 @@ var faults = map[string]string{
 	Exits:  `{"exit_after_ms":300}`,
 	Silent: `{"silent":true}`,
 	Liar:   `{"report_version":"4.1.2"}`,
+
+	Late:       `{"crash_after_ms":1500}`,
+	Hung:       `{"hung":true}`,
+	WrongChain: `{"report_chain_id":5}`,
+	Sick:       `{"sick":true}`,
+	Frozen:     `{"frozen":true}`,
+	Alone:      `{"alone":true}`,
+	Behind:     `{"behind":true}`,
+	Deaf:       `{"deaf":true,"report_version":"4.1.2"}`,
+	Full:       `{"fills_disk":true}`,
+	Standby:    `{"standby":true}`,
 }
 
 // Build writes the OCI layout into dir, which need not exist. It calls `go

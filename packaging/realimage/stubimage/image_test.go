@@ -2,6 +2,7 @@ package stubimage
 
 import (
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,21 +33,24 @@ func TestPull(t *testing.T) {
 		t.Fatal(err)
 	}
 	tags, err := remote.List(repo)
-	if diff := cmp.Diff(Tags(), tags); diff != "" || err != nil {
+	want := Tags()
+	slices.Sort(want) // as registries list them
+	if diff := cmp.Diff(want, tags); diff != "" || err != nil {
 		t.Errorf("tags: %v (-want +got):\n%s", err, diff)
 	}
-	media := map[string]types.MediaType{
-		Good: types.OCIImageIndex, Docker: types.DockerManifestSchema2, Newer: types.OCIManifestSchema1,
-		Exits: types.OCIManifestSchema1, Silent: types.OCIManifestSchema1, Liar: types.OCIManifestSchema1,
-	}
+	media := map[string]types.MediaType{Good: types.OCIImageIndex, Docker: types.DockerManifestSchema2}
 	layers := map[string][]string{}
 	for _, tag := range tags {
 		d, err := remote.Get(repo.Tag(tag), remote.WithPlatform(v1.Platform{OS: "linux", Architecture: "amd64"}))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d.MediaType != media[tag] {
-			t.Errorf("%s is a %s, want %s", tag, d.MediaType, media[tag])
+		want, special := media[tag]
+		if !special {
+			want = types.OCIManifestSchema1
+		}
+		if d.MediaType != want {
+			t.Errorf("%s is a %s, want %s", tag, d.MediaType, want)
 		}
 		img, err := d.Image()
 		if err != nil {

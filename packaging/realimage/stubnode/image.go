@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 )
 
 // image is the root file system as the node sees it.
@@ -16,20 +15,6 @@ type image struct {
 	version string
 	faults  faults
 }
-
-// faults is stub.json.
-type faults struct {
-	// ExitAfterMS makes the node exit 1 this long after its start, before it
-	// opens a port.
-	ExitAfterMS int `json:"exit_after_ms,omitempty"`
-	// Silent keeps the node alive without ever opening a port, which is what the
-	// real one does when it cannot find a blob it needs.
-	Silent bool `json:"silent,omitempty"`
-	// ReportVersion is answered over RPC in place of the version of the image.
-	ReportVersion string `json:"report_version,omitempty"`
-}
-
-func (f faults) exitAfter() time.Duration { return time.Duration(f.ExitAfterMS) * time.Millisecond }
 
 // openImage finds the packages around the script, aztec/dest/bin/index.js.
 //

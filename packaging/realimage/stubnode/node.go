@@ -11,6 +11,7 @@ import (
 type node struct {
 	image  *image
 	bare   bool // follows no chain: a broker or agent
+	p2p    bool
 	chain  chain
 	data   *store
 	began  time.Time
@@ -29,7 +30,12 @@ func (n *node) version() string {
 
 // blocks is the number of the newest block. It starts at one: the real node,
 // too, has proposed its first within a second of opening its port.
-func (n *node) blocks() int { return n.data.start + 1 + int(time.Since(n.began)/blockTime) }
+func (n *node) blocks() int {
+	if n.image.faults.Frozen {
+		return n.data.start + 1
+	}
+	return n.data.start + 1 + int(time.Since(n.began)/blockTime)
+}
 
 // tip is a block or checkpoint of a number, with a hash that is always the same.
 type tip struct {
@@ -117,7 +123,15 @@ func (n *node) worldState() any {
 		Finalized  int    `json:"finalizedBlockNumber"`
 		Oldest     int    `json:"oldestHistoricBlockNumber"`
 		Synched    bool   `json:"treesAreSynched"`
-	}{b.Number, b.Hash, max(b.Number-5, 0), 1, true}
+	}{b.Number, b.Hash, max(b.Number-5, 0), 1, !n.image.faults.Behind}
+}
+
+// peers is the answer to p2p_getPeers: one, where P2P is on.
+func (n *node) peers() any {
+	if !n.p2p || n.image.faults.Alone {
+		return []string{}
+	}
+	return []any{map[string]string{"status": "connected", "id": "16Uiu2HAm7stub"}}
 }
 
 // undefined is an answer without a result, which JSON-RPC there allows.
@@ -130,7 +144,7 @@ func (n *node) methods() methods {
 		"node_getNodeInfo":                  n.info,
 		"node_getNodeVersion":               func() any { return n.version() },
 		"node_getL2Tips":                    n.tips,
-		"node_isReady":                      func() any { return true },
+		"node_isReady":                      func() any { return !n.image.faults.Behind },
 		"node_getBlockNumber":               func() any { return n.blocks() },
 		"node_getProvenBlockNumber":         func() any { return max(n.blocks()-5, 0) },
 		"node_getCheckpointNumber":          func() any { return n.blocks() - 1 },
@@ -145,7 +159,7 @@ func (n *node) methods() methods {
 		},
 		"node_getPendingTxCount": func() any { return 0 },
 		"node_getEncodedEnr":     func() any { return undefined{} },
-		"p2p_getPeers":           func() any { return []string{} },
+		"p2p_getPeers":           n.peers,
 	})
 }
 

@@ -30,6 +30,9 @@ func (c *cli) start(opts options) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if id := c.image.faults.ReportChainID; id != 0 {
+		chain.id = id
+	}
 	role, err := c.role(opts, &chain)
 	if err != nil {
 		return 0, err
@@ -48,6 +51,9 @@ func (c *cli) start(opts options) (int, error) {
 	} else {
 		data = &store{}
 	}
+	if c.image.faults.FillsDisk {
+		return 0, data.fill()
+	}
 	if role.agent {
 		if err := c.reference(); err != nil {
 			return 0, err
@@ -56,7 +62,7 @@ func (c *cli) start(opts options) (int, error) {
 	if code, done := c.wait(began); done {
 		return code, nil
 	}
-	n := &node{image: c.image, bare: !role.node, chain: chain, data: data, began: time.Now(), payload: vote}
+	n := &node{image: c.image, bare: !role.node, p2p: role.p2p, chain: chain, data: data, began: time.Now(), payload: vote}
 	n.synced = n.blocks()
 	servers, err := c.listen(opts, role, n)
 	defer func() {
@@ -96,9 +102,16 @@ func (c *cli) wait(began time.Time) (code int, done bool) {
 func (c *cli) serve(r role, n *node) int {
 	tick := time.NewTicker(blockTime)
 	defer tick.Stop()
+	crash := c.image.faults.crash()
 	for last := n.synced; ; {
 		select {
+		case <-crash:
+			c.log.log("fatal", "node", "this version cannot last")
+			return 1
 		case s := <-c.signals:
+			if s == syscall.SIGTERM && c.image.faults.Deaf {
+				continue
+			}
 			code := exitCode(s)
 			c.log.log("info", "cli", "Shutting down...", field{"exitCode", code})
 			if err := n.data.save(n.blocks()); err != nil {
@@ -153,7 +166,7 @@ func (c *cli) listen(opts options, r role, n *node) ([]io.Closer, error) {
 		}
 	}
 	port := c.port(opts, "port", "AZTEC_PORT", 8080)
-	if err := open(port, n.handler(r.methods(n), nil)); err != nil {
+	if err := open(port, c.image.faults.handler(n.handler(r.methods(n), nil))); err != nil {
 		return servers, err
 	}
 	c.log.log("info", "cli", fmt.Sprintf("Aztec Server listening on port %d", port), field{"l1ChainId", n.chain.id})

@@ -106,6 +106,7 @@ func TestStartUntilSignal(t *testing.T) {
 		{"terminated while starting", `{}`, "", true, syscall.SIGTERM, 0},
 		{"silent", `{"silent":true}`, "", true, syscall.SIGTERM, 0},
 		{"exits", `{"exit_after_ms":1}`, "", false, 0, 1},
+		{"crashes", `{"crash_after_ms":1}`, "", false, 0, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
