@@ -43,6 +43,12 @@ func Connect(ctx context.Context) (*Manager, error) {
 	return connect(ctx, booted, openers)
 }
 
+// ConnectEarly is Connect for root in a boot, when there may be no bus yet, or
+// one whose daemon waits for the caller: it tries systemd's own socket first.
+func ConnectEarly(ctx context.Context) (*Manager, error) {
+	return connect(ctx, booted, []opener{privateBus, systemBus})
+}
+
 // opener opens one raw connection.
 type opener func(ctx context.Context) (*godbus.Conn, error)
 

@@ -41,13 +41,21 @@ type UnitState struct {
 // State reads the state of a unit. A unit that does not exist is no error:
 // its LoadState is not-found.
 func (m *Manager) State(ctx context.Context, unit string) (UnitState, error) {
+	p, err := m.properties(ctx, unit)
+	if err != nil {
+		return UnitState{}, err
+	}
+	return stateOf(unit, p), nil
+}
+
+func (m *Manager) properties(ctx context.Context, unit string) (map[string]any, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	p, err := m.bus.GetAllPropertiesContext(ctx, unit)
 	if err != nil {
-		return UnitState{}, fmt.Errorf("reading the state of %s: %w", unit, explain(err, callTimeout))
+		return nil, fmt.Errorf("reading the state of %s: %w", unit, explain(err, callTimeout))
 	}
-	return stateOf(unit, p), nil
+	return p, nil
 }
 
 // States reads the states of all units whose names match one of the patterns

@@ -51,6 +51,31 @@ func TestState(t *testing.T) {
 	}
 }
 
+// Units that need each other in a circle, one that does not run but is needed
+// by one that does, and one that is not there.
+func TestDependents(t *testing.T) {
+	active := func(state string, p map[string]any) map[string]any {
+		p["ActiveState"] = state
+		return p
+	}
+	f := &fake{props: map[string]map[string]any{
+		unit:        active("active", map[string]any{"RequiredBy": []string{"c.service", "off.service"}, "ConsistsOf": []string{"b.service"}, "WantedBy": []string{"aztec.target"}}),
+		"b.service": active("activating", map[string]any{"BoundBy": []string{unit, "c.service"}}),
+		"c.service": active("active", map[string]any{}),
+		// It runs no more, and what needs it would have been stopped with it.
+		"off.service": active("failed", map[string]any{"RequisiteOf": []string{"gone.service"}}),
+	}}
+	f.props["gone.service"] = map[string]any{"ActiveState": "inactive"}
+	got, err := (&Manager{f}).Dependents(t.Context(), unit)
+	if diff := cmp.Diff([]string{"b.service", "c.service"}, got); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	f.err = errors.New("no")
+	if _, err := (&Manager{f}).Dependents(t.Context(), unit); err == nil {
+		t.Error("no error")
+	}
+}
+
 func TestStates(t *testing.T) {
 	f := &fake{
 		loaded: []systemd.UnitStatus{{Name: "aztec-sequencer@b.service"}},

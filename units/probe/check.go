@@ -162,6 +162,7 @@ func (e *examination) askWorldState(ctx context.Context) {
 	e.synced = state.Synced
 	if state.Latest != nil {
 		e.state = &state.Latest.value
+		e.report.WorldState = state.Latest.value
 	}
 }
 

@@ -101,9 +101,11 @@ func TestCheck(t *testing.T) {
 	v3tips := `{"latest":{"number":5},"proven":{"number":2},"finalized":{"number":1}}`
 	four := Target{Namespace: "node", Version: "4.1.2", ChainID: 31337}
 	fourP2P := Target{Namespace: "node", Version: "4.1.2", ChainID: 31337, P2P: true}
+	young := fourP2P
+	young.Young = true
 	five := Target{Namespace: "aztec", Version: "v5.2.0", ChainID: 1, P2P: true}
-	full4 := Report{NodeVersion: "4.1.2", ChainID: 31337, RollupVersion: 2337355239, RollupAddress: rollup, Block: 12, Proven: 7, Checkpoint: 4}
-	full5 := Report{NodeVersion: "5.2.0", ChainID: 1, RollupVersion: 1<<64 - 1, RollupAddress: rollup, Block: 12, Proven: 7, Checkpoint: 4, SyncedL1: &recent, Peers: count(1)}
+	full4 := Report{NodeVersion: "4.1.2", ChainID: 31337, RollupVersion: 2337355239, RollupAddress: rollup, Block: 12, Proven: 7, WorldState: 12, Checkpoint: 4}
+	full5 := Report{NodeVersion: "5.2.0", ChainID: 1, RollupVersion: 1<<64 - 1, RollupAddress: rollup, Block: 12, Proven: 7, WorldState: 12, Checkpoint: 4, SyncedL1: &recent, Peers: count(1)}
 	identified4 := Report{NodeVersion: "4.1.2", ChainID: 31337, RollupVersion: 2337355239, RollupAddress: rollup}
 	for _, c := range []struct {
 		name   string
@@ -136,15 +138,16 @@ func TestCheck(t *testing.T) {
 		{"empty tips", four, fake{200, with(v4(), "node_getL2Tips", "{}"), nil}, full4.at(0, 0, 0), Unhealthy, "answers as version 4.1.2, but not what its newest block is: the answer has no newest block"},
 		{"tips of another form", four, fake{200, with(v4(), "node_getL2Tips", `{"proposed":{"number":{}}}`), nil}, full4.at(0, 0, 0), Unhealthy, "answers as version 4.1.2, but not what its newest block is: the result has another form than expected"},
 		{"alone", fourP2P, fake{200, with(v4(), "p2p_getPeers", "[]"), nil}, full4.peers(0), Unhealthy, "has no peers"},
+		{"alone as yet", young, fake{200, with(v4(), "p2p_getPeers", "[]"), nil}, full4.peers(0), Healthy, "answers as version 4.1.2 at block 12, proven 7, 0 peers"},
 		{"peers fail", fourP2P, fake{200, with(v4(), "p2p_getPeers", `error {"code":-32603,"message":"p2p is down"}`), nil}, full4, Unhealthy, "does not say how many peers it has: p2p is down (-32603)"},
 		{"peers not known", fourP2P, fake{200, with(v4(), "p2p_getPeers", "-"), nil}, full4, Healthy, "answers as version 4.1.2 at block 12, proven 7, peers not known"},
 		{"peers under the old name", five, fake{200, with(v5(recent), "aztec_getPeers", "-", "p2p_getPeers", "[{}]"), nil}, full5, Healthy, "answers as version 5.2.0 at block 12, proven 7, 1 peer"},
 
 		{"not ready", four, fake{200, with(v4(), "node_isReady", "false"), nil}, full4, Syncing, "is at block 12 and says that it is not ready yet"},
-		{"behind", four, fake{200, with(v4(), "node_getWorldStateSyncStatus", `{"latestBlockNumber":3,"treesAreSynched":false}`), nil}, full4, Syncing, "is at block 12; its world state is at 3"},
-		{"behind, somewhere", four, fake{200, with(v4(), "node_getWorldStateSyncStatus", `{"treesAreSynched":false}`), nil}, full4, Syncing, "is at block 12; its world state is behind"},
+		{"behind", four, fake{200, with(v4(), "node_getWorldStateSyncStatus", `{"latestBlockNumber":3,"treesAreSynched":false}`), nil}, full4.state(3), Syncing, "is at block 12; its world state is at 3"},
+		{"behind, somewhere", four, fake{200, with(v4(), "node_getWorldStateSyncStatus", `{"treesAreSynched":false}`), nil}, full4.state(0), Syncing, "is at block 12; its world state is behind"},
 		{"nothing yet", four, fake{200, with(v4(), "node_getL2Tips", `{"proposed":{"number":0},"proven":{"block":{"number":0}}}`), nil}, full4.at(0, 0, 0), Syncing, "has no block yet"},
-		{"no word of readiness", four, fake{200, with(v4(), "node_isReady", "-", "node_getWorldStateSyncStatus", "-"), nil}, full4, Healthy, "answers as version 4.1.2 at block 12, proven 7"},
+		{"no word of readiness", four, fake{200, with(v4(), "node_isReady", "-", "node_getWorldStateSyncStatus", "-"), nil}, full4.state(0), Healthy, "answers as version 4.1.2 at block 12, proven 7"},
 		{"a timestamp out of this world", five, fake{200, with(v5(recent), "aztec_getSyncedL1Timestamp", "9223372036854775807"), nil}, full5.synced(nil), Healthy, "answers as version 5.2.0 at block 12, proven 7, 1 peer"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -167,6 +170,11 @@ func TestCheck(t *testing.T) {
 
 func (r Report) peers(n int) Report {
 	r.Peers = &n
+	return r
+}
+
+func (r Report) state(block uint64) Report {
+	r.WorldState = block
 	return r
 }
 

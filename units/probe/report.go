@@ -28,6 +28,7 @@ type Target struct {
 	Version   string // what it must answer as; empty: any
 	ChainID   uint64 // of L1; 0: any
 	P2P       bool   // it must have peers
+	Young     bool   // it has only just started: that it has no peers yet is no verdict
 }
 
 // FollowsChain reports whether the target has blocks and says its version over
@@ -47,6 +48,7 @@ type Report struct {
 	RollupAddress string `json:"rollup_address,omitempty"` // of the contract on L1
 	Block         uint64 `json:"block"`                    // newest
 	Proven        uint64 `json:"proven"`                   // newest proven block
+	WorldState    uint64 `json:"world_state,omitempty"`    // newest block of the world state, which follows
 	Checkpoint    uint64 `json:"checkpoint"`               // newest published to L1, as the node sees L1; from version 4
 	// SyncedL1 is the time of the newest L1 block that the node has seen; from
 	// version 5.

@@ -78,7 +78,7 @@ func (e *examination) verdict(now time.Time) {
 		e.judge(Unhealthy, "answers as version %s, but not what its newest block is: %s", r.NodeVersion, why(e.tips))
 	case e.swarm != nil:
 		e.judge(Unhealthy, "does not say how many peers it has: %s", why(e.swarm))
-	case r.Peers != nil && *r.Peers == 0:
+	case r.Peers != nil && *r.Peers == 0 && !e.Young:
 		e.judge(Unhealthy, "has no peers")
 	case e.ready != nil && !*e.ready:
 		e.judge(Syncing, "is at block %d and says that it is not ready yet", r.Block)
