@@ -1,4 +1,4 @@
-//go:build booted
+//go:build booted || soak
 
 // Tests with the tag booted need root and systemd-nspawn. They install the
 // package that $AZTEC_SPARTAN_DEB names on really booted hosts and use it as

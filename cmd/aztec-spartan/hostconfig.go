@@ -33,8 +33,11 @@ type hostConfig struct {
 		Reserve size `toml:"reserve"` // of the file system, to stay free
 	} `toml:"store"`
 	Update struct {
-		GateTimeout duration `toml:"gate_timeout"`
-		Settle      duration `toml:"settle"`
+		StartTimeout    duration `toml:"start_timeout"`
+		GateTimeout     duration `toml:"gate_timeout"`
+		ProgressTimeout duration `toml:"progress_timeout"`
+		PeersTimeout    duration `toml:"peers_timeout"`
+		Settle          duration `toml:"settle"`
 		profiles.Update
 	} `toml:"update"`
 	Network struct {
@@ -80,7 +83,10 @@ func (a *app) hostConfig() (hostConfig, error) {
 	c.Network.Firewall = true
 	c.Notify.UnhealthyAfter.Duration, c.Notify.DiskLow = defaultUnhealthyAfter, defaultDiskLow
 	c.Network.NTPServers = defaultNTPServers
+	c.Update.StartTimeout.Duration = roll.DefaultGate.Start
 	c.Update.GateTimeout.Duration = roll.DefaultGate.Timeout
+	c.Update.ProgressTimeout.Duration = roll.DefaultGate.Progress
+	c.Update.PeersTimeout.Duration = roll.DefaultGate.Peers
 	c.Update.Settle.Duration = roll.DefaultGate.Settle
 	data, err := os.ReadFile(a.path(configFile))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -283,7 +283,7 @@ func (a *app) tellEvents(ctx context.Context, events ...notify.Event) {
 
 // tellRoll tells what became of a roll.
 func (a *app) tellRoll(ctx context.Context, name string, out roll.Outcome) {
-	kind, known := map[string]notify.Kind{roll.Done: notify.RollDone, roll.RolledBack: notify.RolledBack, roll.Failed: notify.RollFailed}[out.Result]
+	kind, known := map[string]notify.Kind{roll.Done: notify.RollDone, roll.Waiting: notify.RollDone, roll.RolledBack: notify.RolledBack, roll.Failed: notify.RollFailed}[out.Result]
 	if !known {
 		return // cancelled: whoever did it knows
 	}

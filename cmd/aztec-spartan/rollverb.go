@@ -19,46 +19,74 @@ func rollUnit(instance string) string { return "aztec-roll@" + instance + ".serv
 // rollWait is longer than any roll.
 const rollWait = 24 * time.Hour
 
-// rollCommand is the engine: what aztec-roll@.service runs.
+// rollCommand is the engine: what aztec-roll@.service runs, and what sees to
+// it after a power cut.
 func (a *app) rollCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:    "roll NAME",
+	var recover, gate bool
+	cmd := &cobra.Command{
+		Use:    "roll NAME | --recover | --gate",
 		Short:  "Carry out the roll that update or rollback recorded",
-		Hidden: true, // for aztec-roll@.service only
-		Args:   cobra.ExactArgs(1),
+		Hidden: true, // for services only
+		Args:   cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			if err := a.needRoot("roll", false); err != nil {
 				return err
 			}
-			name := args[0]
-			if err := profiles.ValidName(name); err != nil {
-				return usage(err)
+			count := len(args)
+			for _, flag := range []bool{recover, gate} {
+				if flag {
+					count++
+				}
 			}
-			m, err := connect(ctx)
-			if err != nil {
-				return err
+			switch {
+			case count != 1:
+				return usage(errors.New("roll: wants one of NAME, --recover and --gate"))
+			case recover:
+				return a.recoverRolls(ctx)
+			case gate:
+				return a.gateRolls(ctx)
 			}
-			defer m.Close()
-			out, err := a.runEngine(ctx, name, rollManager{m}, func(line string) { a.print("%s", line) })
-			if errors.Is(err, roll.ErrNothingToDo) {
-				a.print("%v", err)
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			return outcomeError(name, out)
+			return a.rollService(ctx, args[0])
 		},
+	}
+	cmd.Flags().BoolVar(&recover, "recover", false, "at boot, before any node starts: put the files of interrupted rolls right")
+	cmd.Flags().BoolVar(&gate, "gate", false, "after the boot: have interrupted rolls judged")
+	return cmd
+}
+
+// rollService carries out the roll of one instance, in its service.
+func (a *app) rollService(ctx context.Context, name string) error {
+	if err := profiles.ValidName(name); err != nil {
+		return usage(err)
+	}
+	m, err := connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	engine := a.engine(rollManager{m}, a.rollLine(name))
+	engine.Note = a.rollEvent(name)
+	out, err := a.runEngine(ctx, name, engine)
+	if errors.Is(err, roll.ErrNothingToDo) {
+		a.print("%v", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return outcomeError(name, out)
+}
+
+func (a *app) engine(m roll.Manager, say func(string)) *roll.Engine {
+	return &roll.Engine{
+		Files: a.files(), Manager: m, Probe: ask, Say: say,
+		Ready: func(image string) error { _, err := a.have(image); return err },
 	}
 }
 
 // runEngine carries out the recorded roll of an instance in this process.
-func (a *app) runEngine(ctx context.Context, name string, m roll.Manager, say func(string)) (out roll.Outcome, err error) {
-	engine := &roll.Engine{
-		Files: a.files(), Manager: m, Probe: ask, Say: say,
-		Ready: func(image string) error { _, err := a.have(image); return err },
-	}
+func (a *app) runEngine(ctx context.Context, name string, engine *roll.Engine) (out roll.Outcome, err error) {
 	err = a.locked(ctx, name, "roll", func() error {
 		out, err = engine.Run(ctx, name)
 		return err
@@ -69,16 +97,25 @@ func (a *app) runEngine(ctx context.Context, name string, m roll.Manager, say fu
 	return out, err
 }
 
-// outcomeError is the exit code of a roll.
+// outcomeError is the exit code of a roll, and what to type after it.
 func outcomeError(name string, out roll.Outcome) error {
 	err := fmt.Errorf("%s of %s to %s: %s", out.Kind, name, out.To, out.Reason)
-	switch out.Result {
-	case roll.Done:
+	if out.Situation != "" {
+		err = fmt.Errorf("%w; now %s", err, out.Situation)
+	}
+	switch {
+	case out.Succeeded():
 		return nil
-	case roll.RolledBack:
+	case out.Result == roll.RolledBack && out.Environment:
+		return withHint(withCode(exitRolledBack, fmt.Errorf("%w; %s is in place", err, out.From)),
+			"the cause is outside of both versions, and %s is not skipped: aztec-spartan logs %[2]s -n 200 and journalctl -u %[3]s say more; then aztec-spartan restart %[2]s, and update %[2]s --to %[1]s tries it again",
+			out.To, name, rollUnit(name))
+	case out.Result == roll.RolledBack:
 		return withHint(withCode(exitRolledBack, fmt.Errorf("%w; %s is back", err, out.From)), "aztec-spartan logs %s -n 200 shows what the node said", name)
-	case roll.Cancelled:
+	case out.Result == roll.Cancelled:
 		return withHint(err, "%s is in place; aztec-spartan status %s shows whether it runs", out.From, name)
+	case out.Situation != "": // the old version could not be put back
+		return withHint(err, "once that is put right, aztec-spartan rollback %s --to %s puts %[2]s back; journalctl -u %[3]s says what was tried", name, out.From, rollUnit(name))
 	}
 	return err
 }
@@ -87,9 +124,12 @@ func outcomeError(name string, out roll.Outcome) error {
 // the roll goes on. Under --root, where nothing runs, it is done here.
 func (a *app) carryOut(ctx context.Context, name string) (roll.Outcome, error) {
 	if !a.live() {
-		return a.runEngine(ctx, name, offline{}, func(line string) { a.note("  %s", line) })
+		return a.runEngine(ctx, name, a.engine(offline{}, func(line string) { a.note("  %s", line) }))
 	}
-	began := time.Now()
+	before, err := a.files().Load(name)
+	if err != nil {
+		return roll.Outcome{}, err
+	}
 	job, tail, err := a.startRoll(ctx, name)
 	if err != nil {
 		// Nothing was begun: an intent left behind would be carried out by
@@ -103,7 +143,7 @@ func (a *app) carryOut(ctx context.Context, name string) (roll.Outcome, error) {
 	case <-ctx.Done():
 		return roll.Outcome{}, fmt.Errorf("%s: the roll goes on in %s; aztec-spartan logs -f %s follows it", name, rollUnit(name), name)
 	}
-	out, err := a.outcome(ctx, name, began)
+	out, err := a.outcome(ctx, name, before.LastRoll)
 	if err != nil {
 		return out, errors.Join(err, jobErr)
 	}
@@ -136,10 +176,11 @@ func (a *app) startRoll(ctx context.Context, name string) (job <-chan error, tai
 }
 
 // outcome waits until the roll has one: an engine that was killed is started
-// again by systemd and takes the roll back.
-func (a *app) outcome(ctx context.Context, name string, began time.Time) (roll.Outcome, error) {
+// again by systemd and takes the roll back. Not by the time: a clock may be
+// set back meanwhile.
+func (a *app) outcome(ctx context.Context, name string, before *roll.Outcome) (roll.Outcome, error) {
 	decided := func(s roll.State) bool {
-		return s.Intent == nil && s.LastRoll != nil && s.LastRoll.Finished.After(began)
+		return s.Intent == nil && s.LastRoll != nil && (before == nil || !s.LastRoll.Finished.Equal(before.Finished) || !s.LastRoll.Started.Equal(before.Started))
 	}
 	m, err := connect(ctx)
 	if err != nil {

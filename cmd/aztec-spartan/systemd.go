@@ -42,6 +42,8 @@ func (offline) Stop(context.Context, string) error        { return nil }
 func (offline) Reload(context.Context) error              { return nil }
 func (offline) ResetFailed(context.Context, string) error { return nil }
 
+func (offline) Dependents(context.Context, string) ([]string, error) { return nil, nil }
+
 func (offline) Running(context.Context, string) (roll.Running, error) {
 	return roll.Running{ActiveState: "inactive"}, nil
 }
@@ -76,22 +78,31 @@ func probeTarget(m units.Meta) probe.Target {
 }
 
 // ask is the question that the gate of a roll puts to a node: whether it is
-// the version, on the chain, that was installed. One that has only just
-// started need have no peers yet. A broker or agent that does not say its
-// version is what its unit runs: the gate knows that the process is new.
+// the version, on the chain, that was installed, and how far it is. One that
+// has only just started need have no peers yet. A broker or agent that does
+// not say its version is what its unit runs: the gate knows that the process
+// is new.
 func ask(ctx context.Context, m units.Meta) roll.Answer {
 	t := probeTarget(m)
-	t.P2P = false
+	t.Young = true
 	r := probe.Check(ctx, probe.Client(), t)
-	healthy := r.NodeVersion != "" && r.Health != probe.Unhealthy
-	if !t.FollowsChain() {
-		healthy = r.Health == probe.Healthy
-	}
-	return roll.Answer{
+	a := roll.Answer{
 		Version: r.NodeVersion, Reason: r.Reason,
-		Healthy: healthy,
+		Healthy: r.NodeVersion != "" && r.Health != probe.Unhealthy && r.Health != probe.Unknown,
+		AtTip:   r.Health == probe.Healthy, Standby: r.Health == probe.Standby,
 		Wrong:   r.NodeVersion != "" && m.Version != "" && r.NodeVersion != strings.TrimPrefix(m.Version, "v"),
+		Follows: t.FollowsChain(), P2P: t.P2P, Peers: r.Peers,
+		Head: roll.Head{Block: r.Block, Proven: r.Proven, Checkpoint: r.Checkpoint, State: r.WorldState},
 	}
+	if r.SyncedL1 != nil {
+		a.Head.L1 = *r.SyncedL1
+	}
+	if !t.FollowsChain() {
+		a.Healthy = r.Health == probe.Healthy
+	} else if r.ChainID != 0 && m.ChainID != 0 && r.ChainID != m.ChainID {
+		a.Wrong = true
+	}
+	return a
 }
 
 // offlineSystemd is the version that units are rendered for under --root,

@@ -31,8 +31,10 @@ func (a *app) updateCommand() *cobra.Command {
 		Long: `Roll instances to the newest version that their policy allows, or to the one that
 --to names. The image is fetched and checked while the node runs; then the node
 is stopped, the new version takes its place and must pass the gate: its start
-job is done, its RPC answers with the version asked for, its process stays up.
-If not, the old version is put back and the exit code is 4.
+job is done, its RPC answers with the version and chain asked for, it moves
+along the chain, it has peers, its process stays up. If not, the old version is
+put back and the exit code is 4. What the old version did not do before is not
+asked of the new one; one that is in standby until a cutover stays.
 
 The policy is [update] of instance.toml, and of config.toml for all instances: a
 constraint, a channel, an age, a window. Without one it is the newest release of
@@ -67,7 +69,7 @@ The roll runs in aztec-roll@NAME.service: a lost terminal changes nothing.`,
 func (f *updateFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.BoolVar(&f.all, "all", false, "every instance, one at a time")
-	fs.DurationVar(&f.gateTimeout, "gate-timeout", 0, "how long the new version may take to answer (default: config.toml, 5m)")
+	fs.DurationVar(&f.gateTimeout, "gate-timeout", 0, "how long the new version may take to answer, and then to move and to have peers (default: config.toml, 5m)")
 	fs.DurationVar(&f.settle, "settle", 0, "how long it must then stay up (default: config.toml, 5s)")
 }
 
@@ -146,15 +148,21 @@ func (a *app) rollOne(ctx context.Context, verb, name string, f updateFlags,
 	if out.DowntimeSeconds > 0 {
 		took = fmt.Sprintf(", down for %.1f s", out.DowntimeSeconds)
 	}
+	if out.Result == roll.Waiting {
+		took = ", " + out.Reason
+	}
 	a.print("%s: %s -> %s%s", name, out.From, out.To, took)
 	return &out, nil
 }
 
 func (a *app) gate(f updateFlags) (roll.Gate, error) {
 	c, err := a.hostConfig()
-	g := roll.Gate{Timeout: c.Update.GateTimeout.Duration, Settle: c.Update.Settle.Duration}
+	g := roll.Gate{
+		Start: c.Update.StartTimeout.Duration, Timeout: c.Update.GateTimeout.Duration, Settle: c.Update.Settle.Duration,
+		Progress: c.Update.ProgressTimeout.Duration, Peers: c.Update.PeersTimeout.Duration,
+	}
 	if f.gateTimeout > 0 {
-		g.Timeout = f.gateTimeout
+		g = g.Within(f.gateTimeout)
 	}
 	if f.settle > 0 {
 		g.Settle = f.settle

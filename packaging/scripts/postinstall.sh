@@ -4,6 +4,8 @@
 set -e
 systemd-sysusers aztec-spartan.conf || true
 systemd-tmpfiles --create aztec-spartan.conf || true
+journalctl --update-catalog >/dev/null 2>&1 || true
+systemctl --no-reload preset aztec-recover.service aztec-gate.service >/dev/null 2>&1 || true
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload || true
 fi

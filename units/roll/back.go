@@ -3,6 +3,7 @@ package roll
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -27,9 +28,13 @@ func (r *run) goBack(ctx context.Context, cause error) (Outcome, error) {
 	if ctx.Err() != nil {
 		return r.abandon(ctx)
 	}
-	if r.interrupted {
+	r.halted = errors.Is(cause, errStopped)
+	switch {
+	case r.interrupted && r.state.Intent.Recovered:
+		r.say("the host went down in the middle of the roll; %s was put back at boot", r.from.Version)
+	case r.interrupted:
 		r.say("an earlier run was killed")
-	} else {
+	default:
 		r.say("%s failed: %v", r.to.Version, cause)
 	}
 	r.say("going back to %s", r.from.Version)
@@ -41,9 +46,13 @@ func (r *run) goBack(ctx context.Context, cause error) (Outcome, error) {
 	}
 	b := r.back
 	switch {
+	case r.halted || errors.Is(b.failed, errStopped):
+		// Who stops a node in the middle of a roll wants it down, whatever the
+		// version.
 	case b.failed != nil && b.inPlace:
 		// The old version fails the same gate: the cause is outside of both,
 		// and nothing is held against the new one.
+		r.out.Environment = r.tried
 		r.trouble = append(r.trouble, fmt.Sprintf("then %s failed too: %v", r.from.Version, b.failed))
 	case b.failed != nil:
 		r.trouble = append(r.trouble, fmt.Sprintf("%s is in place and failed too: %v", r.present(), b.failed))
@@ -53,16 +62,51 @@ func (r *run) goBack(ctx context.Context, cause error) (Outcome, error) {
 		r.state.skip(r.to, cause.Error(), time.Now().UTC())
 	}
 	result := RolledBack
-	if !b.inPlace {
+	switch {
+	case !b.inPlace:
 		result = Failed
+	case r.halted || errors.Is(b.failed, errStopped):
+		result = Cancelled
+	}
+	if b.failed != nil || !b.inPlace || len(r.trouble) > 0 {
+		r.out.Situation = r.situation(ctx)
 	}
 	return r.finish(result, r.reason(cause.Error()))
+}
+
+// situation is what is in place and what runs, for who has to go on from there
+// by hand.
+func (r *run) situation(ctx context.Context) string {
+	text := "what is in place is not known"
+	if meta, err := r.Files.Active(r.state.Unit); err == nil {
+		text = fmt.Sprintf("generation %d (%s) is in place", meta.Generation, orElse(meta.Version, "an unnamed version"))
+	}
+	now, err := r.Manager.Running(ctx, r.state.Unit)
+	switch {
+	case err != nil:
+		return text + fmt.Sprintf("; what %s does is not known: %v", r.state.Unit, err)
+	case now.ActiveState == "active":
+		text += fmt.Sprintf("; %s runs as pid %d", r.state.Unit, now.PID)
+	default:
+		text += fmt.Sprintf("; %s is %s", r.state.Unit, orElse(now.ActiveState, "not there"))
+		if now.Exit != "" {
+			text += ", the node " + now.Exit
+		}
+	}
+	if !r.loaded {
+		text += "; systemd has not read the unit file again"
+	}
+	return text
 }
 
 // wanted reports whether the instance is to run after the way back. now is
 // what it does, if err is nil.
 func (r *run) wanted(now Running, err error) bool {
 	in := r.state.Intent
+	if r.halted {
+		r.say("%s was stopped by somebody else and stays stopped", r.state.Unit)
+		return false
+	}
 	if err != nil {
 		return in.WasActive
 	}
@@ -74,6 +118,9 @@ func (r *run) wanted(now Running, err error) bool {
 	if in.WasActive && in.WasEnabled && !now.Enabled {
 		r.say("%s was stopped on purpose since the roll began", r.state.Unit)
 		return false
+	}
+	if in.Recovered && !now.Enabled {
+		return false // a boot does not start it either
 	}
 	return in.WasActive
 }
@@ -186,8 +233,10 @@ func (r *run) restart(ctx context.Context, inPlace bool) {
 		r.say("%v", err)
 	}
 	r.say("queueing a start of %s", r.state.Unit)
-	if err := r.Manager.StartNoWait(ctx, r.state.Unit); err != nil {
-		r.say("it was not started: %v", err)
+	for _, unit := range append([]string{r.state.Unit}, r.state.Intent.Dependents...) {
+		if err := r.Manager.StartNoWait(ctx, unit); err != nil {
+			r.say("%s was not started: %v", unit, err)
+		}
 	}
 }
 

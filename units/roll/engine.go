@@ -19,6 +19,9 @@ type Manager interface {
 	Reload(ctx context.Context) error
 	ResetFailed(ctx context.Context, unit string) error
 	Running(ctx context.Context, unit string) (Running, error)
+	// Dependents are the units that run and that are stopped with this one:
+	// Requires=, BindsTo= and PartOf= in them name it.
+	Dependents(ctx context.Context, unit string) ([]string, error)
 }
 
 // Engine carries out the intent of an instance.
@@ -32,6 +35,9 @@ type Engine struct {
 	Ready func(image string) error
 	// Say is told each step and each piece of evidence, one line at a time.
 	Say func(line string)
+	// Note is told what Say would be told of events that have a number. If it
+	// is nil, Say is told their lines.
+	Note func(Event)
 
 	evidence []string
 }
@@ -58,22 +64,32 @@ func (e *Engine) Run(ctx context.Context, instance string) (Outcome, error) {
 		return Outcome{}, fmt.Errorf("rolling %s: %w", instance, ErrNothingToDo)
 	}
 	in := s.Intent
+	in.Gate = in.Gate.filled()
 	if !in.Begun {
 		if err := e.current(instance, s); err != nil {
 			return Outcome{}, fmt.Errorf("rolling %s: %w", instance, err)
 		}
 	}
-	from, ok1 := s.Generation(in.From)
-	to, ok2 := s.Generation(in.To)
-	if !ok1 || !ok2 {
-		return Outcome{}, fmt.Errorf("rolling %s: generation %d or %d is not known", instance, in.From, in.To)
+	r, err := e.resume(instance, s)
+	if err != nil {
+		return Outcome{}, err
 	}
-	out := Outcome{Kind: in.Kind, From: from.Version, To: to.Version, Started: time.Now().UTC()}
-	r := &run{Engine: e, instance: instance, state: s, from: from, to: to, out: out, interrupted: in.Begun}
 	if r.interrupted {
 		return r.goBack(ctx, errors.New("the roll was interrupted"))
 	}
 	return r.forward(ctx)
+}
+
+// resume is the roll that the state describes.
+func (e *Engine) resume(instance string, s State) (*run, error) {
+	in := s.Intent
+	from, ok1 := s.Generation(in.From)
+	to, ok2 := s.Generation(in.To)
+	if !ok1 || !ok2 {
+		return nil, fmt.Errorf("rolling %s: generation %d or %d is not known", instance, in.From, in.To)
+	}
+	out := Outcome{Kind: in.Kind, From: from.Version, To: to.Version, Started: time.Now().UTC()}
+	return &run{Engine: e, instance: instance, state: s, from: from, to: to, out: out, interrupted: in.Begun}, nil
 }
 
 // current refuses an intent that does not start from what is in place: going
@@ -102,15 +118,18 @@ type run struct {
 	interrupted bool      // an earlier engine died: nothing is known against the new version
 	first       string    // invocation of the old version when the roll began; empty if not known
 	stopped     time.Time // when a stop was first asked for; zero: nothing was disturbed
+	started     time.Time // when a start was asked for last
 	tried       bool      // the new version was started: what follows is held against it
 	loaded      bool      // the service manager has read the old unit again
 	restored    bool      // the old version was started again
+	waiting     string    // why the version in place waits in standby; "": it does not
+	halted      bool      // somebody else stopped the node in the middle
 	trouble     []string  // what went wrong on the way back
 	back        back      // the way back
 }
 
 func (r *run) forward(ctx context.Context) (Outcome, error) {
-	r.say("%s of %s: %s -> %s", r.out.Kind, r.instance, r.from.Version, r.to.Version)
+	r.begun()
 	if err := r.Ready(r.to.Image); err != nil {
 		return r.finish(Failed, fmt.Sprintf("%s is not on this host: %v", r.to.Version, err))
 	}
@@ -130,6 +149,15 @@ func (r *run) forward(ctx context.Context) (Outcome, error) {
 	in := r.state.Intent
 	in.Begun, in.WasEnabled = true, before.Enabled
 	in.WasActive = before.ActiveState != "inactive" && before.ActiveState != "failed"
+	if in.WasActive {
+		in.Before = r.health(ctx)
+		if in.Dependents, err = r.Manager.Dependents(ctx, r.state.Unit); err != nil {
+			r.say("%v", err)
+		}
+	}
+	if ctx.Err() != nil {
+		return r.finish(Cancelled, cancelled)
+	}
 	if err := r.Files.Save(r.instance, r.state); err != nil {
 		return Outcome{}, err
 	}
@@ -144,6 +172,9 @@ func (r *run) forward(ctx context.Context) (Outcome, error) {
 		r.state.skip(r.from, "rolled back by hand", time.Now().UTC())
 	}
 	r.state.Previous = r.from.Number
+	if r.waiting != "" {
+		return r.finish(Waiting, r.waiting)
+	}
 	return r.finish(Done, "")
 }
 
@@ -163,37 +194,56 @@ func (r *run) stop(ctx context.Context) error {
 	return nil
 }
 
-// start starts what is in place.
+// start starts what is in place: the first phase of the gate.
 func (r *run) start(ctx context.Context) error {
 	// If it matters that this failed, the start fails and says why.
 	if err := r.Manager.ResetFailed(ctx, r.state.Unit); err != nil {
 		r.say("%v", err)
 	}
-	started := time.Now()
+	r.started = time.Now()
 	r.say("starting %s", r.state.Unit)
-	if err := r.Manager.Start(ctx, r.state.Unit); err != nil {
-		if now, serr := r.Manager.Running(ctx, r.state.Unit); serr == nil && now.Exit != "" {
-			return fmt.Errorf("%w: the node %s", err, now.Exit)
+	limited, cancel := ctx, context.CancelFunc(func() {})
+	// At boot it waits for all that it comes after.
+	if !r.state.Intent.Recovered {
+		limited, cancel = context.WithTimeout(ctx, r.state.Intent.Gate.Start)
+	}
+	defer cancel()
+	if err := r.Manager.Start(limited, r.state.Unit); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
+		if limited.Err() != nil {
+			err = fmt.Errorf("its start job was not done within %s", r.state.Intent.Gate.Start)
+		}
+		if now, serr := r.Manager.Running(ctx, r.state.Unit); serr == nil && now.Exit != "" {
+			err = fmt.Errorf("%w: the node %s", err, now.Exit)
+		}
+		r.phase(PhaseJob, Fell, err.Error())
 		return err
 	}
-	r.say("start job done after %.1f s", time.Since(started).Seconds())
+	r.phase(PhaseJob, Passed, fmt.Sprintf("start job done after %.1f s", time.Since(r.started).Seconds()))
 	return nil
 }
 
-// prove lets what was started pass the gate. before is the invocation that it
-// must not be.
+// prove lets what was started pass the other phases. before is the invocation
+// that it must not be.
 func (r *run) prove(ctx context.Context, before string) error {
 	meta, err := r.Files.Active(r.state.Unit)
 	if err != nil {
 		return err
 	}
-	up, err := r.watch(ctx, r.state.Unit, meta, before, r.state.Intent.Gate)
-	if err != nil {
+	w := &watch{run: r, meta: meta, gate: r.state.Intent.Gate, before: before}
+	r.waiting = ""
+	if err := w.watch(ctx); err != nil {
 		return err
 	}
-	r.out.DowntimeSeconds = up.Sub(r.stopped).Seconds()
-	r.say("down for %.1f s in all", r.out.DowntimeSeconds)
+	if w.waiting {
+		r.waiting = "in standby: " + w.why
+	}
+	if !w.up.IsZero() && !r.stopped.IsZero() {
+		r.out.DowntimeSeconds = w.up.Sub(r.stopped).Seconds()
+		r.say("down for %.1f s in all", r.out.DowntimeSeconds)
+	}
 	return nil
 }
 
@@ -204,7 +254,7 @@ func (r *run) finish(result, reason string) (Outcome, error) {
 	if err := r.Files.Save(r.instance, r.state); err != nil {
 		return r.out, err
 	}
-	r.Say(r.out.String())
+	r.note(r.ended())
 	return r.out, nil
 }
 

@@ -2,6 +2,7 @@ package roll
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 func TestUpdateOutcomes(t *testing.T) {
 	for name, c := range map[string]struct {
 		behave  map[string]behaviour
+		later   map[string]behaviour // from the stop on
 		stopped bool
 		version string // that is in place afterwards
 		result  string
@@ -28,13 +30,15 @@ func TestUpdateOutcomes(t *testing.T) {
 		"answers as another":       {behave: map[string]behaviour{"4.1.3": liar}, version: "4.1.2", result: RolledBack, reason: "answers as 9.9.9", step: "gate", skipped: true},
 		"crashes and is restarted": {behave: map[string]behaviour{"4.1.3": loops}, version: "4.1.2", result: RolledBack, reason: "was restarted", step: "gate", skipped: true},
 		"the environment is bad": {
-			behave:  map[string]behaviour{"4.1.3": exits, "4.1.2": silent},
+			behave:  map[string]behaviour{"4.1.3": exits},
+			later:   map[string]behaviour{"4.1.2": silent},
 			version: "4.1.2", result: RolledBack, reason: "then 4.1.2 failed too", step: "start",
 		},
 	} {
 		inBubble(t, name, func(t *testing.T) {
 			h := newHost(t)
-			h.behave = c.behave
+			maps.Copy(h.behave, c.behave)
+			h.on["stop"] = func() { maps.Copy(h.behave, c.later) }
 			if c.stopped {
 				h.halt()
 			}
@@ -48,6 +52,9 @@ func TestUpdateOutcomes(t *testing.T) {
 			}
 			if _, skipped := s.Skips("sha256:4.1.3"); skipped != c.skipped {
 				t.Errorf("skipped %v, want %v", skipped, c.skipped)
+			}
+			if env := c.later != nil; out.Environment != env || (out.Situation != "") != env {
+				t.Errorf("environment %v, situation %q", out.Environment, out.Situation)
 			}
 			if c.stopped && h.starts != 1 {
 				t.Error("a stopped instance was started")
@@ -203,7 +210,7 @@ func TestGateBelievesTheProbe(t *testing.T) {
 		"healthy, named otherwise":   {Answer{Version: "v4.1.3+abc", Healthy: true}, Done, "", true},
 		"healthy, without a name":    {Answer{Healthy: true}, Done, "", true},
 		"named otherwise, not wrong": {Answer{Version: "v4.1.3+abc", Reason: "no block yet"}, RolledBack, "no block yet", false},
-		"wrong":                      {Answer{Version: "4.1.3", Wrong: true, Reason: "chain 1, want 2"}, RolledBack, "it answers as 4.1.3, not as 4.1.3: chain 1, want 2", true},
+		"wrong":                      {Answer{Version: "4.1.3", Wrong: true, Reason: "chain 1, want 2"}, RolledBack, "it answers as 4.1.3, but is not what was installed: chain 1, want 2", true},
 		"wrong, though healthy":      {Answer{Wrong: true, Healthy: true}, RolledBack, "it answers as something else, not as 4.1.3", true},
 	} {
 		inBubble(t, name, func(t *testing.T) {

@@ -1,23 +1,48 @@
 package roll
 
 import (
-	"context"
-	"errors"
-	"fmt"
+	"cmp"
 	"time"
-
-	"github.com/aztec-spartan/aztec-spartan/units"
 )
 
-// Gate is how long a version may take to prove itself.
+// Gate is how long a version may take for each phase of proving itself.
+// Progress and peers are waited for at the same time.
 type Gate struct {
-	Timeout time.Duration `json:"timeout_ns"` // until its RPC answers
-	Settle  time.Duration `json:"settle_ns"`  // for which it must then stay the same process
+	Start    time.Duration `json:"start_ns"`    // until its start job is done and it has a process
+	Timeout  time.Duration `json:"timeout_ns"`  // then, until its RPC answers as what was installed
+	Progress time.Duration `json:"progress_ns"` // then, until it moves along its chain
+	Peers    time.Duration `json:"peers_ns"`    // until it has one, where P2P is on
+	Settle   time.Duration `json:"settle_ns"`   // for which it must stay the same process
 }
 
-// DefaultGate leaves, with stop and way back, most of an epoch (38 min on
-// mainnet): a node that is down for an epoch is slashed.
-var DefaultGate = Gate{Timeout: 5 * time.Minute, Settle: 5 * time.Second}
+// DefaultGate leaves, with two stops and the way back, a good part of an epoch
+// (38 min on mainnet): a node that is down for an epoch is slashed. Without
+// L1, or without anybody who proposes, nothing moves: three slots of mainnet
+// (72 s) are enough to see one.
+var DefaultGate = Gate{
+	Start: time.Minute, Timeout: 5 * time.Minute, Progress: 4 * time.Minute, Peers: 2 * time.Minute, Settle: 5 * time.Second,
+}
+
+// Total is how long a version may take for all of it.
+func (g Gate) Total() time.Duration { return g.Start + g.Timeout + max(g.Progress, g.Peers) + g.Settle }
+
+// Within returns the gate with limit for the RPC, and no more than that for
+// what comes after it.
+func (g Gate) Within(limit time.Duration) Gate {
+	g.Timeout, g.Progress, g.Peers = limit, min(g.Progress, limit), min(g.Peers, limit)
+	return g
+}
+
+// filled returns the gate with defaults for what an older program did not
+// record.
+func (g Gate) filled() Gate {
+	limit := cmp.Or(g.Timeout, DefaultGate.Timeout)
+	g.Timeout = limit
+	g.Start = cmp.Or(g.Start, DefaultGate.Start)
+	g.Progress = cmp.Or(g.Progress, min(DefaultGate.Progress, limit))
+	g.Peers = cmp.Or(g.Peers, min(DefaultGate.Peers, limit))
+	return g
+}
 
 // Running is what the service manager says about a unit.
 type Running struct {
@@ -34,73 +59,53 @@ type Running struct {
 type Answer struct {
 	Version string // as it calls itself, for texts only; may be empty
 	Reason  string // why it is not healthy
-	Healthy bool   // the version is the one wanted, on the chain wanted
+	Healthy bool   // the version is the one wanted, on the chain wanted; it may be syncing
+	AtTip   bool   // and it has nothing left to do for that
 	Wrong   bool   // it answers as something else than was installed: waiting is in vain
+	Standby bool   // it runs, and waits for a rollup that it can follow
+	Follows bool   // it is of a kind that follows a chain
+	Head    Head   // how far it is
+	P2P     bool   // it should have peers
+	Peers   *int   // that it has; nil: it does not say
 }
 
-// pollEvery is how often the gate looks.
-const pollEvery = 250 * time.Millisecond
+// alone reports whether it has no peers and should.
+func (a Answer) alone() bool { return a.P2P && a.Peers != nil && *a.Peers == 0 }
 
-// watch decides whether the version that was just started holds. before is
-// the invocation that ran until now. It returns when the RPC first gave the
-// right answer, and the evidence line by line through say.
-func (e *Engine) watch(ctx context.Context, unit string, meta units.Meta, before string, g Gate) (time.Time, error) {
-	deadline := time.Now().Add(g.Timeout)
-	var first Running
-	var up time.Time
-	why := "the RPC did not answer"
-	for {
-		now, err := e.Manager.Running(ctx, unit)
-		if err != nil {
-			return up, err
-		}
-		if first.Invocation == "" && now.Invocation != "" && now.Invocation != before && now.PID != 0 {
-			first = now
-			e.say("invocation %s, pid %d", first.Invocation, first.PID)
-		}
-		switch {
-		case first.Invocation == "":
-			why = "the unit has not started: " + now.ActiveState
-			if now.Exit != "" {
-				why += ", the node " + now.Exit
-			}
-		case now.Invocation != first.Invocation || now.PID != first.PID || now.Restarts != first.Restarts:
-			return up, fmt.Errorf("the node %s and was restarted", orElse(now.Exit, "stopped"))
-		default:
-			a := e.Probe(ctx, meta)
-			switch {
-			case a.Wrong:
-				return up, wrong(a, meta)
-			case a.Healthy && up.IsZero():
-				up = time.Now()
-				e.say("RPC answers as %s", orElse(a.Version, "an unnamed version"))
-			case a.Healthy && time.Since(up) >= g.Settle:
-				e.say("pid %d unchanged for %s", first.PID, g.Settle)
-				return up, nil
-			case !a.Healthy:
-				why = orElse(a.Reason, why)
-			}
-		}
-		if up.IsZero() && time.Now().After(deadline) {
-			return up, fmt.Errorf("not healthy within %s: %s", g.Timeout, why)
-		}
-		if !up.IsZero() && time.Since(up) > g.Settle+g.Timeout {
-			return up, fmt.Errorf("did not stay healthy for %s: %s", g.Settle, why)
-		}
-		select {
-		case <-ctx.Done():
-			return up, ctx.Err()
-		case <-time.After(pollEvery):
-		}
-	}
+// Before is what the old version did not do before it was stopped. It is not
+// held against the new one that it does not do it either: an update may be the
+// cure for it, and without L1 nothing moves in any version.
+type Before struct {
+	Silent bool   `json:"silent,omitempty"` // answer as what it is
+	Stuck  bool   `json:"stuck,omitempty"`  // move along its chain
+	Alone  bool   `json:"alone,omitempty"`  // have peers
+	Why    string `json:"why,omitempty"`    // it was not healthy
 }
 
-func wrong(a Answer, meta units.Meta) error {
-	text := fmt.Sprintf("it answers as %s, not as %s", orElse(a.Version, "something else"), orElse(meta.Version, "what was installed"))
-	if a.Reason != "" {
-		text += ": " + a.Reason
-	}
-	return errors.New(text)
+// Phases of the gate.
+const (
+	PhaseJob        = "job"        // its start job is done
+	PhaseInvocation = "invocation" // and what runs is not what ran before
+	PhaseRPC        = "rpc"        // it answers as what was installed
+	PhaseProgress   = "progress"   // and moves along its chain
+	PhasePeers      = "peers"
+	PhaseSettle     = "settle" // and is the same process for a while
+)
+
+// Results of phases, beside Waiting.
+const (
+	Passed = "passed"
+	Waived = "waived" // the old version did not pass it before the roll either
+	Fell   = "failed"
+)
+
+// Phase is what became of one phase, for one of the two versions.
+type Phase struct {
+	Version  string  `json:"version"`
+	Name     string  `json:"name"`
+	Result   string  `json:"result"`
+	Evidence string  `json:"evidence"`
+	Seconds  float64 `json:"seconds"` // since the start was asked for
 }
 
 func orElse(s, other string) string {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,6 +39,7 @@ type host struct {
 	full   func(name string) bool    // writes that find the disk full
 	on     map[string]func()         // what else happens before a call
 	answer func(m units.Meta) Answer // instead of what the process would say
+	others map[string]bool           // units that are stopped with it: whether each runs
 }
 
 type behaviour string
@@ -86,12 +88,20 @@ func (h *host) Start(ctx context.Context, unit string) error {
 	if err := h.call(ctx, "start"); err != nil {
 		return err
 	}
+	if _, other := h.others[unit]; other {
+		h.others[unit] = true
+		return nil
+	}
 	return h.start()
 }
 
 func (h *host) StartNoWait(ctx context.Context, unit string) error {
 	if err := h.call(ctx, "queue"); err != nil {
 		return err
+	}
+	if _, other := h.others[unit]; other {
+		h.others[unit] = true
+		return nil
 	}
 	_ = h.start()
 	return nil
@@ -121,7 +131,10 @@ func (h *host) Stop(ctx context.Context, unit string) error {
 
 // halt keeps the invocation, as systemd does.
 func (h *host) halt() {
-	h.run = Running{ActiveState: "inactive", Invocation: h.run.Invocation, Enabled: h.run.Enabled}
+	for name := range h.others {
+		h.others[name] = false
+	}
+	h.run = Running{ActiveState: "inactive", SubState: "dead", Invocation: h.run.Invocation, Enabled: h.run.Enabled}
 }
 
 func (h *host) Reload(ctx context.Context) error {
@@ -141,6 +154,9 @@ func (h *host) Running(ctx context.Context, unit string) (Running, error) {
 	if err := h.call(ctx, "running"); err != nil {
 		return Running{}, err
 	}
+	if runs, other := h.others[unit]; other {
+		return Running{ActiveState: map[bool]string{true: "active", false: "inactive"}[runs]}, nil
+	}
 	now := h.run
 	if now.ActiveState == "active" && h.behave[h.process] == loops {
 		h.run.Restarts++
@@ -148,6 +164,20 @@ func (h *host) Running(ctx context.Context, unit string) (Running, error) {
 		h.run.Exit = "exited with code 1"
 	}
 	return now, nil
+}
+
+// Dependents are those that run.
+func (h *host) Dependents(ctx context.Context, unit string) (running []string, err error) {
+	if err := h.call(ctx, "dependents"); err != nil {
+		return nil, err
+	}
+	for name, runs := range h.others {
+		if runs {
+			running = append(running, name)
+		}
+	}
+	slices.Sort(running)
+	return running, nil
 }
 
 func (h *host) probe(_ context.Context, m units.Meta) Answer {
@@ -164,7 +194,7 @@ func (h *host) probe(_ context.Context, m units.Meta) Answer {
 	case liar:
 		says = "9.9.9"
 	}
-	return Answer{Version: says, Healthy: says == m.Version, Wrong: says != m.Version}
+	return Answer{Version: says, Healthy: says == m.Version, AtTip: true, Wrong: says != m.Version}
 }
 
 // newHost is a host on which val1 runs 4.1.2 and has an update to 4.1.3

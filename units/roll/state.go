@@ -68,11 +68,20 @@ type Intent struct {
 	// WasEnabled records whether the instance was to start at boot. One that
 	// is not any more was stopped on purpose after the roll began.
 	WasEnabled bool `json:"was_enabled"`
+	// Before is how the instance was when the roll began.
+	Before Before `json:"before,omitzero"`
+	// Dependents are the units that ran when the roll began and that systemd
+	// stops with this one.
+	Dependents []string `json:"dependents,omitempty"`
+	// Recovered is set at boot, before anything runs, when the files are those
+	// of the old version again: what runs since was started from them.
+	Recovered bool `json:"recovered,omitempty"`
 }
 
 // Results of rolls.
 const (
 	Done       = "done"
+	Waiting    = "waiting" // done, and the new version is in standby until a cutover
 	RolledBack = "rolled-back"
 	Failed     = "failed" // nothing was begun, or the old version could not be put back
 	Cancelled  = "cancelled"
@@ -86,11 +95,17 @@ type Outcome struct {
 	Result          string    `json:"result"`
 	Reason          string    `json:"reason,omitempty"`
 	FailedStep      string    `json:"failed_step,omitempty"` // stop, switch, start or gate
+	Phases          []Phase   `json:"phases,omitempty"`      // of the gate, for the new version and then for the old one
+	Environment     bool      `json:"environment,omitempty"` // the old version failed the same gate: the cause is outside of both
+	Situation       string    `json:"situation,omitempty"`   // what is in place and what runs, where that is not one version, running and sound
 	Evidence        []string  `json:"evidence,omitempty"`    // what the gate saw, in order
 	Started         time.Time `json:"started"`
 	Finished        time.Time `json:"finished"`
 	DowntimeSeconds float64   `json:"downtime_seconds"` // from the stop until the RPC answered again; 0 if the instance was stopped
 }
+
+// Succeeded reports whether the version that was asked for is in place.
+func (o Outcome) Succeeded() bool { return o.Result == Done || o.Result == Waiting }
 
 // String is the last line that an engine says.
 func (o Outcome) String() string {

@@ -11,20 +11,25 @@ import "context"
 // is not as before the roll. What it cannot put right it says by fails, and
 // the undos of the steps before it are called nevertheless.
 type step struct {
-	name string
-	do   func(ctx context.Context) error
-	undo func(ctx context.Context)
+	name  string
+	do    func(ctx context.Context) error
+	undo  func(ctx context.Context)
+	files bool // its undo is about files only: at boot it is called before anything runs
 }
 
 // steps are those between the intent and the outcome.
 func (r *run) steps() []step {
 	return []step{
-		{"stop", r.stopOld, r.startOld},
-		{"switch", r.putNew, r.putOld},
-		{"start", r.startNew, r.stopNew},
-		{"gate", r.proveNew, func(context.Context) {}},
+		{name: "stop", do: r.stopOld, undo: r.startOld},
+		{name: "switch", do: r.putNew, undo: r.putOld, files: true},
+		{name: "start", do: r.startNew, undo: r.stopNew},
+		{name: "gate", do: r.proveNew, undo: nothing},
+		{name: "dependents", do: r.startDependents, undo: nothing},
 	}
 }
+
+// nothing is the undo of a step that changes nothing, or nothing of its own.
+func nothing(context.Context) {}
 
 // stopOld stops the old version, if it runs.
 func (r *run) stopOld(ctx context.Context) error {
@@ -82,6 +87,8 @@ func (r *run) stopNew(ctx context.Context) {
 	r.back.up = r.wanted(now, err)
 	r.back.before = now.Invocation
 	switch {
+	case r.state.Intent.Recovered && r.back.up:
+		r.back.before = "" // what runs was started from the old version's files
 	case !r.back.up:
 		r.say("%s is stopped and stays stopped", r.state.Unit)
 	case r.first != "" && now.Invocation == r.first:
@@ -108,4 +115,29 @@ func (r *run) startOld(ctx context.Context) {
 	if b.inPlace && b.failed == nil {
 		b.failed = r.prove(ctx, b.before)
 	}
+	if ctx.Err() == nil {
+		_ = r.startDependents(ctx) // it never fails
+	}
+}
+
+// startDependents starts again what systemd has stopped with the instance: a
+// start of what they need does not bring them back. That one of them does not
+// start is said, and is not the version's fault.
+func (r *run) startDependents(ctx context.Context) error {
+	for _, unit := range r.state.Intent.Dependents {
+		now, err := r.Manager.Running(ctx, unit)
+		if err == nil && now.ActiveState != "inactive" && now.ActiveState != "failed" {
+			continue
+		}
+		if err == nil {
+			r.say("%s was stopped with %s and is started again", unit, r.state.Unit)
+			limited, cancel := context.WithTimeout(ctx, r.state.Intent.Gate.Start)
+			err = r.Manager.Start(limited, unit)
+			cancel()
+		}
+		if err != nil {
+			r.say("%s ran before the roll and does not now: %v", unit, err)
+		}
+	}
+	return nil
 }

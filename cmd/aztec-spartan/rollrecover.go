@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/units/journal"
+	"github.com/aztec-spartan/aztec-spartan/units/lock"
+	"github.com/aztec-spartan/aztec-spartan/units/manager"
+	"github.com/aztec-spartan/aztec-spartan/units/roll"
+)
+
+// unfinished lists the instances that have a roll without an outcome, one that
+// has begun or any, and says what of others could not be read.
+func (a *app) unfinished(begun bool) (names []string, err error) {
+	found, listErr := os.ReadDir(a.path(stateDir))
+	if listErr != nil && !errors.Is(listErr, fs.ErrNotExist) {
+		return nil, fmt.Errorf("listing instances: %w", listErr)
+	}
+	for _, f := range found {
+		if profiles.ValidName(f.Name()) != nil {
+			continue
+		}
+		s, loadErr := a.files().Load(f.Name())
+		err = errors.Join(err, loadErr)
+		if loadErr == nil && s.Intent != nil && (s.Intent.Begun || !begun) {
+			names = append(names, f.Name())
+		}
+	}
+	return names, err
+}
+
+// recoverRolls is what aztec-recover.service does at boot. One instance that
+// cannot be put right does not keep the others from it.
+func (a *app) recoverRolls(ctx context.Context) error {
+	names, err := a.unfinished(false)
+	if len(names) == 0 {
+		return err
+	}
+	var m roll.Manager = offline{}
+	if a.live() {
+		conn, cerr := manager.ConnectEarly(ctx)
+		if cerr != nil {
+			return errors.Join(err, cerr)
+		}
+		defer conn.Close()
+		m = rollManager{conn}
+	}
+	for _, name := range names {
+		err = errors.Join(err, a.recoverRoll(ctx, name, m))
+	}
+	return err
+}
+
+func (a *app) recoverRoll(ctx context.Context, name string, m roll.Manager) error {
+	// Who holds the lock sees to it.
+	l, err := lock.Acquire(ctx, a.path(lockDir), name, fmt.Sprintf("recovery (pid %d)", os.Getpid()), 0)
+	var held *lock.HeldError
+	if errors.As(err, &held) {
+		a.print("%v: left alone", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	engine := a.engine(m, a.rollLine(name))
+	engine.Note = a.rollEvent(name)
+	_, err = engine.Recover(ctx, name)
+	return errors.Join(err, l.Release())
+}
+
+// gateRolls is what aztec-gate.service does after the boot: the engines of
+// interrupted rolls judge what runs by now. It does not wait for them, nor do
+// they for it.
+func (a *app) gateRolls(ctx context.Context) error {
+	if !a.live() {
+		return withCode(exitUnsupported, errors.New("roll --gate: --root never talks to systemd"))
+	}
+	names, err := a.unfinished(true)
+	if len(names) == 0 {
+		return err
+	}
+	m, cerr := connect(ctx)
+	if cerr != nil {
+		return errors.Join(err, cerr)
+	}
+	defer m.Close()
+	for _, name := range names {
+		err = errors.Join(err, m.StartNoWait(ctx, rollUnit(name)))
+	}
+	return err
+}
+
+// rollLine is how an engine says what it does: in the journal, where it runs
+// as a service, without a detour over a pipe, so that lines and events are in
+// their order.
+func (a *app) rollLine(name string) func(string) {
+	event := a.rollEvent(name)
+	return func(line string) { event(roll.Event{Line: line}) }
+}
+
+// rollEvent is rollLine with a number and fields.
+func (a *app) rollEvent(name string) func(roll.Event) {
+	attached := journal.Attached()
+	return func(e roll.Event) {
+		if attached {
+			fields := map[string]string{"SYSLOG_IDENTIFIER": "aztec-roll@" + name, "AZTEC_INSTANCE": name}
+			for k, v := range e.Fields {
+				if v != "" {
+					fields[k] = v
+				}
+			}
+			if e.ID != "" {
+				fields["MESSAGE_ID"] = e.ID
+			}
+			if journal.Send(e.Line, e.Bad, fields) == nil {
+				return
+			}
+		}
+		a.print("%s", e.Line)
+	}
+}
