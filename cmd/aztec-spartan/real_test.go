@@ -59,6 +59,7 @@ func (g *guest) realNode(set *realimage.Set) {
 	if out := g.sh("journalctl --no-pager -u " + val1); strings.Contains(out, realimage.DevKey[2:]) || strings.Contains(out, "ADMIN API KEY") {
 		g.t.Error("the journal holds a secret")
 	}
+	g.makesKeys()
 	payload := "0x" + strings.Repeat("ab", 20)
 	g.votesFor(payload)
 	g.votesFor("none")

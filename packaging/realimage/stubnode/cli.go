@@ -43,6 +43,8 @@ func (c *cli) run(args []string) int {
 		fmt.Fprint(c.stdout, "Usage: aztec [options] [command]\n\nAztec command line interface\n")
 		return 0
 	case "start":
+	case "stub-tool":
+		return c.tool(os.Stdin)
 	default:
 		kind := "command"
 		if strings.HasPrefix(args[0], "-") {

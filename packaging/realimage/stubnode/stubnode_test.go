@@ -143,6 +143,28 @@ func (t *trigger) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+func TestTool(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "k.json")
+	if err := os.WriteFile(file, []byte("in"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, env := range map[string]map[string]string{
+		"keystore: no\ndata: no\nterminal: no\n":   {"KEY_STORE_DIRECTORY": dir + "/none"},
+		"keystore: yes\ndata: yes\nterminal: no\n": {"KEY_STORE_DIRECTORY": file, "DATA_DIRECTORY": dir},
+	} {
+		in, err := os.Open(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out, errs bytes.Buffer
+		if code := (&cli{env: lookup(env), stdout: &out, stderr: &errs}).tool(in); code != 0 || out.String() != "in" || errs.String() != want {
+			t.Errorf("exit %d, %q, %q, want %q", code, out.String(), errs.String(), want)
+		}
+		in.Close()
+	}
+}
+
 func TestBlocksGoOnAfterARestart(t *testing.T) {
 	dir := t.TempDir()
 	log, err := newLogger(io.Discard, "", "")
