@@ -2,8 +2,10 @@ package profiles
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -81,6 +83,35 @@ func (c Catalog) with(fsys fs.FS) (Catalog, error) {
 	c.roles = replace(c.roles, roles, func(r Role) string { return r.Name })
 	c.networks = replace(c.networks, networks, func(n Network) string { return n.Name })
 	return c, nil
+}
+
+// Strays returns what of an operator's tree Load does not read, as paths in it:
+// what lies beside roles and networks, or there and is no NAME.toml. A README
+// is no mistake. A tree that is not there has none.
+func Strays(fsys fs.FS) ([]string, error) {
+	var list []string
+	err := fs.WalkDir(fsys, ".", func(file string, d fs.DirEntry, err error) error {
+		dir := path.Dir(file)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && file == ".":
+			return nil
+		case err != nil:
+			return err
+		case file == ".", dir == "." && d.IsDir() && (file == "roles" || file == "networks"), strings.HasPrefix(path.Base(file), "README"):
+			return nil
+		case dir != "." && !d.IsDir() && path.Ext(file) == ".toml":
+			return nil
+		}
+		list = append(list, file)
+		if d.IsDir() {
+			return fs.SkipDir
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing roles and networks: %w", err)
+	}
+	return list, nil
 }
 
 // replace puts newer items over older ones, sorted by name.

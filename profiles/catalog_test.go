@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -128,6 +129,22 @@ func TestBadFilesAreNamed(t *testing.T) {
 	}
 	if c, err := Load(os.DirFS("/nonexistent")); err != nil || len(c.Roles()) == 0 {
 		t.Errorf("no files of one's own: %v", err)
+	}
+}
+
+// What an operator wrote to no effect is told, and nothing else.
+func TestStrays(t *testing.T) {
+	tree := fstest.MapFS{}
+	for _, file := range []string{"roles/mine.toml", "networks/mine.toml", "README.md", "roles/README", "mine.toml", "roles/mine.conf", "roles/mine.toml~", "roles/more/mine.toml", "network/mine.toml", "networks/MINE.TOML"} {
+		tree[file] = &fstest.MapFile{}
+	}
+	got, err := Strays(tree)
+	want := []string{"mine.toml", "network", "networks/MINE.TOML", "roles/mine.conf", "roles/mine.toml~", "roles/more"}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v, want %q", got, err, want)
+	}
+	if got, err := Strays(os.DirFS("/nonexistent")); err != nil || len(got) > 0 {
+		t.Errorf("no tree: %q, %v", got, err)
 	}
 }
 

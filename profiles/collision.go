@@ -81,6 +81,20 @@ func (c Catalog) Collisions(t Tenant, others []Tenant) error {
 			}
 		}
 	}
+	errs = append(errs, keyCollisions(t, others)...)
+	if t.StandbyOf != "" && !slices.ContainsFunc(others, func(o Tenant) bool { return o.Name == t.StandbyOf }) {
+		errs = append(errs, &FieldError{"standby_of", fmt.Errorf("there is no instance %s", clip(t.StandbyOf))})
+	}
+	return oneLine(errs)
+}
+
+// KeyCollisions is the part of Collisions that is about keys.
+func KeyCollisions(t Tenant, others []Tenant) error {
+	others = slices.DeleteFunc(slices.Clone(others), func(o Tenant) bool { return o.Name == t.Name })
+	return oneLine(keyCollisions(t, others))
+}
+
+func keyCollisions(t Tenant, others []Tenant) (errs []error) {
 	for _, keys := range []struct {
 		what Shared
 		of   func(Tenant) []keystore.Address
@@ -93,15 +107,12 @@ func (c Catalog) Collisions(t Tenant, others []Tenant) error {
 				if !slices.Contains(keys.of(o), a) || standby(t, o) && !sameRollup(t, o) {
 					continue
 				}
-				add(CollisionError{With: o.Name, What: keys.what, Value: a.String(), Standby: standby(t, o)})
+				errs = append(errs, &CollisionError{Instance: t.Name, With: o.Name, What: keys.what, Value: a.String(), Standby: standby(t, o)})
 				break
 			}
 		}
 	}
-	if t.StandbyOf != "" && !slices.ContainsFunc(others, func(o Tenant) bool { return o.Name == t.StandbyOf }) {
-		errs = append(errs, &FieldError{"standby_of", fmt.Errorf("there is no instance %s", clip(t.StandbyOf))})
-	}
-	return oneLine(errs)
+	return errs
 }
 
 // holder is the first instance that listens where l would.

@@ -4,9 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 )
+
+// warnStrays says what the operator wrote to no effect.
+func (a *app) warnStrays() {
+	strays, err := profiles.Strays(os.DirFS(a.path(profilesDir)))
+	if err != nil {
+		a.note("warning: %s: %v", profilesDir, err)
+	}
+	for _, file := range strays {
+		a.note("warning: %s is not read: roles and networks of your own are roles/NAME.toml and networks/NAME.toml there", filepath.Join(profilesDir, file))
+	}
+}
 
 // catalog is the roles and networks of this host: those of the program, and
 // the operator's own, which win.

@@ -117,6 +117,7 @@ func (a *app) configAll(ctx context.Context, name string, f configFlags) error {
 	if err != nil {
 		return err
 	}
+	a.warnStrays()
 	f.dryRun = f.dryRun || f.explain != ""
 	if err := a.promptRole(ctx, name, &f); err != nil {
 		return err

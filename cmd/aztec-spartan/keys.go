@@ -333,51 +333,15 @@ func (a *app) keepKeys(ctx context.Context, inst profiles.Instance, sec secrets)
 	return nil
 }
 
-// checkAttesters refuses attesters that another instance of this host signs
-// with: two nodes that sign for one attester are slashed. On another L1 there
-// is another rollup, and no conflict.
+// checkAttesters refuses attesters and publishers that another instance of this
+// host has, as config does.
 func (a *app) checkAttesters(ctx context.Context, inst profiles.Instance, sec secrets) error {
-	mine, err := sec.addresses()
+	if _, err := sec.addresses(); err != nil {
+		return err
+	}
+	others, err := a.tenants(ctx, inst.Name, nil)
 	if err != nil {
 		return err
 	}
-	names, err := a.instanceNames()
-	if err != nil {
-		return err
-	}
-	catalog, err := a.catalog()
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if name == inst.Name {
-			continue
-		}
-		other, err := a.loadInstance(name)
-		var theirs secrets
-		if err == nil {
-			err = a.loadKeystore(ctx, name, &theirs)
-		}
-		var addresses []keystore.Address
-		if err == nil {
-			addresses, err = theirs.addresses()
-		}
-		if err != nil {
-			a.note("warning: the keys of %s are not known: %v", name, err)
-			continue
-		}
-		if one, two := catalog.ChainID(inst), catalog.ChainID(other); one != 0 && two != 0 && one != two {
-			continue
-		}
-		if other.StandbyOf == inst.Name || inst.StandbyOf == name {
-			continue // the same keys on two rollups, which checkStandby keeps apart
-		}
-		for _, address := range mine {
-			if slices.Contains(addresses, address) {
-				err := usage(fmt.Errorf("keys of %s: attester %s is instance %s's, and would be slashed for signing twice", inst.Name, address, name))
-				return withHint(err, "aztec-spartan keys %s remove %s takes it from there", name, address)
-			}
-		}
-	}
-	return nil
+	return keyCollision("keys of "+inst.Name, profiles.KeyCollisions(a.tenant(inst, sec.keystore, a.versionOf(inst)), others))
 }

@@ -36,8 +36,13 @@ func (a *app) instanceSecrets(ctx context.Context, name string) ([]string, error
 	var errs []error
 	var s secrets
 	errs = append(errs, a.loadKeystore(ctx, name, &s), a.loadP2PKey(name, &s))
-	for _, secret := range keystore.Secrets(s.keystore) {
-		words = append(words, secretWords(secret, true)...)
+	// What it had before, its journal may still hold.
+	kept, err := a.keptKeystores(ctx, name)
+	errs = append(errs, err)
+	for _, data := range append(kept, s.keystore) {
+		for _, secret := range keystore.Secrets(data) {
+			words = append(words, secretWords(secret, true)...)
+		}
 	}
 	if s.p2pKey != "" {
 		words = append(words, secretWords(s.p2pKey, true)...)

@@ -25,6 +25,14 @@ func secretive(t *testing.T) (a *app, said *bytes.Buffer, hidden []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	kept := func(key string) string {
+		data, err := keystore.New([]keystore.Key{testKey(t, key)}, keystore.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	const oldKey = "7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6"
 	admin, p2p := strings.Repeat("ab12", 16), strings.Repeat("0c3d", 16)
 	said = &bytes.Buffer{}
 	a = &app{root: t.TempDir(), out: said, err: said}
@@ -33,6 +41,7 @@ func secretive(t *testing.T) (a *app, said *bytes.Buffer, hidden []string) {
 	}
 	for file, text := range map[string]string{
 		"instance.toml": string(inst.Encode()), keystoreFile: string(data), adminKeyFile: admin + "\n",
+		keystoreFile + ".old": kept("47e179ec197488593b187f80a00eb0da91f1b9d0b13f8733639f19c30a34926a"), keystoreFile + ".old.2": kept(oldKey), keystoreFile + ".old.3": "{",
 		p2pKeyFile: secp256k1Key + p2p, "local.env": "VALIDATOR_HA_DATABASE_URL=postgresql://u:HAPASSWORD@db.example/ha\nSOME_PASSWORD=LOCALPASSWORD\n",
 	} {
 		if err := os.WriteFile(a.path(instancePath("val1", file)), []byte(text), 0o600); err != nil {
@@ -40,7 +49,7 @@ func secretive(t *testing.T) (a *app, said *bytes.Buffer, hidden []string) {
 		}
 	}
 	return a, said, []string{
-		strings.TrimPrefix(someKey, "0x"), otherKey, strings.ToUpper(otherKey), admin, p2p,
+		strings.TrimPrefix(someKey, "0x"), otherKey, strings.ToUpper(otherKey), oldKey, "47e179ec197488593b187f80a00eb0da91f1b9d0b13f8733639f19c30a34926a", admin, p2p,
 		"URLPATHKEY1", "URLPASSWORD", "URLQUERY1", "OTELTOKEN1", "HAPASSWORD", "LOCALPASSWORD",
 	}
 }

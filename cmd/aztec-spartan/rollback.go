@@ -34,7 +34,7 @@ update --to asks for it.`,
 	return cmd
 }
 
-func (a *app) prepareRollback(_ context.Context, name string, f updateFlags) (bool, error) {
+func (a *app) prepareRollback(ctx context.Context, name string, f updateFlags) (bool, error) {
 	inst, err := a.loadInstance(name)
 	if err != nil {
 		return false, err
@@ -52,6 +52,9 @@ func (a *app) prepareRollback(_ context.Context, name string, f updateFlags) (bo
 		if errors.Is(err, extract.ErrNotFound) {
 			err = withHint(err, "gc removed it; aztec-spartan pull %s@%s fetches it again", repositoryOf(g.Reference), g.Digest)
 		}
+		return false, err
+	}
+	if err := a.checkStandby(ctx, fmt.Sprintf("rolling %s back to %s", name, g.Version), inst, g.Version); err != nil {
 		return false, err
 	}
 	if edited, err := a.edited(inst, meta.Generation); err != nil {

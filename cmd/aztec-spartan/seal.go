@@ -179,6 +179,24 @@ func (a *app) freeName(name, base string) (string, error) {
 	}
 }
 
+// keptKeystores are the copies of keystores that were replaced, as far as they
+// can be read, with the first error.
+func (a *app) keptKeystores(ctx context.Context, name string) (kept [][]byte, err error) {
+	copies, err := filepath.Glob(a.path(instancePath(name, keystoreFile+".old*")))
+	for _, path := range copies {
+		data, ferr := os.ReadFile(path)
+		if ferr == nil && filepath.Ext(path) == sealedSuffix {
+			data, ferr = a.creds().Decrypt(ctx, keystoreFile, data)
+		}
+		if ferr == nil {
+			kept = append(kept, data)
+		} else if err == nil {
+			err = fmt.Errorf("reading %s of %s: %w", filepath.Base(path), name, ferr)
+		}
+	}
+	return kept, err
+}
+
 // keystoreCredential is the keystore as a unit names it.
 func keystoreCredential(name string, sealed credential.Key, variable string) units.Credential {
 	return units.Credential{Name: keystoreFile, Source: instancePath(name, keystoreName(sealed)), Variable: variable, Encrypted: sealed != ""}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/profiles/keystore"
@@ -64,20 +65,45 @@ func (a *app) standbyKeys(ctx context.Context, inst *profiles.Instance, sec *sec
 
 // checkStandby refuses a version that brings an instance onto the rollup of
 // another one with the same keys: the one that stood by, or the one before it.
-func (a *app) checkStandby(ctx context.Context, inst profiles.Instance, sec secrets, version string) error {
-	catalog, err := a.catalog()
+// doing is for the error.
+func (a *app) checkStandby(ctx context.Context, doing string, inst profiles.Instance, version string) error {
+	others, err := a.standbys(inst)
+	if err != nil || len(others) == 0 {
+		return err
+	}
+	tenants, err := a.tenantsOf(ctx, others)
 	if err != nil {
 		return err
 	}
-	others, err := a.tenants(ctx, inst.Name, nil)
-	if err != nil {
+	var sec secrets
+	if err := a.loadKeystore(ctx, inst.Name, &sec); err != nil {
 		return err
 	}
-	err = checkCollisions(catalog, a.tenant(inst, sec.keystore, version), others)
+	err = profiles.KeyCollisions(a.tenant(inst, sec.keystore, version), tenants)
 	if c, ok := errors.AsType[*profiles.CollisionError](err); ok && c.Standby {
-		return withHint(usage(fmt.Errorf("updating %s to %s: %w", inst.Name, version, c)), "%s is there for that rollup: after the cutover, stop %s and let it go on", c.With, inst.Name)
+		return withHint(usage(fmt.Errorf("%s: %w", doing, c)), "%s is there for that rollup: after the cutover, stop %s and let it go on", c.With, inst.Name)
 	}
-	return nil // other collisions are for config, and an update must not fail for them
+	return nil // other collisions are for config, and nothing else must fail for them
+}
+
+// standbys are the instances that stand by for one, or that it stands by for.
+func (a *app) standbys(inst profiles.Instance) ([]string, error) {
+	names, err := a.instanceNames()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(names, func(name string) bool {
+		other, err := a.loadInstance(name)
+		return name == inst.Name || err != nil || other.StandbyOf != inst.Name && inst.StandbyOf != name
+	}), nil
+}
+
+// versionOf is the version that an instance runs, or starts with.
+func (a *app) versionOf(inst profiles.Instance) string {
+	if _, meta, err := a.generations(inst); err == nil && meta.Version != "" {
+		return meta.Version
+	}
+	return versionOf(inst.Image)
 }
 
 // tenant is an instance with what it must not share with another.
@@ -111,10 +137,14 @@ func (a *app) tenants(ctx context.Context, name string, earlier []*configPlan) (
 		planned[p.inst.Name] = true
 		list = append(list, a.tenant(p.inst, p.sec.keystore, p.version()))
 	}
+	found, err := a.tenantsOf(ctx, slices.DeleteFunc(names, func(name string) bool { return planned[name] }))
+	return append(list, found...), err
+}
+
+// tenantsOf are instances by their names, as far as they can be read.
+func (a *app) tenantsOf(ctx context.Context, names []string) ([]profiles.Tenant, error) {
+	var list []profiles.Tenant
 	for _, other := range names {
-		if planned[other] {
-			continue
-		}
 		inst, err := a.loadInstance(other)
 		if err != nil {
 			a.note("warning: ports, data and keys of %s are not known: %v", other, err)
@@ -124,11 +154,7 @@ func (a *app) tenants(ctx context.Context, name string, earlier []*configPlan) (
 		if err := a.loadKeystore(ctx, other, &theirs); err != nil {
 			a.note("warning: the keys of %s are not known: %v", other, err)
 		}
-		version := versionOf(inst.Image)
-		if _, meta, err := a.generations(inst); err == nil && meta.Version != "" {
-			version = meta.Version
-		}
-		list = append(list, a.tenant(inst, theirs.keystore, version))
+		list = append(list, a.tenant(inst, theirs.keystore, a.versionOf(inst)))
 	}
 	return list, nil
 }
@@ -157,6 +183,18 @@ func checkCollisions(catalog profiles.Catalog, t profiles.Tenant, others []profi
 		return withHint(failed, "choose another with --%s", portFlag(c.Listen))
 	case c.What == profiles.SharedData:
 		return withHint(failed, "choose another with --data-dir")
+	}
+	return keyCollision("configuring "+t.Name, err)
+}
+
+// keyCollision says what to do about keys that another instance has.
+func keyCollision(doing string, err error) error {
+	c, ok := errors.AsType[*profiles.CollisionError](err)
+	if !ok {
+		return err
+	}
+	failed := usage(fmt.Errorf("%s: %w", doing, err))
+	switch {
 	case c.What == profiles.SharedAttester && c.Standby:
 		return withHint(failed, "to stand by, it must run another major version or be on another network: --version, --network")
 	case c.What == profiles.SharedAttester:

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"context"
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,15 +21,54 @@ func TestUpdateOntoTheStandbysRollup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sec, err := a.loadSecrets(context.Background(), "val1")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for version, refused := range map[string]bool{"4.1.3": false, "5.0.0": false, "6.0.0": true, "6.0.1": true} {
-		err := a.checkStandby(context.Background(), inst, sec, version)
+		err := a.checkStandby(t.Context(), "updating val1", inst, version)
 		if (err != nil) != refused || refused && !strings.Contains(err.Error(), "instance val1-v6's, and both are on the same rollup") {
 			t.Errorf("%s: %v", version, err)
 		}
+	}
+}
+
+// What would put the two onto one rollup in another way than by an update is
+// refused by keys add, and where a node is about to start.
+func TestStandbyOnTheSameRollup(t *testing.T) {
+	h := newScriptHost(t)
+	h.must(h.good("val1")...)
+	h.must("val1-v6", "--from", "val1", "--version", "6.0.0", "--no-pull")
+	var said strings.Builder
+	a := newApp(&said)
+	a.root = h.root
+	same := "instance val1's, and both are on the same rollup"
+	check := func(name string) (start, add error) {
+		t.Helper()
+		inst, err := a.loadInstance(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sec secrets
+		if err := a.loadKeystore(t.Context(), name, &sec); err != nil {
+			t.Fatal(err)
+		}
+		_, start = a.prepare(t.Context(), inst)
+		return start, a.checkAttesters(t.Context(), inst, sec)
+	}
+	if start, add := check("val1-v6"); add != nil || start != nil && strings.Contains(start.Error(), same) {
+		t.Errorf("on rollups of their own: start %v, keys add %v", start, add)
+	}
+	toml := filepath.Join(h.root, instancePath("val1-v6", "instance.toml"))
+	text, err := os.ReadFile(toml)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(toml, bytes.ReplaceAll(text, []byte(":6.0.0"), []byte(":4.1.3")), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	start, add := check("val1-v6")
+	if start == nil || !strings.Contains(start.Error(), "starting val1-v6: attester ") || !strings.Contains(start.Error(), same) {
+		t.Errorf("start: %v", start)
+	}
+	if add == nil || !strings.Contains(add.Error(), "keys of val1-v6: attester ") || !strings.Contains(add.Error(), same) {
+		t.Errorf("keys add: %v", add)
 	}
 }
 

@@ -105,6 +105,9 @@ func (a *app) prepare(ctx context.Context, inst profiles.Instance) (string, erro
 	if err != nil {
 		return "", err
 	}
+	if err := a.checkStandby(ctx, "starting "+inst.Name, inst, a.versionOf(inst)); err != nil {
+		return "", err
+	}
 	if meta.Image != "" {
 		if _, err := a.have(meta.Image); err == nil {
 			return state.Unit, nil

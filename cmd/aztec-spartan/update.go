@@ -272,7 +272,7 @@ func (a *app) recordUpdate(ctx context.Context, inst profiles.Instance, img *ext
 	for _, w := range r.warnings {
 		a.note("warning: %s", w)
 	}
-	if err := a.checkStandby(ctx, inst, sec, r.Version); err != nil {
+	if err := a.checkStandby(ctx, fmt.Sprintf("updating %s to %s", inst.Name, r.Version), inst, r.Version); err != nil {
 		return err
 	}
 	if err := a.saveSecrets(ctx, inst.Name, sec, r.secretEnv); err != nil {
