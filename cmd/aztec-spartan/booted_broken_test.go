@@ -43,6 +43,7 @@ func TestKilledEngine(t *testing.T) {
 		if s.Version != "4.1.2" || s.Health != "healthy" || s.Roll != "" || len(s.Skipped) != 0 {
 			g.t.Errorf("afterwards: %+v", s)
 		}
+		g.unattended()
 	})
 }
 

@@ -94,11 +94,27 @@ func (a *app) lockedAll(ctx context.Context, names []string, verb string, do fun
 }
 
 func (a *app) collect(dryRun bool) error {
+	c, report, err := a.collectImages(dryRun)
+	if report == nil {
+		return err
+	}
+	if a.json {
+		if perr := a.printJSON(report); err == nil {
+			err = perr
+		}
+		return err
+	}
+	a.printCollected(c, dryRun)
+	return err
+}
+
+// collectImages returns no report if nothing was looked at.
+func (a *app) collectImages(dryRun bool) (extract.Collected, *collected, error) {
 	needs, err := a.needs()
 	if err != nil {
-		return withHint(err, "nothing was removed, as images may be needed that are not known; put this right first")
+		return extract.Collected{}, nil, withHint(err, "nothing was removed, as images may be needed that are not known; put this right first")
 	}
-	report := collected{DryRun: dryRun, Removed: []removal{}, Kept: []kept{}}
+	report := &collected{DryRun: dryRun, Removed: []removal{}, Kept: []kept{}}
 	c, err := a.store().Collect(func(img *extract.Image) string {
 		reasons := needs[img.ID]
 		if img.Pinned() {
@@ -113,14 +129,7 @@ func (a *app) collect(dryRun bool) error {
 		report.Removed = append(report.Removed, removal{asCollected(r.Image), r.Freed})
 	}
 	report.LeftoverBytes, report.FreedBytes = c.Leftovers, c.FreedBytes
-	if a.json {
-		if perr := a.printJSON(report); err == nil {
-			err = perr
-		}
-		return err
-	}
-	a.printCollected(c, dryRun)
-	return err
+	return c, report, err
 }
 
 func asCollected(img *extract.Image) collectedImage {

@@ -45,6 +45,11 @@ what would be done, with --json why not for every other tag.
 With several instances the order is prover agents, broker, prover nodes, full
 nodes, sequencers; the first that fails stops the rest.
 
+--unattended is what the timer of auto-update runs: all instances, none to
+another major version, none whose mode is notify. The first that is updated is
+the canary: one that is unhealthy by the turn of the next stops the rest, as a
+failed roll does. Images that nothing needs any more are removed afterwards.
+
 The roll runs in aztec-roll@NAME.service: a lost terminal changes nothing.`,
 		Example: `  aztec-spartan update val1 --check
   aztec-spartan update val1
@@ -52,8 +57,13 @@ The roll runs in aztec-roll@NAME.service: a lost terminal changes nothing.`,
   aztec-spartan update val1 --to 4.1.2 --no-pull`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if f.check {
+			switch {
+			case f.unattended && f.to != "":
+				return usage(errors.New("--unattended and --to exclude each other"))
+			case f.check:
 				return a.checkEach(cmd.Context(), args, f)
+			case f.unattended:
+				return a.unattended(cmd.Context(), args, f)
 			}
 			return a.rollEach(cmd.Context(), "update", args, f, a.prepareUpdate)
 		},
@@ -62,6 +72,7 @@ The roll runs in aztec-roll@NAME.service: a lost terminal changes nothing.`,
 	fs.StringVar(&f.to, "to", "", "`version`, tag or image reference to roll to, also a skipped one")
 	fs.BoolVar(&f.check, "check", false, "only say what would be done")
 	fs.BoolVar(&f.noPull, "no-pull", false, "ask no registry: roll to an image that was pulled or loaded before")
+	fs.BoolVar(&f.unattended, "unattended", false, "as the timer of auto-update does it")
 	f.register(cmd)
 	return cmd
 }
@@ -111,12 +122,17 @@ func (a *app) rollEach(ctx context.Context, verb string, args []string, f update
 	return nil
 }
 
+// notBegunError is met when a roll could not be prepared: nothing has changed.
+type notBegunError struct{ error }
+
+func (e *notBegunError) Unwrap() error { return e.error }
+
 // rollOne returns no outcome if there was nothing to do.
 func (a *app) rollOne(ctx context.Context, verb, name string, f updateFlags,
 	prepare func(ctx context.Context, name string, f updateFlags) (bool, error),
 ) (*roll.Outcome, error) {
 	if _, err := a.loadInstance(name); err != nil {
-		return nil, err // before a lock is made for a name that means nothing
+		return nil, &notBegunError{err} // before a lock is made for a name that means nothing
 	}
 	ready := false
 	err := a.locked(ctx, name, verb, func() error {
@@ -134,8 +150,11 @@ func (a *app) rollOne(ctx context.Context, verb, name string, f updateFlags,
 		ready, err = prepare(ctx, name, f)
 		return err
 	})
-	if err != nil || !ready {
-		return nil, err
+	if err != nil {
+		return nil, &notBegunError{err}
+	}
+	if !ready {
+		return nil, nil
 	}
 	out, err := a.carryOut(ctx, name)
 	if err != nil {
@@ -187,6 +206,9 @@ func (a *app) prepareUpdate(ctx context.Context, name string, f updateFlags) (bo
 	}
 	a.tellRejected(t.decision)
 	a.tellOverrides(t.ref, t.override)
+	if f.unattended {
+		a.tellDecision(ctx, name, meta, t)
+	}
 	if len(t.decision.Waits) > 0 {
 		a.print("%s: %s -> %s waits: %s", name, meta.Version, t.tag, waitText(t.decision.Waits))
 		return false, nil

@@ -11,6 +11,8 @@ purge)
 esac
 case "$1" in
 remove | purge | 0)
+	# Its program is gone. Whether it is enabled is kept for a package that comes back.
+	systemctl stop aztec-update.timer 2>/dev/null || true
 	# Nodes may still run, but nothing would keep the table up to date.
 	nft delete table inet aztec_spartan 2>/dev/null || true
 	;;

@@ -29,13 +29,15 @@ type UnitState struct {
 	InvocationID     string // 32 hex digits, new with every start; empty if it never ran
 	ActiveEnter      time.Time
 	StateChange      time.Time
-	ExecMainStatus   int32  // exit code, or signal number; see ExecMainCode
-	ExecMainCode     int32  // CLD_EXITED (1), CLD_KILLED (2), CLD_DUMPED (3) of waitid(2); 0 while it runs
-	MemoryCurrent    uint64 // bytes, or Unknown
-	CPUUsageNSec     uint64 // nanoseconds, or Unknown
-	FragmentPath     string // the unit file
-	NeedDaemonReload bool   // the unit file is newer than what systemd has read
-	Job              bool   // a job for it is queued or running
+	ExecMainStatus   int32     // exit code, or signal number; see ExecMainCode
+	ExecMainCode     int32     // CLD_EXITED (1), CLD_KILLED (2), CLD_DUMPED (3) of waitid(2); 0 while it runs
+	MemoryCurrent    uint64    // bytes, or Unknown
+	CPUUsageNSec     uint64    // nanoseconds, or Unknown
+	FragmentPath     string    // the unit file
+	NeedDaemonReload bool      // the unit file is newer than what systemd has read
+	Job              bool      // a job for it is queued or running
+	NextElapse       time.Time // of a timer with OnCalendar=: when it fires next; zero if it does not
+	LastTrigger      time.Time // of a timer: when it fired last
 }
 
 // State reads the state of a unit. A unit that does not exist is no error:
@@ -120,6 +122,8 @@ func stateOf(unit string, p map[string]any) UnitState {
 		CPUUsageNSec:     Unknown,
 		FragmentPath:     value[string](p, "FragmentPath"),
 		NeedDaemonReload: value[bool](p, "NeedDaemonReload"),
+		NextElapse:       instant(p, "NextElapseUSecRealtime"),
+		LastTrigger:      instant(p, "LastTriggerUSec"),
 	}
 	if n, ok := p["MemoryCurrent"].(uint64); ok {
 		s.MemoryCurrent = n

@@ -30,6 +30,10 @@ func TestState(t *testing.T) {
 			"ActiveEnterTimestamp": uint64(0), "StateChangeTimestamp": uint64(math.MaxUint64), "InvocationID": []byte{},
 			"Job": []any{uint32(0), godbus.ObjectPath("/")},
 		},
+		"aztec-update.timer": {
+			"LoadState": "loaded", "ActiveState": "active", "SubState": "waiting",
+			"NextElapseUSecRealtime": uint64(1_700_000_002_000_000), "LastTriggerUSec": uint64(1_700_000_001_000_000),
+		},
 	}}
 	want := map[string]UnitState{
 		unit: {
@@ -41,6 +45,10 @@ func TestState(t *testing.T) {
 		"aztec.target": {
 			Unit: "aztec.target", LoadState: "loaded", ActiveState: "inactive", SubState: "dead",
 			MemoryCurrent: Unknown, CPUUsageNSec: Unknown,
+		},
+		"aztec-update.timer": {
+			Unit: "aztec-update.timer", LoadState: "loaded", ActiveState: "active", SubState: "waiting",
+			MemoryCurrent: Unknown, CPUUsageNSec: Unknown, NextElapse: time.Unix(1_700_000_002, 0), LastTrigger: time.Unix(1_700_000_001, 0),
 		},
 	}
 	for name, w := range want {

@@ -1,0 +1,81 @@
+//go:build booted
+
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/packaging/stage"
+)
+
+// timerNow has the timer fire at once, and every three seconds.
+const timerNow = `mkdir -p /etc/systemd/system/aztec-update.timer.d &&
+printf '[Timer]\nOnCalendar=\nOnCalendar=*:*:0/3\nRandomizedDelaySec=0\nAccuracySec=100ms\n' >/etc/systemd/system/aztec-update.timer.d/now.conf && systemctl daemon-reload`
+
+// unattended begins with val1 running 4.1.2. The instance that can be away goes
+// first, and when it fails, the sequencer is not touched; then the timer brings
+// both to 4.1.3 with nobody there.
+func (g *guest) unattended() {
+	g.t.Helper()
+	began := time.Now()
+	defer func() { g.t.Logf("unattended: %s", time.Since(began)) }()
+	g.sh(`sed -i 's/^settle = .*/settle = "1s"/' /etc/aztec-spartan/config.toml`)
+	g.sh("aztec-spartan config full1 --role full-node --network local --image " + stage.Repository + ":4.1.2 --port 8090 --admin-port 8890 --no-p2p --ethereum-host http://127.0.0.1:8545 --set REGISTRY_CONTRACT_ADDRESS=" + registryContract)
+	g.sh("aztec-spartan start full1")
+	if u := g.autoUpdate("status"); u.Enabled || u.Active || len(u.Instances) != 2 {
+		g.t.Errorf("before it is enabled: %+v", u)
+	}
+
+	const pid = "systemctl show -P MainPID " + val1
+	before := g.sh(pid)
+	g.sh("aztec-spartan pin full1 4.1.4-exits")
+	g.fails(1, "systemctl start aztec-update.service")
+	if code := g.sh("systemctl show -P ExecMainStatus aztec-update.service"); code != "4" {
+		g.t.Errorf("the exit code is %s, want 4", code)
+	}
+	out := g.sh("journalctl --no-pager -o cat -u aztec-update.service")
+	for _, want := range []string{"exited with code 1; 4.1.2 is back", "left as they are: val1"} {
+		if !strings.Contains(out, want) {
+			g.t.Errorf("the journal does not say %q:\n%s", want, out)
+		}
+	}
+	if after := g.sh(pid); after != before {
+		g.t.Errorf("the sequencer was restarted: its PID was %s and is %s", before, after)
+	}
+	g.until("aztec-spartan probe full1")
+
+	g.sh("aztec-spartan unpin full1 && " + timerNow)
+	if u := g.autoUpdate("enable"); !u.Enabled || !u.Active || u.Next == nil {
+		g.t.Errorf("enabled: %+v", u)
+	}
+	g.until("grep -q '^Version=4.1.3' /etc/systemd/system/" + val1 + " && systemctl is-active --quiet " + val1 + " && aztec-spartan probe val1")
+	g.sh("aztec-spartan probe full1 && grep -q '^Version=4.1.3' /etc/systemd/system/aztec-full-node@full1.service")
+	if u := g.autoUpdate("status"); u.Last == nil {
+		g.t.Errorf("after an update: %+v", u)
+	}
+	if u := g.autoUpdate("disable"); u.Enabled || u.Active {
+		g.t.Errorf("disabled: %+v", u)
+	}
+	g.until("test $(systemctl show -P ActiveState aztec-update.service) = inactive") // the last one to fire
+	g.sh("rm -r /etc/systemd/system/aztec-update.timer.d && systemctl daemon-reload")
+	if first, second := g.finished("full1"), g.finished("val1"); first > second {
+		g.t.Errorf("full1 was updated at %s, val1 at %s", first, second)
+	}
+}
+
+// finished is when the last roll of an instance ended.
+func (g *guest) finished(name string) string {
+	g.t.Helper()
+	return g.sh("aztec-spartan status " + name + " --json | jq -r '.[0].last_roll.finished'")
+}
+
+func (g *guest) autoUpdate(verb string) autoUpdate {
+	g.t.Helper()
+	var u autoUpdate
+	if err := json.Unmarshal([]byte(g.sh("aztec-spartan auto-update "+verb+" --json")), &u); err != nil {
+		g.t.Fatal(err)
+	}
+	return u
+}
