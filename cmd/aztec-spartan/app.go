@@ -21,6 +21,9 @@ type app struct {
 	json     bool
 	in       io.Reader
 	out, err io.Writer
+
+	sealer sealer // nil: that of the running host
+	disk   disk   // nil: atomicfile
 }
 
 func newApp(out io.Writer) *app { return &app{root: "/", out: out, err: out} }

@@ -1,15 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
-	"github.com/aztec-spartan/aztec-spartan/units"
 	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
 	"github.com/aztec-spartan/aztec-spartan/units/credential"
 )
@@ -22,14 +21,47 @@ import (
 //
 // The form changes in an order that a crash may interrupt anywhere:
 //
-//  1. the new form is written beside the old one (saveKeystore);
+//  1. the new form is written beside the old one (saveKeystore), after the old
+//     one if the keys change too;
 //  2. the units of all generations, and the one in place, are made to name the
 //     new form: one line of each (settleKeystore);
 //  3. the old form is removed.
 //
 // Until 3 both forms are there, are written together, and every unit finds its
 // keys. loadKeystore takes such an instance for an encrypted one, and the next
-// config or keys does the rest.
+// config or keys does the rest. So the encrypted form is written first, and a
+// form that has other keys than the one that stays is kept, not removed.
+
+// sealer encrypts for one host, as credential.Tool does: what it has encrypted
+// for a name it decrypts for that name alone.
+type sealer interface {
+	Encrypt(ctx context.Context, name string, key credential.Key, secret []byte) ([]byte, error)
+	Decrypt(ctx context.Context, name string, encrypted []byte) ([]byte, error)
+	Available(systemd int) error
+}
+
+// disk changes files so that each call happens whole or not at all, as
+// atomicfile does.
+type disk interface {
+	Write(path string, data []byte, mode fs.FileMode) error
+	Remove(path string) error
+}
+
+// wholeFiles is the disk of this machine.
+type wholeFiles struct{}
+
+func (wholeFiles) Write(path string, data []byte, mode fs.FileMode) error {
+	return atomicfile.Write(path, data, mode)
+}
+func (wholeFiles) Remove(path string) error { return atomicfile.Remove(path) }
+
+// onDisk is where keystores and units are changed.
+func (a *app) onDisk() disk {
+	if a.disk != nil {
+		return a.disk
+	}
+	return wholeFiles{}
+}
 
 func keystoreName(sealed credential.Key) string {
 	if sealed == "" {
@@ -39,12 +71,20 @@ func keystoreName(sealed credential.Key) string {
 }
 
 // creds encrypts for this host.
-func (a *app) creds() credential.Tool { return credential.Tool{} }
+func (a *app) creds() sealer {
+	if a.sealer != nil {
+		return a.sealer
+	}
+	return credential.Tool{}
+}
 
-// canSeal reports whether keystores can be encrypted here. A tree under --root
-// is for another host, maybe.
+// seals reports whether there is a host to encrypt for. A tree under --root is
+// for another one, maybe.
+func (a *app) seals() bool { return a.live() || a.sealer != nil }
+
+// canSeal reports whether keystores can be encrypted here.
 func (a *app) canSeal(ctx context.Context) error {
-	if !a.live() {
+	if !a.seals() {
 		return fmt.Errorf("%w: --root is not the running host", credential.ErrUnsupported)
 	}
 	v, err := a.systemdVersion(ctx)
@@ -74,7 +114,7 @@ func (a *app) loadKeystore(ctx context.Context, name string, s *secrets) error {
 }
 
 func (a *app) unseal(ctx context.Context, name string, data []byte, s *secrets) error {
-	if !a.live() {
+	if !a.seals() {
 		return withCode(exitUnsupported, fmt.Errorf("reading the keystore of %s: it is encrypted for the host that runs it, and --root is not the running host", name))
 	}
 	var err error
@@ -138,15 +178,26 @@ func (a *app) saveKeystore(ctx context.Context, name string, s secrets) error {
 			return err
 		}
 	}
-	if err := a.writeKeystore(ctx, name, keystoreFile, s.seal, s.keystore); err != nil {
-		return err
-	}
-	if s.rekey && s.moving() { // the other form, as long as a unit may name it
-		other := s.sealed
-		if s.seal != "" {
-			other = ""
+	if s.both {
+		if err := a.keepOther(ctx, name, keystoreFile, s); err != nil {
+			return err
 		}
-		if err := a.writeKeystore(ctx, name, keystoreFile, other, s.keystore); err != nil {
+	}
+	forms := []credential.Key{s.seal}
+	switch { // the other form too, as long as a unit may name it
+	case !s.rekey || !s.moving():
+	case s.seal != "":
+		// What is encrypted is what is read where both are there: before it, a
+		// new plain form would be older than what it stands for.
+		forms = append(forms, "")
+		if !s.both {
+			slices.Reverse(forms) // only the plain one is there yet
+		}
+	default:
+		forms = []credential.Key{s.sealed, ""}
+	}
+	for _, form := range forms {
+		if err := a.writeKeystore(ctx, name, keystoreFile, form, s.keystore); err != nil {
 			return err
 		}
 	}
@@ -195,107 +246,4 @@ func (a *app) keptKeystores(ctx context.Context, name string) (kept [][]byte, er
 		}
 	}
 	return kept, err
-}
-
-// keystoreCredential is the keystore as a unit names it.
-func keystoreCredential(name string, sealed credential.Key, variable string) units.Credential {
-	return units.Credential{Name: keystoreFile, Source: instancePath(name, keystoreName(sealed)), Variable: variable, Encrypted: sealed != ""}
-}
-
-// settleKeystore ends a change of form that saveKeystore began: see above.
-func (a *app) settleKeystore(ctx context.Context, name string, s secrets) error {
-	if !s.moving() {
-		return nil
-	}
-	from := keystoreCredential(name, credential.Host, "").Directive()
-	to := keystoreCredential(name, "", "").Directive()
-	if s.seal != "" {
-		from, to = to, from
-	}
-	files, err := filepath.Glob(a.path(filepath.Join(stateDir, name, "*", "unit")))
-	if err != nil {
-		return err
-	}
-	for _, f := range files {
-		if _, err := reword(f, from, to, 0o600); err != nil {
-			return fmt.Errorf("changing the form of the keystore of %s: %w", name, err)
-		}
-	}
-	if err := a.rewordActive(ctx, name, from, to); err != nil {
-		return fmt.Errorf("changing the form of the keystore of %s: %w", name, err)
-	}
-	return a.dropForm(ctx, name, s)
-}
-
-func (a *app) rewordActive(ctx context.Context, name, from, to string) error {
-	found, err := filepath.Glob(a.path(filepath.Join(systemdDir, units.UnitName("aztec-*", name))))
-	if err != nil {
-		return err
-	}
-	for _, f := range found {
-		if _, err := reword(f, from, to, 0o644); err != nil {
-			return err
-		}
-	}
-	// Also if none changed: what was killed between the two left systemd with
-	// a unit in memory that names the form that is removed next.
-	if len(found) == 0 || !a.live() {
-		return nil
-	}
-	m, err := connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	return m.Reload(ctx)
-}
-
-// reword replaces one line of a unit file.
-func reword(path, from, to string, mode fs.FileMode) (bool, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return false, err
-	}
-	changed := bytes.Replace(text, []byte("\n"+from+"\n"), []byte("\n"+to+"\n"), 1)
-	if bytes.Equal(changed, text) {
-		return false, nil
-	}
-	return true, atomicfile.Write(path, changed, mode)
-}
-
-// dropForm removes the form of the keystore that no unit names any more, and
-// brings the copies of older keystores into the other one.
-func (a *app) dropForm(ctx context.Context, name string, s secrets) error {
-	gone := keystoreFile
-	if s.seal == "" {
-		gone += sealedSuffix
-	}
-	copies, err := filepath.Glob(a.path(instancePath(name, keystoreFile+".old*")))
-	if err != nil {
-		return err
-	}
-	for _, path := range copies {
-		file := filepath.Base(path)
-		isSealed := filepath.Ext(file) == sealedSuffix
-		if isSealed == (s.seal != "") {
-			continue
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return fmt.Errorf("reading %s of %s: %w", file, name, err)
-		}
-		if isSealed {
-			file = file[:len(file)-len(sealedSuffix)]
-			if data, err = a.creds().Decrypt(ctx, keystoreFile, data); err != nil {
-				return err
-			}
-		}
-		if err := a.writeKeystore(ctx, name, file, s.seal, data); err != nil {
-			return err
-		}
-		if err := atomicfile.Remove(path); err != nil {
-			return err
-		}
-	}
-	return atomicfile.Remove(a.path(instancePath(name, gone)))
 }

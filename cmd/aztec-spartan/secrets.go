@@ -223,7 +223,7 @@ func (a *app) saveSecrets(ctx context.Context, name string, s secrets, env []byt
 }
 
 func (a *app) writeSecret(name, file string, data []byte) error {
-	return atomicfile.Write(a.path(instancePath(name, file)), data, 0o600)
+	return a.onDisk().Write(a.path(instancePath(name, file)), data, 0o600)
 }
 
 // renewSecretEnv keeps an environment file, which an older generation reads,
