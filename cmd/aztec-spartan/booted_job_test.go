@@ -32,6 +32,7 @@ func TestMainJob(t *testing.T) {
 		g.rolledBack()
 		g.told(box, "update 4.1.2 -> 4.1.3: done", "rollback 4.1.3 -> 4.1.2: done")
 		g.stopped()
+		g.watchdog()
 		g.administrated()
 		g.rebooted()
 		g.removed()

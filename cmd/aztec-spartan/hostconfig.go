@@ -57,6 +57,10 @@ type hostConfig struct {
 		UnhealthyAfter duration `toml:"unhealthy_after"`
 		DiskLow        size     `toml:"disk_low"`
 	} `toml:"notify"`
+	Watchdog struct {
+		Action       string   `toml:"action"` // watchdogReport or watchdogRestart
+		RestartAfter duration `toml:"restart_after"`
+	} `toml:"watchdog"`
 }
 
 const hostConfigSchema = 1
@@ -88,6 +92,7 @@ func (a *app) hostConfig() (hostConfig, error) {
 	c.Update.ProgressTimeout.Duration = roll.DefaultGate.Progress
 	c.Update.PeersTimeout.Duration = roll.DefaultGate.Peers
 	c.Update.Settle.Duration = roll.DefaultGate.Settle
+	c.Watchdog.Action, c.Watchdog.RestartAfter.Duration = watchdogReport, defaultRestartAfter
 	data, err := os.ReadFile(a.path(configFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
@@ -116,6 +121,9 @@ func (a *app) hostConfig() (hostConfig, error) {
 }
 
 func (c hostConfig) check() error {
+	if c.Watchdog.Action != watchdogReport && c.Watchdog.Action != watchdogRestart {
+		return fmt.Errorf("watchdog.action: %q is neither %s nor %s", c.Watchdog.Action, watchdogReport, watchdogRestart)
+	}
 	for _, m := range c.Registry.Mirrors {
 		if err := checkMirror(m); err != nil {
 			return fmt.Errorf("registry.mirrors: %w", err)

@@ -38,7 +38,8 @@ nodes that are down, unhealthy for unhealthy_after, or in a crash loop, disks
 below disk_low, a public address that changed.
 
 What can be seen only by looking is looked for every minute by aztec-watch.timer:
-enable and disable are about it. What is to be told lies in a spool until it is
+enable and disable are about it. With action = "restart" under [watchdog] it
+restarts a node, too, that runs and is unhealthy for long. What is to be told lies in a spool until it is
 taken, for a day at most. Nothing waits for it, least of all a roll.`,
 		Example: `  aztec-spartan notify --test
   aztec-spartan notify enable`,

@@ -158,7 +158,7 @@ func TestSeenOf(t *testing.T) {
 		"syncing":       {status{ActiveState: "active", Enabled: true, Health: "syncing"}, notify.Seen{Wanted: true}},
 		"down":          {status{ActiveState: "failed", Enabled: true, Health: "unhealthy"}, notify.Seen{Wanted: true, Down: true}},
 		"stopped":       {status{ActiveState: "inactive", Health: "stopped"}, notify.Seen{Down: true}},
-		"not enabled":   {status{ActiveState: "active", Health: "unhealthy"}, notify.Seen{Wanted: true, Sick: true}},
+		"not enabled":   {status{ActiveState: "active", Health: "unhealthy"}, notify.Seen{Wanted: true, Sick: true, Stuck: true}},
 		"rolling":       {status{ActiveState: "deactivating", Enabled: true, Health: "unhealthy", Roll: rollRunning}, notify.Seen{Wanted: true, Sick: true, Rolling: true}},
 		"never started": {status{Health: "stopped"}, notify.Seen{}},
 	} {

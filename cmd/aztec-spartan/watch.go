@@ -49,7 +49,15 @@ func (a *app) watch(ctx context.Context) error {
 		return err
 	}
 	limits := notify.Limits{Unhealthy: c.Notify.UnhealthyAfter.Duration}
-	events := tracker.Look(time.Now().UTC(), seenOf(all), a.rooms(all, int64(c.Notify.DiskLow)), limits)
+	if c.Watchdog.Action == watchdogRestart {
+		limits.Restart = c.Watchdog.RestartAfter.Duration
+	}
+	now, seen := time.Now().UTC(), seenOf(all)
+	events := tracker.Look(now, seen, a.rooms(all, int64(c.Notify.DiskLow)), limits)
+	overdue := tracker.Overdue(now, seen, limits)
+	for _, name := range overdue {
+		events = append(events, restartEvent(name, now, all))
+	}
 	for i, e := range events {
 		events[i] = a.event(e.Kind, e.Instance, e.Text)
 		events[i].Key = e.Key
@@ -57,7 +65,10 @@ func (a *app) watch(ctx context.Context) error {
 	}
 	a.tellEvents(ctx, events...)
 	// After: what was told once is told no second time by its key.
-	return tracker.Save(a.path(watchFile))
+	if err := tracker.Save(a.path(watchFile)); err != nil {
+		return err // and restart nothing: it would be done again every minute
+	}
+	return a.restartUnhealthy(ctx, overdue)
 }
 
 // everyStatus is the status of all instances; one that cannot be read does not
@@ -101,6 +112,7 @@ func seenOf(all []status) []notify.Seen {
 			Wanted:  s.Enabled || s.ActiveState != "" && !gone,
 			Down:    gone,
 			Sick:    !gone && (s.Health == string(probe.Unhealthy) || s.Health == healthUnknown),
+			Stuck:   s.ActiveState == "active" && s.Health == string(probe.Unhealthy),
 			Rolling: s.Roll == rollRunning,
 		})
 	}

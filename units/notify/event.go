@@ -21,13 +21,14 @@ const (
 	CrashLoop       Kind = "crash-loop"
 	DiskLow         Kind = "disk-low"
 	AddressChanged  Kind = "address-changed"
+	Restarted       Kind = "restarted"        // an unhealthy node, by the watchdog
 	Recovered       Kind = "recovered"        // one of the four above is over
 	BootRecovery    Kind = "recovery-at-boot" // a roll was found interrupted, and its files were put right
 	Test            Kind = "test"
 )
 
 // Kinds are all that can be chosen in config.toml.
-var Kinds = []Kind{RollDone, RolledBack, RollFailed, Waiting, UpdateAvailable, TagMoved, Down, Unhealthy, CrashLoop, DiskLow, AddressChanged, Recovered, BootRecovery}
+var Kinds = []Kind{RollDone, RolledBack, RollFailed, Waiting, UpdateAvailable, TagMoved, Down, Unhealthy, CrashLoop, DiskLow, AddressChanged, Restarted, Recovered, BootRecovery}
 
 // Event is what commands get on standard input, and webhooks of no known
 // service as their body, in JSON.

@@ -19,6 +19,7 @@ type Seen struct {
 	Wanted   bool   // it is enabled, or runs
 	Down     bool   // it does not run, nor is it about to
 	Sick     bool   // it runs, or tries to, and is not well
+	Stuck    bool   // it is sick by what it answered itself, and does not restart on its own
 	Reason   string // why; printable
 	Restarts uint32 // automatic ones since the last start by hand
 	Rolling  bool   // a roll is under way: it has a gate of its own
@@ -33,6 +34,7 @@ type Room struct {
 // Limits are how long things may last untold.
 type Limits struct {
 	Unhealthy time.Duration // that a node may be unhealthy; and down, if that is shorter than downAfter
+	Restart   time.Duration // that a node may be unhealthy until it is restarted; 0: it is not
 }
 
 const (
@@ -54,6 +56,16 @@ type sample struct {
 	Restarts uint32    `json:"restarts"`
 }
 
+// help is what a watchdog did for an instance since it is unhealthy.
+type help struct {
+	At    time.Time `json:"at"`
+	Times int       `json:"times"`
+}
+
+// maxPause bounds the time between two restarts of a node that they do not
+// help.
+const maxPause = 24 * time.Hour
+
 // trackerSchema is the version of the file of a Tracker.
 const trackerSchema = 1
 
@@ -62,6 +74,7 @@ type Tracker struct {
 	Schema     int                  `json:"schema"`
 	Conditions map[string]condition `json:"conditions"`
 	Samples    map[string][]sample  `json:"samples"` // of restarts, by instance
+	Helped     map[string]help      `json:"helped"`  // by instance
 }
 
 // LoadTracker reads a file; one that is not there, or damaged, or of a newer
@@ -81,6 +94,9 @@ func LoadTracker(path string) (*Tracker, error) {
 	}
 	if t.Samples == nil {
 		t.Samples = map[string][]sample{}
+	}
+	if t.Helped == nil {
+		t.Helped = map[string]help{}
 	}
 	return t, nil
 }
@@ -121,6 +137,35 @@ func (t *Tracker) Look(now time.Time, seen []Seen, rooms []Room, limits Limits) 
 		}
 	}
 	return l.events
+}
+
+// Overdue returns the instances to restart now, of those in the Look before,
+// and takes them for restarted. One that stays unhealthy is restarted again
+// after twice the time, and so on: most of what makes a node unhealthy is
+// outside of it, and a restart costs peers, duties and time.
+func (t *Tracker) Overdue(now time.Time, seen []Seen, limits Limits) []string {
+	var names []string
+	for _, s := range seen {
+		c, lasts := t.Conditions[key(Unhealthy, s.Instance)]
+		if !lasts {
+			delete(t.Helped, s.Instance)
+			continue
+		}
+		if limits.Restart <= 0 || !s.Stuck || s.Rolling || !s.Wanted {
+			continue
+		}
+		h := t.Helped[s.Instance]
+		from, pause := c.Since, limits.Restart
+		if h.Times > 0 {
+			from, pause = h.At, min(limits.Restart<<min(h.Times, 10), max(maxPause, limits.Restart))
+		}
+		if now.Sub(from) < pause {
+			continue
+		}
+		t.Helped[s.Instance] = help{now, h.Times + 1}
+		names = append(names, s.Instance)
+	}
+	return names
 }
 
 // restarts counts those within the window.

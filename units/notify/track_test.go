@@ -62,6 +62,60 @@ func TestTracker(t *testing.T) {
 	}
 }
 
+// A node that is unhealthy for long is restarted, at ever longer intervals,
+// until it is well; and only one that a restart can help.
+func TestOverdue(t *testing.T) {
+	sick := Seen{Instance: "val1", Wanted: true, Sick: true, Stuck: true, Reason: "no tips"}
+	well, rolling, unknown, stopped := sick, sick, sick, sick
+	well.Sick, well.Stuck = false, false
+	rolling.Rolling = true
+	unknown.Stuck = false
+	stopped.Wanted = false
+	limits := Limits{Unhealthy: 10 * time.Minute, Restart: 30 * time.Minute}
+	type span struct {
+		minutes int
+		seen    Seen
+	}
+	for name, c := range map[string]struct {
+		limits Limits
+		every  int // minutes from look to look
+		spans  []span
+		want   []int // minutes
+	}{
+		"reported only":         {Limits{Unhealthy: 10 * time.Minute}, 10, []span{{300, sick}}, nil},
+		"doubling":              {limits, 10, []span{{500, sick}}, []int{30, 90, 210, 450}},
+		"well in between":       {limits, 10, []span{{40, sick}, {10, well}, {40, sick}}, []int{30, 80}},
+		"healthy in time":       {limits, 10, []span{{30, sick}, {10, well}, {30, sick}}, nil},
+		"a roll is not touched": {limits, 10, []span{{30, sick}, {30, rolling}, {10, sick}}, []int{60}},
+		"not known how it is":   {limits, 10, []span{{120, unknown}}, nil},
+		"stopped":               {limits, 10, []span{{20, sick}, {60, stopped}}, nil},
+		"once a day at most":    {Limits{Unhealthy: time.Minute, Restart: 20 * time.Hour}, 240, []span{{4 * 24 * 60, sick}}, []int{1200, 2640, 4080, 5520}},
+	} {
+		path := filepath.Join(t.TempDir(), "watch.json")
+		var got []int
+		minute := 0
+		for _, s := range c.spans {
+			for range s.minutes / c.every {
+				tracker, err := LoadTracker(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				tracker.Look(at(minute), []Seen{s.seen}, nil, c.limits)
+				if len(tracker.Overdue(at(minute), []Seen{s.seen}, c.limits)) > 0 {
+					got = append(got, minute)
+				}
+				if err := tracker.Save(path); err != nil {
+					t.Fatal(err)
+				}
+				minute += c.every
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: restarted at minutes %v, want %v", name, got, c.want)
+		}
+	}
+}
+
 // Whatever is in its file, a tracker works.
 func TestTrackerFile(t *testing.T) {
 	for i, text := range []string{"", "{", "[]", `{"schema":9,"conditions":{"x":{}}}`, `{"schema":1}`, `{"schema":1,"samples":{"val1":null}}`} {

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/units/notify"
+)
+
+// What the watchdog does with a node that is unhealthy. By default it is left
+// to the operator: a node is mostly unhealthy for what its L1, its beacon node
+// or its network do, which a restart does not mend, and it costs a validator
+// peers and duties. One that ends is started again by systemd in any case.
+const (
+	watchdogReport  = "report"
+	watchdogRestart = "restart"
+)
+
+// defaultRestartAfter is longer than the outages of L1 that a node mends on
+// its own.
+const defaultRestartAfter = 30 * time.Minute
+
+// restartEvent says that the watchdog restarts a node, and why.
+func restartEvent(name string, now time.Time, all []status) notify.Event {
+	text := "the watchdog restarts the node"
+	for _, s := range all {
+		if s.Name == name {
+			text += ", which is unhealthy: " + s.Reason
+		}
+	}
+	return notify.Event{Kind: notify.Restarted, Instance: name, Text: text, Key: fmt.Sprintf("%s %s %d", notify.Restarted, name, now.UnixNano())}
+}
+
+// restartUnhealthy restarts those, each whatever became of the others. One
+// that somebody else works at is let be.
+func (a *app) restartUnhealthy(ctx context.Context, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	m, err := connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	var errs []error
+	for _, name := range names {
+		if err := a.restart(ctx, m, name); err != nil {
+			errs = append(errs, fmt.Errorf("watchdog: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
