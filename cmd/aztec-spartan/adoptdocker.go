@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/profiles/adoption"
 )
 
@@ -23,6 +25,18 @@ type container struct {
 	Restart string        `json:"restart"`
 	Running bool          `json:"running"`
 	Mounts  []dockerMount `json:"-"`
+	HostNet bool          `json:"-"` // it listens on the host itself
+	Ports   []hostPort    `json:"-"` // of the host that lead into it, while it runs
+}
+
+type hostPort struct {
+	network string // tcp, udp
+	port    int
+}
+
+// holds reports whether a port is busy since this container runs.
+func (c *container) holds(l profiles.Listen) bool {
+	return c != nil && c.Running && (c.HostNet || slices.Contains(c.Ports, hostPort{l.Network, l.Port}))
 }
 
 type dockerMount struct{ Name, Source, Destination string }
@@ -84,7 +98,11 @@ func (d *docker) inspect(ctx context.Context, id string) (*container, error) {
 		ID, Name, Image string
 		State           struct{ Running, Restarting bool }
 		Config          struct{ Image string }
-		HostConfig      struct {
+		NetworkSettings struct {
+			Ports map[string][]struct{ HostPort string }
+		}
+		HostConfig struct {
+			NetworkMode   string
 			RestartPolicy struct {
 				Name              string
 				MaximumRetryCount int
@@ -102,7 +120,15 @@ func (d *docker) inspect(ctx context.Context, id string) (*container, error) {
 	}
 	found := &container{
 		ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Config.Image, Restart: policy,
-		Running: c.State.Running || c.State.Restarting, Mounts: c.Mounts,
+		Running: c.State.Running || c.State.Restarting, Mounts: c.Mounts, HostNet: c.HostConfig.NetworkMode == "host",
+	}
+	for inner, outer := range c.NetworkSettings.Ports { // "40400/udp", with an entry for each address
+		_, network, _ := strings.Cut(inner, "/")
+		for _, o := range outer {
+			if port, err := strconv.Atoi(o.HostPort); err == nil {
+				found.Ports = append(found.Ports, hostPort{network, port})
+			}
+		}
 	}
 	// The image by its ID: a tag may be another image's by now.
 	out, err = d.run(ctx, "inspect", "--type", "image", "--format", "{{json .RepoDigests}}", c.Image)

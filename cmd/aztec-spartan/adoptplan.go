@@ -79,6 +79,13 @@ func (ad *adopter) plan(ctx context.Context, dir, name string, f adoptFlags) (*a
 	if err := ad.planTakeData(catalog, p, f); err != nil {
 		return nil, err
 	}
+	others, err := ad.tenants(ctx, name, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := ad.choosePorts(catalog, p, instancesOf(others)); err != nil {
+		return nil, err
+	}
 	return p, ad.showAdoption(p)
 }
 
@@ -146,8 +153,8 @@ func (ad *adopter) showAdoption(p *adoptPlan) error {
 	for _, k := range p.Attesters {
 		ad.print("key: attester %s", k.Address())
 	}
-	if !p.Publisher.IsZero() {
-		ad.print("key: publisher %s", p.Publisher.Address())
+	for _, k := range p.Publishers {
+		ad.print("key: publisher %s", k.Address())
 	}
 	for _, path := range p.KeyStores {
 		ad.print("keystore: %s", path)
@@ -217,7 +224,7 @@ func (ad *adopter) prepare(ctx context.Context, p *adoptPlan) (*adoptionRecord, 
 		return nil, withHint(usage(fmt.Errorf("adopting %s: %s", p.record.Dir, strings.Join(refused, "; "))), "correct them where they are set, and this again; nothing was changed")
 	}
 	inst, cfg := again.Instance, &configPlan{}
-	inst.Image = p.setup.Image
+	inst.Image, inst.Ports = p.setup.Image, p.Instance.Ports
 	if p.record.Mode == dataInPlace {
 		inst.DataDir = p.record.From
 		cfg.move = &dataMove{to: p.record.From}
@@ -289,7 +296,7 @@ func (p *adoptPlan) giveKeys(catalog profiles.Catalog, plan adoption.Plan, inst 
 			sec.p2pKey, sec.newP2P = key, true
 		}
 	}
-	own := ownKeys{attesters: plan.Attesters, publisher: plan.Publisher}
+	own := ownKeys{attesters: plan.Attesters, publishers: plan.Publishers}
 	switch {
 	case !role.Keys:
 		return nil
@@ -304,7 +311,7 @@ func (p *adoptPlan) giveKeys(catalog profiles.Catalog, plan adoption.Plan, inst 
 	case len(own.attesters) == 0:
 		return nil // said with all that is missing
 	}
-	if role.Prover && own.publisher.IsZero() {
+	if role.Prover && len(own.publishers) == 0 {
 		return nil
 	}
 	data, err := made(own, inst)

@@ -84,6 +84,8 @@ func (a *app) givenKeys(role profiles.Role, f configFlags) (given ownKeys, any b
 	case main:
 		given.attesters = []keystore.Key{key}
 	}
-	given.publisher = publisher
+	if !publisher.IsZero() {
+		given.publishers = []keystore.Key{publisher}
+	}
 	return given, main || !publisher.IsZero(), nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
@@ -139,15 +138,8 @@ func (a *app) describeKeys(ctx context.Context, inst profiles.Instance, role pro
 	if err != nil {
 		return
 	}
-	for _, e := range k.Entries() {
-		for _, p := range e.Publishers {
-			if !slices.Contains(n.Publishers, p) {
-				n.Publishers = append(n.Publishers, p)
-			}
-		}
-	}
-	if own, err := plainKeys(sec.keystore); err == nil && k.Prover {
-		n.Publishers = append(n.Publishers, own.publisher.Address().String())
+	for _, p := range k.Publishers() {
+		n.Publishers = append(n.Publishers, p.String())
 	}
 }
 

@@ -21,7 +21,7 @@ func secretive(t *testing.T) (a *app, said *bytes.Buffer, hidden []string) {
 	inst.L1.RPC = []string{"https://eth.example/v3/URLPATHKEY1", "https://user:URLPASSWORD@b.example"}
 	inst.L1.Consensus = []string{"https://beacon.example/?apikey=URLQUERY1"}
 	inst.Env = map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://otel.example/OTELTOKEN1"}
-	data, err := keystore.New([]keystore.Key{testKey(t, someKey)}, keystore.Options{Publisher: testKey(t, otherKey)})
+	data, err := keystore.New([]keystore.Key{testKey(t, someKey)}, keystore.Options{Publishers: []keystore.Key{testKey(t, otherKey)}})
 	if err != nil {
 		t.Fatal(err)
 	}

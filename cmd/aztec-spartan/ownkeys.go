@@ -9,10 +9,10 @@ import (
 )
 
 // ownKeys are the private keys of a keystore that has nothing else in it: those
-// of validators with one publisher, or that of a prover.
+// of validators that share publishers, or those of a prover.
 type ownKeys struct {
-	attesters []keystore.Key
-	publisher keystore.Key // of all validators, or the prover's; zero: each attester for itself
+	attesters  []keystore.Key
+	publishers []keystore.Key // of all validators, or the prover's; none: each attester for itself
 }
 
 // proverFile is the keystore of a prover node
@@ -21,7 +21,7 @@ type proverFile struct {
 	SchemaVersion int `json:"schemaVersion"`
 	Prover        struct {
 		ID        string `json:"id"`
-		Publisher string `json:"publisher"`
+		Publisher any    `json:"publisher"` // a key, or several
 	} `json:"prover"`
 }
 
@@ -36,44 +36,68 @@ func plainKeys(data []byte) (ownKeys, error) {
 	var file struct {
 		proverFile
 		Validators []struct {
-			Publisher string `json:"publisher"`
+			Publisher any `json:"publisher"`
 		} `json:"validators"`
 	}
 	if json.Unmarshal(data, &file) != nil {
 		return ownKeys{}, errNotPlain
 	}
 	if k.Prover {
-		key, err := keystore.ParseKey(file.Prover.Publisher)
+		keys, err := plainPublishers(file.Prover.Publisher)
 		if err != nil || len(file.Validators) > 0 {
 			return ownKeys{}, errNotPlain
 		}
-		return ownKeys{publisher: key}, nil
+		return ownKeys{publishers: keys}, nil
 	}
 	var own ownKeys
 	if own.attesters, err = keystore.Keys(data); err != nil {
 		return ownKeys{}, err
 	}
 	for i, v := range file.Validators {
-		key, err := keystore.ParseKey(v.Publisher)
+		keys, err := plainPublishers(v.Publisher)
 		if err != nil || i >= len(own.attesters) {
 			return ownKeys{}, errNotPlain
 		}
-		if !key.Equal(own.attesters[i]) {
-			own.publisher = key
+		if len(keys) > 1 || !keys[0].Equal(own.attesters[i]) {
+			own.publishers = keys
 		}
 	}
 	return own, nil
 }
 
+// plainPublishers reads one key or a list of them.
+func plainPublishers(field any) ([]keystore.Key, error) {
+	list, ok := field.([]any)
+	if !ok {
+		list = []any{field}
+	}
+	var keys []keystore.Key
+	for _, v := range list {
+		text, _ := v.(string)
+		key, err := keystore.ParseKey(text)
+		if err != nil {
+			return nil, errNotPlain
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, errNotPlain
+	}
+	return keys, nil
+}
+
 // made returns the keystore that config makes of keys for an instance.
 func made(own ownKeys, inst profiles.Instance) ([]byte, error) {
 	if len(own.attesters) > 0 {
-		return keystore.New(own.attesters, keystore.Options{Publisher: own.publisher, Coinbase: inst.Coinbase, FeeRecipient: inst.FeeRecipient})
+		return keystore.New(own.attesters, keystore.Options{Publishers: own.publishers, Coinbase: inst.Coinbase, FeeRecipient: inst.FeeRecipient})
+	}
+	if len(own.publishers) == 0 {
+		return nil, errors.New("making a keystore: there is no key")
 	}
 	file := proverFile{SchemaVersion: 1}
-	file.Prover.ID, file.Prover.Publisher = inst.Prover.ID, own.publisher.Reveal()
+	file.Prover.ID, file.Prover.Publisher = inst.Prover.ID, keystore.OneOrSeveral(own.publishers)
 	if file.Prover.ID == "" {
-		file.Prover.ID = own.publisher.Address().String()
+		file.Prover.ID = own.publishers[0].Address().String()
 	}
 	data, err := json.MarshalIndent(file, "", "  ")
 	if err != nil {
@@ -86,8 +110,11 @@ func made(own ownKeys, inst profiles.Instance) ([]byte, error) {
 
 // main is the key by which an instance is known.
 func (o ownKeys) main() keystore.Key {
-	if len(o.attesters) > 0 {
+	switch {
+	case len(o.attesters) > 0:
 		return o.attesters[0]
+	case len(o.publishers) > 0:
+		return o.publishers[0]
 	}
-	return o.publisher
+	return keystore.Key{}
 }

@@ -24,8 +24,9 @@ func testKey(t *testing.T, text string) keystore.Key {
 func TestMadeKeystoresAreOurs(t *testing.T) {
 	one, two := testKey(t, someKey), testKey(t, otherKey)
 	for name, own := range map[string]ownKeys{
-		"attester": {attesters: []keystore.Key{one}}, "publisher": {attesters: []keystore.Key{one}, publisher: two},
-		"two": {attesters: []keystore.Key{one, two}}, "prover": {publisher: two},
+		"attester": {attesters: []keystore.Key{one}}, "publisher": {attesters: []keystore.Key{one}, publishers: []keystore.Key{two}},
+		"two": {attesters: []keystore.Key{one, two}}, "prover": {publishers: []keystore.Key{two}},
+		"publishers": {attesters: []keystore.Key{one}, publishers: []keystore.Key{two, one}}, "prover with two": {publishers: []keystore.Key{two, one}},
 	} {
 		inst := profiles.New("val1")
 		data, err := made(own, inst)
@@ -33,7 +34,7 @@ func TestMadeKeystoresAreOurs(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		got, err := secrets{keystore: data}.ours(&inst)
-		if err != nil || len(got.attesters) != len(own.attesters) || got.publisher.IsZero() != own.publisher.IsZero() || !got.main().Equal(own.main()) {
+		if err != nil || len(got.attesters) != len(own.attesters) || len(got.publishers) != len(own.publishers) || !got.main().Equal(own.main()) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := (secrets{keystore: append(data, ' ')}).ours(&inst); err == nil {
@@ -50,11 +51,11 @@ func TestKeysBesideTheGivenAreKept(t *testing.T) {
 	if _, _, err := s.setKeys(ownKeys{attesters: []keystore.Key{one}}, nil, inst); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := s.setKeys(ownKeys{publisher: two}, &inst, inst); err != nil {
+	if _, _, err := s.setKeys(ownKeys{publishers: []keystore.Key{two}}, &inst, inst); err != nil {
 		t.Fatal(err)
 	}
 	own, err := s.ours(&inst)
-	if err != nil || len(own.attesters) != 1 || !own.attesters[0].Equal(one) || !own.publisher.Equal(two) {
+	if err != nil || len(own.attesters) != 1 || !own.attesters[0].Equal(one) || len(own.publishers) != 1 || !own.publishers[0].Equal(two) {
 		t.Errorf("attesters %d, %v", len(own.attesters), err)
 	}
 }
@@ -62,7 +63,7 @@ func TestKeysBesideTheGivenAreKept(t *testing.T) {
 // Versions before keystores and key files get all in one file of secrets.
 func TestSecretEnvOfOldVersions(t *testing.T) {
 	one, two := testKey(t, someKey), testKey(t, otherKey)
-	data, err := made(ownKeys{attesters: []keystore.Key{one}, publisher: two}, profiles.New("val1"))
+	data, err := made(ownKeys{attesters: []keystore.Key{one}, publishers: []keystore.Key{two}}, profiles.New("val1"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,16 +43,28 @@ func (a *app) checkKernel(catalog profiles.Catalog, inst profiles.Instance, held
 	if !a.live() {
 		return nil
 	}
-	for _, m := range catalog.Listens(inst) {
-		if slices.ContainsFunc(held, func(h profiles.Listen) bool { return h.Network == m.Network && h.Port == m.Port }) {
-			continue
-		}
-		if err := free(m.Network, m.Port); err != nil {
-			err := usage(fmt.Errorf("configuring %s: %s port %d: %w", inst.Name, m.Name, m.Port, err))
-			return withHint(err, "ss -lnp 'sport = :%d' shows who has it; choose another with --%s", m.Port, portFlag(m))
-		}
+	mine := func(l profiles.Listen) bool {
+		return slices.ContainsFunc(held, func(h profiles.Listen) bool { return h.Network == l.Network && h.Port == l.Port })
+	}
+	if l, err := busy(catalog, inst, mine); err != nil {
+		err := usage(fmt.Errorf("configuring %s: %s port %d: %w", inst.Name, l.Name, l.Port, err))
+		return withHint(err, "ss -lnp 'sport = :%d' shows who has it; choose another with --%s", l.Port, portFlag(l))
 	}
 	return nil
+}
+
+// busy returns the first port of an instance that something listens on which
+// is not mine.
+func busy(catalog profiles.Catalog, inst profiles.Instance, mine func(profiles.Listen) bool) (profiles.Listen, error) {
+	for _, l := range catalog.Listens(inst) {
+		if mine(l) {
+			continue
+		}
+		if err := free(l.Network, l.Port); err != nil {
+			return l, err
+		}
+	}
+	return profiles.Listen{}, nil
 }
 
 // proposePorts takes the next free ports for a new instance where no flag says
@@ -61,8 +73,8 @@ func (a *app) proposePorts(catalog profiles.Catalog, inst *profiles.Instance, ot
 	if _, err := catalog.Role(inst.Role); err != nil {
 		return usage(fmt.Errorf("configuring %s: %w", inst.Name, err))
 	}
-	busy := func(network string, port int) bool { return a.live() && free(network, port) != nil }
-	ports, err := catalog.FreePorts(*inst, others, busy)
+	taken := func(network string, port int) bool { return a.live() && free(network, port) != nil }
+	ports, err := catalog.FreePorts(*inst, others, taken)
 	if err != nil {
 		return usage(fmt.Errorf("configuring %s: %w", inst.Name, err))
 	}

@@ -117,8 +117,8 @@ func (s *secrets) setKeys(given ownKeys, old *profiles.Instance, inst profiles.I
 		if len(own.attesters) == 0 {
 			own.attesters = had.attesters
 		}
-		if own.publisher.IsZero() {
-			own.publisher = had.publisher
+		if len(own.publishers) == 0 {
+			own.publishers = had.publishers
 		}
 	}
 	data, err := made(own, inst)
@@ -173,6 +173,9 @@ func (s secrets) env(names []string) ([]byte, error) {
 		if len(own.attesters) > 1 {
 			return nil, errors.New("reading the keystore: versions before 2.0 attest with one key, and it has several")
 		}
+		if len(own.publishers) > 1 {
+			return nil, errors.New("reading the keystore: versions before 2.0 publish with one key, and it has several")
+		}
 	}
 	var vars []envfile.Var
 	for _, name := range names {
@@ -180,8 +183,8 @@ func (s secrets) env(names []string) ([]byte, error) {
 		switch {
 		case name == p2pKeyVariable:
 			value = s.p2pKey
-		case !own.publisher.IsZero() && name != "VALIDATOR_PRIVATE_KEY":
-			value = own.publisher.Reveal()
+		case len(own.publishers) > 0 && name != "VALIDATOR_PRIVATE_KEY":
+			value = own.publishers[0].Reveal()
 		case s.keystore != nil:
 			value = own.main().Reveal()
 		}

@@ -113,14 +113,7 @@ func (a *app) tenant(inst profiles.Instance, keys []byte, version string) profil
 		return t
 	}
 	if k, err := keystore.Parse(keys); err == nil {
-		t.Attesters = k.Addresses()
-	}
-	switch own, err := plainKeys(keys); {
-	case err != nil:
-	case own.publisher.IsZero(): // each attester pays for itself
-		t.Publishers = t.Attesters
-	default:
-		t.Publishers = []keystore.Address{own.publisher.Address()}
+		t.Attesters, t.Publishers = k.Addresses(), k.Publishers()
 	}
 	return t
 }

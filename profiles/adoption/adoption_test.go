@@ -28,8 +28,8 @@ func show(s Setup, p Plan) []byte {
 	for _, k := range p.Attesters {
 		fmt.Fprintf(&b, "attester %s\n", k.Address())
 	}
-	if !p.Publisher.IsZero() {
-		fmt.Fprintf(&b, "publisher %s\n", p.Publisher.Address())
+	for _, k := range p.Publishers {
+		fmt.Fprintf(&b, "publisher %s\n", k.Address())
 	}
 	fmt.Fprintf(&b, "keystores %q\ndata %+v\n", p.KeyStores, p.Data)
 	for _, w := range p.Warnings {
@@ -138,6 +138,68 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%v, want %s", err, test.want)
 		} else if strings.Contains(err.Error(), "secret") {
 			t.Errorf("%v: shows a value", err)
+		}
+	}
+}
+
+// All publishers are taken, each once; what only the other role publishes with
+// is not. The validator that pays for itself has none.
+func TestPublishers(t *testing.T) {
+	const one, two, three = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d", "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a", "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6"
+	for name, c := range map[string]struct{ services, env, want string }{
+		"several":        {"--node --sequencer", "VALIDATOR_PRIVATE_KEY=" + one + "\nSEQ_PUBLISHER_PRIVATE_KEYS=" + two + ", " + three + "," + two, "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC 0x90F79bf6EB2c4f870365E785982E1f101E93b906"},
+		"in two":         {"--node --sequencer", "VALIDATOR_PRIVATE_KEY=" + one + "\nSEQ_PUBLISHER_PRIVATE_KEY=" + two + "\nSEQ_PUBLISHER_PRIVATE_KEYS=" + three, "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC 0x90F79bf6EB2c4f870365E785982E1f101E93b906"},
+		"for itself":     {"--node --sequencer", "VALIDATOR_PRIVATE_KEY=" + one + "\nSEQ_PUBLISHER_PRIVATE_KEY=" + one, ""},
+		"a prover":       {"--prover-node", "PROVER_PUBLISHER_PRIVATE_KEYS=" + two + "," + three + "\nSEQ_PUBLISHER_PRIVATE_KEY=" + one, "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC 0x90F79bf6EB2c4f870365E785982E1f101E93b906"},
+		"another's":      {"--node --sequencer", "VALIDATOR_PRIVATE_KEY=" + one + "\nPROVER_PUBLISHER_PRIVATE_KEY=" + two, ""},
+		"one that's bad": {"--node --sequencer", "VALIDATOR_PRIVATE_KEY=" + one + "\nSEQ_PUBLISHER_PRIVATE_KEYS=" + two + ",0x12", "error: reading /n/compose.yml: SEQ_PUBLISHER_PRIVATE_KEYS: not a private key"},
+	} {
+		s, err := Read(fstest.MapFS{
+			"n/compose.yml": {Data: []byte("services: {a: {image: aztec, env_file: .env, command: start " + c.services + "}}")},
+			"n/.env":        {Data: []byte(c.env)},
+		}, "/n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		p, err := s.Plan(profiles.BuiltIn(), "val1", "testnet", "4.1.2")
+		if err != nil {
+			got = []string{"error:", err.Error()}
+		}
+		for _, k := range p.Publishers {
+			got = append(got, k.Address().String())
+		}
+		if text := strings.Join(got, " "); !strings.HasPrefix(text, c.want) || (text == "") != (c.want == "") {
+			t.Errorf("%s: %s, want %s", name, text, c.want)
+		}
+	}
+}
+
+// A few lines that name each other, and a line for each of many names, end in
+// an error and not in gigabytes or minutes.
+func TestBombs(t *testing.T) {
+	var many, nested strings.Builder
+	for i := range 200_000 {
+		fmt.Fprintf(&many, "A%d=\n", i)
+	}
+	nested.WriteString("A0=1234567890\n")
+	for i := range 9 {
+		fmt.Fprintf(&nested, "A%d=%s\n", i+1, strings.Repeat(fmt.Sprintf("$A%d", i), 600))
+	}
+	wide := "A=" + strings.Repeat("x", 120<<10) + strings.Repeat("\nB=$A\nC=$A\nD=$A\nE=$A", 3) + "\nF=$A\nG=$A\nH=$A\nI=$A"
+	const file = "services: {a: {image: aztec, command: start --node, %s}}"
+	pairs := strings.ReplaceAll(strings.TrimSuffix(many.String()[:50_000], "\n"), "=\n", ": 1, ")
+	pairs = pairs[:strings.LastIndex(pairs, ",")]
+	for name, c := range map[string]struct{ compose, env, want string }{
+		"many in .env":        {fmt.Sprintf(file, "env_file: .env"), many.String()[:1<<20], "line 2001: more than 2000 variables"},
+		"nested":              {fmt.Sprintf(file, "env_file: .env"), nested.String(), "line 3: A2: a value is longer than 128 KiB"},
+		"wide":                {fmt.Sprintf(file, "env_file: .env"), wide, "are longer than 1 MiB"},
+		"many in the service": {fmt.Sprintf(file, "environment: {"+pairs+"}"), "", "service a: environment: more than 2000 variables"},
+		"in the command":      {fmt.Sprintf(file, `entrypoint: "`+strings.Repeat("$A1", 600)+`"`), "A1=" + strings.Repeat("x", 1000), "entrypoint: a value is longer than 128 KiB"},
+	} {
+		_, err := Read(fstest.MapFS{"n/compose.yml": {Data: []byte(c.compose)}, "n/.env": {Data: []byte(c.env)}}, "/n")
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", name, err, c.want)
 		}
 	}
 }

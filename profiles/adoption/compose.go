@@ -210,7 +210,9 @@ func (c *composed) envFiles(v any) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		for _, e := range more {
-			c.s.env = c.s.env.set(e.Name, e.Value)
+			if err := c.s.env.add(e.Name, e.Value); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -218,13 +220,16 @@ func (c *composed) envFiles(v any) error {
 
 func (c *composed) environment(v any) {
 	set := func(name, value string, given bool) {
-		if name == "" {
+		if name == "" || c.err != nil {
 			return
 		}
 		if given {
-			c.s.env = c.s.env.set(name, c.str("environment: "+name, value))
-		} else if value, ok := c.vars(name); ok {
-			c.s.env = c.s.env.set(name, value)
+			value = c.str("environment: "+name, value)
+		} else if value, given = c.vars(name); !given {
+			return
+		}
+		if err := c.s.env.add(name, value); err != nil && c.err == nil {
+			c.err = fmt.Errorf("service %s: environment: %w", c.s.Service, err)
 		}
 	}
 	switch v := v.(type) {

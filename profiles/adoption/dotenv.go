@@ -36,6 +36,33 @@ func (e environment) lookup(name string) (string, bool) {
 	return "", false
 }
 
+// Bounds of what a node is set up with. The kernel takes no value that is longer
+// (execve(2), MAX_ARG_STRLEN), and versions know some 400 variables; what goes
+// beyond is a few lines that name each other, made to fill the memory.
+const (
+	maxVariables = 2000
+	maxValue     = 128 << 10 // bytes of one
+	maxValues    = 1 << 20   // bytes of all
+)
+
+var errTooLong = errors.New("a value is longer than 128 KiB")
+
+// add is set that fails for more than any node has.
+func (e *environment) add(name, value string) error {
+	*e = e.set(name, value)
+	size := 0
+	for _, v := range *e {
+		size += len(v.Value)
+	}
+	switch {
+	case len(*e) > maxVariables:
+		return fmt.Errorf("more than %d variables", maxVariables)
+	case size > maxValues:
+		return errors.New("the values of its variables are longer than 1 MiB")
+	}
+	return nil
+}
+
 // set replaces or adds.
 func (e environment) set(name, value string) environment {
 	for i := range e {
@@ -69,7 +96,9 @@ func parseDotenv(data []byte, outer lookup) (environment, error) {
 		}
 		if !given {
 			if v, ok := outer(name); ok {
-				env = env.set(name, v)
+				if err := env.add(name, v); err != nil {
+					return nil, fmt.Errorf("line %d: %w", n+1, err)
+				}
 			}
 			continue
 		}
@@ -77,7 +106,9 @@ func parseDotenv(data []byte, outer lookup) (environment, error) {
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %s: %w", n+1, name, err)
 		}
-		env = env.set(name, value)
+		if err := env.add(name, value); err != nil {
+			return nil, fmt.Errorf("line %d: %w", n+1, err)
+		}
 	}
 	return env, nil
 }
@@ -142,6 +173,9 @@ func expand(s string, vars lookup, depth int) (string, error) {
 	}
 	var b strings.Builder
 	for {
+		if b.Len() > maxValue {
+			return "", errTooLong
+		}
 		i := strings.IndexByte(s, '$')
 		if i < 0 || i+1 == len(s) {
 			b.WriteString(s)

@@ -24,13 +24,19 @@ type Plan struct {
 	Instance   profiles.Instance // what it will have; its image is the set-up's
 	Changes    []profiles.Change // what became of each variable
 	Attesters  []keystore.Key
-	Publisher  keystore.Key
+	Publishers []keystore.Key
 	P2PKey     string        // of PEER_ID_PRIVATE_KEY; "": with the data, if anywhere
 	KeyStores  []string      // paths on the host of keystores
 	Data       *Data         // nil: it keeps none
 	Unsupplied []envfile.Var // other secrets, for local.env
 	Warnings   []string
+
+	published map[string]bool // ports by which it was reached from outside of its container
 }
+
+// Published reports whether a port (rpc, admin, p2p) was one of the host's.
+// Others were the container's own, and nobody relies on them.
+func (p Plan) Published(port string) bool { return p.published[port] }
 
 // maxKeys bounds the private keys of one variable.
 const maxKeys = 1000
@@ -144,34 +150,16 @@ func (p *Plan) secrets(all []envfile.Var, role string) error {
 	for _, v := range all {
 		switch v.Name {
 		case "VALIDATOR_PRIVATE_KEY", "VALIDATOR_PRIVATE_KEYS":
-			for _, text := range splitList(v.Value) {
-				key, err := keystore.ParseKey(text)
-				if err != nil {
-					return fmt.Errorf("%s: %w", v.Name, err)
-				}
-				if len(p.Attesters) == maxKeys {
-					return fmt.Errorf("%s: more than %d keys", v.Name, maxKeys)
-				}
-				if !slices.ContainsFunc(p.Attesters, key.Equal) {
-					p.Attesters = append(p.Attesters, key)
-				}
+			if err := keysOf(v, &p.Attesters); err != nil {
+				return err
 			}
 		case "SEQ_PUBLISHER_PRIVATE_KEY", "SEQ_PUBLISHER_PRIVATE_KEYS", "PROVER_PUBLISHER_PRIVATE_KEY", "PROVER_PUBLISHER_PRIVATE_KEYS":
 			if strings.HasPrefix(v.Name, "PROVER") != (role == "prover-node") {
 				continue
 			}
-			keys := splitList(v.Value)
-			if len(keys) == 0 {
-				continue
+			if err := keysOf(v, &p.Publishers); err != nil {
+				return err
 			}
-			if len(keys) > 1 {
-				p.warn("%s: the first of %d keys is taken", v.Name, len(keys))
-			}
-			key, err := keystore.ParseKey(keys[0])
-			if err != nil {
-				return fmt.Errorf("%s: %w", v.Name, err)
-			}
-			p.Publisher = key
 		case "PEER_ID_PRIVATE_KEY":
 			p.P2PKey = v.Value
 		case "L1_PRIVATE_KEY", "AZTEC_ADMIN_API_KEY": // the one is the publisher's again, the other is made anew
@@ -180,24 +168,40 @@ func (p *Plan) secrets(all []envfile.Var, role string) error {
 			p.warn("%s is a secret that has no place in instance.toml: put it into local.env", v.Name)
 		}
 	}
-	if len(p.Attesters) == 1 && !p.Publisher.IsZero() && p.Publisher.Equal(p.Attesters[0]) {
-		p.Publisher = keystore.Key{}
+	if len(p.Attesters) == 1 && len(p.Publishers) == 1 && p.Publishers[0].Equal(p.Attesters[0]) {
+		p.Publishers = nil
+	}
+	return nil
+}
+
+// keysOf adds the keys of a variable to those that are known, each once.
+func keysOf(v envfile.Var, to *[]keystore.Key) error {
+	for _, text := range splitList(v.Value) {
+		key, err := keystore.ParseKey(text)
+		if err != nil {
+			return fmt.Errorf("%s: %w", v.Name, err)
+		}
+		if len(*to) == maxKeys {
+			return fmt.Errorf("%s: more than %d keys", v.Name, maxKeys)
+		}
+		if !slices.ContainsFunc(*to, key.Equal) {
+			*to = append(*to, key)
+		}
 	}
 	return nil
 }
 
 // ports are those of the host.
 func (p *Plan) ports(s Setup) {
-	if s.HostNet {
-		return
-	}
+	p.published = map[string]bool{}
 	for _, at := range []struct {
-		port  *int
-		proto string
-	}{{&p.Instance.Ports.RPC, "tcp"}, {&p.Instance.Ports.Admin, "tcp"}, {&p.Instance.Ports.P2P, "tcp"}} {
+		name string
+		port *int
+	}{{"rpc", &p.Instance.Ports.RPC}, {"admin", &p.Instance.Ports.Admin}, {"p2p", &p.Instance.Ports.P2P}} {
+		p.published[at.name] = s.HostNet
 		for _, m := range s.Ports {
-			if m.Container == *at.port && m.Protocol == at.proto {
-				*at.port = m.Host
+			if !s.HostNet && m.Container == *at.port && m.Protocol == "tcp" {
+				*at.port, p.published[at.name] = m.Host, true
 				break
 			}
 		}

@@ -46,7 +46,9 @@ func unitSetup(host fs.FS, file string) (Setup, error) {
 		case "Environment":
 			for _, w := range words(o.Value) {
 				if name, value, ok := strings.Cut(w, "="); ok {
-					vars = vars.set(name, value)
+					if err := vars.add(name, value); err != nil {
+						return Setup{}, err
+					}
 				}
 			}
 		case "EnvironmentFile":
@@ -63,7 +65,9 @@ func unitSetup(host fs.FS, file string) (Setup, error) {
 				return Setup{}, fmt.Errorf("%s: %w", name, err)
 			}
 			for _, v := range parsed.Vars {
-				vars = vars.set(v.Name, v.Value)
+				if err := vars.add(v.Name, v.Value); err != nil {
+					return Setup{}, fmt.Errorf("%s: %w", name, err)
+				}
 			}
 		}
 	}
@@ -161,7 +165,9 @@ func (s *Setup) dockerRun(host fs.FS, dir string, args []string, vars environmen
 				v, given = vars.lookup(name)
 			}
 			if given {
-				s.env = s.env.set(name, v)
+				if err := s.env.add(name, v); err != nil {
+					return err
+				}
 			}
 		case "--env-file":
 			if err := s.rawEnvFile(host, absolute(dir, value), vars); err != nil {
@@ -212,7 +218,9 @@ func (s *Setup) rawEnvFile(host fs.FS, name string, vars environment) error {
 			value, given = vars.lookup(name)
 		}
 		if given {
-			s.env = s.env.set(name, value)
+			if err := s.env.add(name, value); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

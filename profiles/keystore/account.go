@@ -188,16 +188,16 @@ func blsAccount(path string, raw json.RawMessage) error {
 	return keyFile(o)
 }
 
-func prover(remote bool) checker {
+func prover(remote bool, found *[]account) checker {
 	return func(path string, raw json.RawMessage) error {
 		o, err := objectAt(path, raw)
 		if err != nil || !o.has("publisher") && !o.has("id") {
-			return single(remote, nil)(path, raw)
+			return single(remote, found)(path, raw)
 		}
 		if !o.has("publisher") || !o.has("id") {
 			return fmt.Errorf("%s: wants both id and publisher", path)
 		}
-		return first(o.only("id", "publisher"), o.check("id", ethAddress), o.check("publisher", accounts(remote, nil)))
+		return first(o.only("id", "publisher"), o.check("id", ethAddress), o.check("publisher", accounts(remote, found)))
 	}
 }
 

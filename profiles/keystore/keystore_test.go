@@ -2,6 +2,7 @@ package keystore
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,7 +44,7 @@ func TestNew(t *testing.T) {
 
 func TestNewOptions(t *testing.T) {
 	fees := "0x" + strings.Repeat("0", 62) + "2a"
-	o := Options{Publisher: parseKey(t, devKey0), Coinbase: strings.ToLower(devAddress0), FeeRecipient: fees}
+	o := Options{Publishers: []Key{parseKey(t, devKey0)}, Coinbase: strings.ToLower(devAddress0), FeeRecipient: fees}
 	got, err := New([]Key{parseKey(t, devKey1)}, o)
 	if err != nil {
 		t.Fatal(err)
@@ -59,9 +60,9 @@ func TestNewOptions(t *testing.T) {
 	}{
 		"no key":              {nil, Options{}},
 		"a zero key":          {[]Key{{}}, Options{}},
-		"a key twice":         {[]Key{o.Publisher, o.Publisher}, Options{}},
-		"a wrong coinbase":    {[]Key{o.Publisher}, Options{Coinbase: "0x1"}},
-		"a wrong fee address": {[]Key{o.Publisher}, Options{FeeRecipient: devAddress0}},
+		"a key twice":         {[]Key{o.Publishers[0], o.Publishers[0]}, Options{}},
+		"a wrong coinbase":    {[]Key{o.Publishers[0]}, Options{Coinbase: "0x1"}},
+		"a wrong fee address": {[]Key{o.Publishers[0]}, Options{FeeRecipient: devAddress0}},
 	} {
 		if _, err := New(c.keys, c.o); err == nil {
 			t.Errorf("%s is accepted", name)
@@ -229,4 +230,33 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Publishers are those of every validator, the file's where it names none,
+// itself where there are none, and the prover's.
+func TestPublishers(t *testing.T) {
+	zero := `"feeRecipient":"` + nobody + `"`
+	for name, c := range map[string]struct {
+		file string
+		want []string
+	}{
+		"itself":      {`{"schemaVersion":1,"validators":[{"attester":"` + devKey0 + `",` + zero + `}]}`, []string{devAddress0}},
+		"several":     {`{"schemaVersion":1,"validators":[{"attester":"` + devKey0 + `","publisher":["` + devKey1 + `","` + devKey0 + `"],` + zero + `}]}`, []string{devAddress1, devAddress0}},
+		"of the file": {`{"schemaVersion":2,"publisher":"` + devKey1 + `","validators":[{"attester":"` + devKey0 + `",` + zero + `}]}`, []string{devAddress1}},
+		"a prover":    {`{"schemaVersion":1,"prover":"` + devKey1 + `"}`, []string{devAddress1}},
+		"a prover's":  {`{"schemaVersion":1,"prover":{"id":"` + devAddress0 + `","publisher":["` + devKey1 + `","` + devKey0 + `"]}}`, []string{devAddress1, devAddress0}},
+		"unknown":     {`{"schemaVersion":1,"validators":[{"attester":"` + devKey0 + `","publisher":{"path":"/k.json"},` + zero + `}]}`, nil},
+	} {
+		k, err := Parse([]byte(c.file))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		var got []string
+		for _, a := range k.Publishers() {
+			got = append(got, a.String())
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
 }

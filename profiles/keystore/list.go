@@ -16,14 +16,10 @@ type Entry struct {
 func (k Keystore) Entries() []Entry {
 	list := []Entry{}
 	for _, v := range k.validators {
-		publishers := v.publishers
-		if len(publishers) == 0 {
-			publishers = k.publishers
-		}
 		for _, a := range v.attesters {
 			e := Entry{Attester: a.text(), Signer: a.signer, BLS: a.bls, Publishers: []string{}, Coinbase: v.coinbase, FeeRecipient: v.feeRecipient}
-			own := publishers
-			if len(own) == 0 {
+			own := k.publishersOf(v)
+			if len(v.publishers)+len(k.publishers) == 0 {
 				own = []account{a}
 			}
 			for _, p := range own {

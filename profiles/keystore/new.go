@@ -16,7 +16,7 @@ var nobody = "0x" + strings.Repeat("0", len(modulus))
 
 // Options are what a keystore says beside its keys.
 type Options struct {
-	Publisher    Key    // pays for transactions on L1; zero: each attester for itself
+	Publishers   []Key  // pay for transactions on L1, in turns; none: each attester for itself
 	Coinbase     string // address on L1 for rewards; "": that of the first key
 	FeeRecipient string // address on Aztec for fees; "": zero
 }
@@ -24,7 +24,7 @@ type Options struct {
 // validator is an entry of a keystore that New writes.
 type validator struct {
 	Attester     string `json:"attester"`
-	Publisher    string `json:"publisher"`
+	Publisher    any    `json:"publisher"` // a key, or several
 	Coinbase     string `json:"coinbase"`
 	FeeRecipient string `json:"feeRecipient"`
 }
@@ -53,8 +53,8 @@ func New(keys []Key, o Options) ([]byte, error) {
 		Validators    []validator `json:"validators"`
 	}{SchemaVersion: schemaWritten}
 	for _, key := range keys {
-		v := validator{key.Reveal(), o.Publisher.Reveal(), coinbase.String(), o.FeeRecipient}
-		if o.Publisher.IsZero() {
+		v := validator{key.Reveal(), OneOrSeveral(o.Publishers), coinbase.String(), o.FeeRecipient}
+		if len(o.Publishers) == 0 {
 			v.Publisher = v.Attester
 		}
 		file.Validators = append(file.Validators, v)
@@ -69,4 +69,16 @@ func New(keys []Key, o Options) ([]byte, error) {
 		return nil, fmt.Errorf("making a keystore: %w", err)
 	}
 	return data, nil
+}
+
+// OneOrSeveral reveals keys as a keystore has them: a lone one is no list.
+func OneOrSeveral(keys []Key) any {
+	if len(keys) == 1 {
+		return keys[0].Reveal()
+	}
+	list := []string{}
+	for _, key := range keys {
+		list = append(list, key.Reveal())
+	}
+	return list
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 )
 
 // maxSize is what systemd takes as credentials of one unit, in bytes
@@ -18,6 +19,7 @@ type Keystore struct {
 	attesters     []account
 	validators    []validatorAccounts
 	publishers    []account // of all validators that name none
+	prover        []account // that send its transactions
 }
 
 // validatorAccounts are the accounts of an entry of validators.
@@ -37,6 +39,34 @@ func (k Keystore) Addresses() []Address {
 		}
 	}
 	return list
+}
+
+// Publishers returns the accounts that pay for transactions on L1, each once, in
+// order, the prover's too; as far as they are known, like Addresses.
+func (k Keystore) Publishers() []Address {
+	all := slices.Clone(k.prover)
+	for _, v := range k.validators {
+		all = append(all, k.publishersOf(v)...)
+	}
+	var list []Address
+	for _, p := range all {
+		if p.known && !slices.Contains(list, p.address) {
+			list = append(list, p.address)
+		}
+	}
+	return list
+}
+
+// publishersOf are those of a validator, or the file's; who names none pays
+// with its attesters (node-keystore/src/keystore_manager.ts).
+func (k Keystore) publishersOf(v validatorAccounts) []account {
+	switch {
+	case len(v.publishers) > 0:
+		return v.publishers
+	case len(k.publishers) > 0:
+		return k.publishers
+	}
+	return v.attesters
 }
 
 // Keys returns the attesters' private keys that a keystore file holds, in
@@ -100,7 +130,7 @@ func parse(data []byte) (k Keystore, err error) {
 		root.check("remoteSigner", remoteSigner),
 		root.check("slasher", accounts(remote, nil)),
 		root.check("fundingAccount", single(remote, nil)),
-		root.check("prover", prover(remote)),
+		root.check("prover", prover(remote, &k.prover)),
 		root.check("publisher", accounts(remote, &k.publishers)),
 		root.check("coinbase", ethAddress),
 		root.check("feeRecipient", aztecAddress),
