@@ -14,7 +14,7 @@ GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 TAGS := booted,oracle,strace,real,inhost,soak,profile
 
-.PHONY: help build test test-unit test-booted test-real demo bench lint vuln soak package deps clean golden
+.PHONY: help build test test-unit test-booted test-real test-docker demo bench lint vuln soak package deps clean golden
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench: deps build ## pulls and updates with this and with other tools, compared 
 
 soak: deps package ## long runs: the real node for half an hour, an hour for each fuzz target
 	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb packaging/scripts/soak.sh
+
+test-docker: deps package ## adopt, with real docker on booted hosts (root; not part of make test: the first run builds larger hosts)
+	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb go test -tags soak -run SoakAdopt -count=1 -timeout 15m -v ./cmd/aztec-spartan
 
 golden: ## rewrite golden files after an intended change
 	go test ./cmd/... ./units/... ./profiles/... -update

@@ -30,7 +30,12 @@ type Options struct {
 	Layouts []string       // OCI layouts that the registry serves
 	L1      *realimage.Set // nil: none
 	Log     io.Writer      // console; may be nil
+	Docker  bool           // the distribution's docker and docker-compose run on it
 }
+
+// dockerCLI is what brings the command, which docker.io left to another package
+// in trixie.
+var dockerCLI = map[string]string{"bookworm": "docker.io", "trixie": "docker-cli"}
 
 // Stage is a host that is ready.
 type Stage struct {
@@ -50,6 +55,9 @@ func Set(ctx context.Context, o Options) (*Stage, error) {
 	boot := testhost.Options{Suite: o.Suite, Log: o.Log}
 	if o.L1 != nil {
 		boot.Binds = l1Binds(o.L1)
+	}
+	if o.Docker {
+		boot.Packages, boot.Containers = []string{"docker.io", "docker-compose", dockerCLI[o.Suite]}, true
 	}
 	host, err := testhost.Boot(ctx, boot)
 	if err != nil {

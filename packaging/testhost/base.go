@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -54,14 +55,14 @@ var hooks = []string{
 }
 
 // recipe returns the arguments of mmdebstrap for a suite without the target.
-func recipe(suite string) ([]string, error) {
+func recipe(suite string, more ...string) ([]string, error) {
 	r, ok := releases[suite]
 	if !ok {
 		return nil, fmt.Errorf("booting a test host: unknown suite %q, want bullseye, bookworm or trixie", suite)
 	}
 	args := []string{
 		"--mode=root", "--variant=minbase", "--format=directory",
-		"--include=" + strings.Join(append([]string{r.polkit}, packages...), ","),
+		"--include=" + strings.Join(slices.Concat([]string{r.polkit}, packages, more), ","),
 	}
 	args = append(args, r.options...)
 	for _, hook := range hooks {
@@ -84,8 +85,8 @@ func cacheDir() (string, error) {
 
 // base returns the tree of a suite and builds it if this recipe has not been
 // built yet. Trees of other recipes stay: they may be in use.
-func base(ctx context.Context, cache, suite string, log io.Writer) (string, error) {
-	args, err := recipe(suite)
+func base(ctx context.Context, cache, suite string, more []string, log io.Writer) (string, error) {
+	args, err := recipe(suite, more...)
 	if err != nil {
 		return "", err
 	}

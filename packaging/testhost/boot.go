@@ -35,6 +35,13 @@ type Options struct {
 	// Empty means the suite.
 	Name string
 
+	// Packages are those of the distribution that the host has beyond the usual
+	// ones. Each set of them is a base of its own.
+	Packages []string
+	// Containers lets the host run containers of its own: docker's need system
+	// calls that systemd-nspawn keeps from those inside of it.
+	Containers bool
+
 	copyBase bool // as where overlayfs cannot be stacked
 }
 
@@ -96,7 +103,7 @@ func Boot(ctx context.Context, o Options) (_ *Host, err error) {
 	if err != nil {
 		return nil, err
 	}
-	tree, err := base(ctx, cache, o.Suite, o.Log)
+	tree, err := base(ctx, cache, o.Suite, o.Packages, o.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -160,6 +167,9 @@ func (h *Host) powerOn(tree string, o Options) error {
 		"--register=no", "--keep-unit",
 		"--private-network", "--resolv-conf=off", "--timezone=off", "--link-journal=no",
 		"--console=read-only", "--notify-ready=yes", "--settings=no",
+	}
+	if o.Containers {
+		args = append(args, "--system-call-filter=add_key keyctl bpf")
 	}
 	for _, b := range o.Binds {
 		outside, err := filepath.Abs(b.Host)
