@@ -54,3 +54,12 @@ func acts(r rune) bool {
 	}
 	return false
 }
+
+// Plain is a message as people see it in the short format, without the time
+// that the node put before it.
+func Plain(message string) string {
+	if n, ok := parseNode(message); ok {
+		message = n.text
+	}
+	return harmless(message)
+}

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -31,11 +32,20 @@ func (l Level) String() string {
 	return levelNames[l]
 }
 
-// ParseLevel reads the name of a level.
+// priorities are the names of the journal's (journalctl(1), --priority).
+var priorities = [...]string{"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"}
+
+// ParseLevel reads the name of a level, or the name or number of a priority of
+// the journal, which stands for the levels that have it.
 func ParseLevel(name string) (Level, error) {
 	for l := Fatal; l <= Trace; l++ {
 		if strings.EqualFold(name, l.String()) {
 			return l, nil
+		}
+	}
+	for n, p := range priorities {
+		if strings.EqualFold(name, p) || name == strconv.Itoa(n) {
+			return levelOf(n), nil
 		}
 	}
 	return 0, fmt.Errorf("level %q: none of error, warn, info, verbose, debug, trace", name)

@@ -8,13 +8,15 @@ func TestLevels(t *testing.T) {
 		priority int
 	}{
 		"fatal": {Fatal, 2}, "error": {Error, 3}, "warn": {Warn, 4}, "info": {Info, 6}, "verbose": {Verbose, 7}, "debug": {Debug, 7}, "TRACE": {Trace, 7},
+		// As journalctl has them.
+		"crit": {Fatal, 2}, "0": {Fatal, 2}, "err": {Error, 3}, "3": {Error, 3}, "WARNING": {Warn, 4}, "notice": {Info, 6}, "6": {Info, 6}, "7": {Debug, 7},
 	} {
 		got, err := ParseLevel(name)
 		if err != nil || got != want.level || got.Priority() != want.priority {
 			t.Errorf("%s: got %v, priority %d, %v", name, got, got.Priority(), err)
 		}
 	}
-	for _, name := range []string{"", "warning", "silent", "6", "Level(9)"} {
+	for _, name := range []string{"", "silent", "8", "-1", "06", "Level(9)"} {
 		if got, err := ParseLevel(name); err == nil {
 			t.Errorf("%q: got %v", name, got)
 		}

@@ -26,6 +26,8 @@ type Query struct {
 	Level Level
 	// Cursor, from an Entry, begins after that entry.
 	Cursor string
+	// Manager leaves out all but what systemd itself wrote about the units.
+	Manager bool
 	// Boot leaves out what was written before the last boot.
 	Boot bool
 	// Command is the program to run; empty is journalctl.
@@ -86,6 +88,9 @@ func (q Query) args(extra ...string) []string {
 	add("--after-cursor", q.Cursor)
 	if q.Boot {
 		args = append(args, "--boot")
+	}
+	if q.Manager {
+		args = append(args, "_PID=1")
 	}
 	switch {
 	case q.Lines > 0:

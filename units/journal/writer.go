@@ -19,7 +19,7 @@ type Writer struct {
 
 // NewWriter returns a writer of one of three formats: short (time, instance,
 // message), cat (the message alone) and json (one object a line: time,
-// instance, unit, level, message, pid). Colours are for short only.
+// instance, unit, level, priority, message, pid). Colours are for short only.
 func NewWriter(out io.Writer, format string, colours bool) (*Writer, error) {
 	w := &Writer{out: out, colours: colours, zone: time.Local}
 	switch format {
@@ -98,6 +98,7 @@ type line struct {
 	Instance string `json:"instance"`
 	Unit     string `json:"unit"`
 	Level    string `json:"level"`
+	Priority int    `json:"priority"` // of the journal, for the level
 	Message  string `json:"message"`
 	PID      int    `json:"pid"`
 }
@@ -110,7 +111,7 @@ func asJSON(e Entry) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	err := enc.Encode(line{e.Time.UTC().Format(time.RFC3339Nano), e.Instance(), e.Unit, level.String(), e.Message, e.PID})
+	err := enc.Encode(line{e.Time.UTC().Format(time.RFC3339Nano), e.Instance(), e.Unit, level.String(), level.Priority(), e.Message, e.PID})
 	if err != nil {
 		return nil, fmt.Errorf("encoding an entry: %w", err)
 	}

@@ -11,6 +11,7 @@ const (
 	Syncing   Health = "syncing"   // answers as it should and is not at the tip yet
 	Standby   Health = "standby"   // waits for a rollup that it can follow: /status answers, nothing else is there
 	Unhealthy Health = "unhealthy" // does not answer, or not as it should
+	Stopped   Health = "stopped"   // its unit does not run, and is not meant to; never a verdict of Check
 	Unknown   Health = "unknown"   // could not be examined
 )
 
