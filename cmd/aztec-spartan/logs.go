@@ -19,10 +19,14 @@ func (a *app) logsCommand() *cobra.Command {
 		Long: `Show what instances and systemd wrote into the journal about them, with their
 rolls. Without names, of all instances, in the order of time.
 
---level filters by the node's own log levels: error, warn, info, verbose,
-debug, trace.`,
+--level filters by the node's own log levels: fatal, error, warn, info, verbose,
+debug, trace; a priority of the journal (err, warning, 3) stands for those that
+have it. Lines that follow one, as of a stack, go with it.
+
+Following goes on across restarts, rolls and new versions of the node.`,
 		Example: `  aztec-spartan logs -f val1
   aztec-spartan logs val1 --since '1 hour ago' --level warn
+  aztec-spartan logs -g 'checkpoint|attestation' --since today --until '10 min ago'
   aztec-spartan logs val1 -n 1000 -o json`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {

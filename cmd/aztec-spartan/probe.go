@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/units"
 	"github.com/aztec-spartan/aztec-spartan/units/probe"
 )
 
@@ -24,8 +25,10 @@ func (a *app) probeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "probe NAME",
 		Short: "Check the health of one node",
-		Long: `Ask the node over its RPC how it is. Exit code 0 when it is healthy, syncing or
-standby, 6 when not.
+		Long: `Ask systemd, and the node over its RPC, how it is: healthy, syncing, standby (it
+waits for a rollup that it can follow), unhealthy or stopped, with the reason. A
+node that systemd starts again and again is unhealthy, with how often. Exit code
+0 when it is healthy, syncing or standby, 6 when not.
 
 With --phase=alive --port=PORT, and no name, it is what units run after a start:
 it returns within 10 s, and fails only when the main process ($MAINPID) is gone.`,
@@ -68,7 +71,10 @@ func (a *app) health(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("probing %s: %w", name, err)
 	}
-	r := probe.Check(ctx, probe.Client(), probeTarget(meta))
+	r, err := a.verdictOn(ctx, unit, meta)
+	if err != nil {
+		return fmt.Errorf("probing %s: %w", name, err)
+	}
 	if a.json {
 		if err := a.printJSON(r); err != nil {
 			return err
@@ -76,8 +82,27 @@ func (a *app) health(ctx context.Context, name string) error {
 	} else {
 		a.print("%s: %s", r.Health, r.Reason)
 	}
-	if r.Health == probe.Unhealthy || r.Health == probe.Unknown {
+	if r.Health == probe.Unhealthy || r.Health == probe.Stopped || r.Health == probe.Unknown {
 		return withCode(exitUnhealthy, fmt.Errorf("probing %s: %s", name, r.Reason))
 	}
 	return nil
+}
+
+// verdictOn is that of status. In a tree there is no systemd to ask, and only
+// the node is.
+func (a *app) verdictOn(ctx context.Context, unit string, meta units.Meta) (probe.Report, error) {
+	if !a.live() {
+		return probe.Check(ctx, probe.Client(), probeTarget(meta)), nil
+	}
+	m, err := connect(ctx)
+	if err != nil {
+		return probe.Report{}, err
+	}
+	defer m.Close()
+	u, err := m.State(ctx, unit)
+	if err != nil {
+		return probe.Report{}, err
+	}
+	r, _ := verdict(ctx, u, meta, a.restarted(ctx, u))
+	return r, nil
 }

@@ -3,75 +3,133 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/aztec-spartan/aztec-spartan/profiles/redact"
 	"github.com/aztec-spartan/aztec-spartan/units"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
-	"github.com/aztec-spartan/aztec-spartan/units/probe"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	return &cobra.Command{
+	var watch bool
+	cmd := &cobra.Command{
 		Use:   "status [NAME...]",
 		Short: "Show version, health and last roll of instances",
 		Long: `Show what instances run and how they are. Without names, all of them in a
-table; with one name, everything about it.
+table of 80 columns; with one name, everything about it: what it uses, how far it
+is behind L1, its peers, whether its attesters are in a committee and what they
+missed, what its publishers have on L1, its last error.
 
 Health is healthy, syncing, standby, unhealthy, stopped or unknown. An HTTP
 answer alone is not health: the node's RPC must answer as the version that was
-installed.`,
+installed.
+
+--watch draws the same every two seconds, until Ctrl-C. --json prints an array;
+what takes longer to learn is in it only where instances are named.`,
+		Example: `  aztec-spartan status
+  aztec-spartan status val1 --watch
+  aztec-spartan status --json | jq -r '.[] | select(.health != "healthy") | .name'`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
 			if err := a.needRoot("status", false); err != nil {
 				return err
 			}
-			names, err := a.instanceNames()
-			if err == nil && len(args) > 0 {
-				names, err = a.selected(args, false, everyInstance)
+			if watch {
+				return a.watchStatus(cmd.Context(), args)
 			}
-			if err != nil {
-				return err
-			}
-			var m *manager.Manager
-			if a.live() {
-				if m, err = connect(ctx); err != nil {
-					return err
-				}
-				defer m.Close()
-			}
-			all := []status{}
-			for _, name := range names {
-				s, err := a.status(ctx, m, name)
-				switch {
-				case errors.Is(err, fs.ErrNotExist):
-					return err
-				case err != nil: // one that cannot be read must not hide the others
-					s.Health, s.Reason = healthUnknown, redact.Text(err.Error())
-				}
-				all = append(all, s)
-			}
-			switch {
-			case a.json:
-				return a.printJSON(all)
-			case len(args) == 1:
-				a.statusPage(all[0])
-				return nil
-			}
-			return a.statusTable(all)
+			return a.showStatus(cmd.Context(), args)
 		},
 	}
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "draw it again and again")
+	return cmd
+}
+
+func (a *app) showStatus(ctx context.Context, args []string) error {
+	names, err := a.instanceNames()
+	if err == nil && len(args) > 0 {
+		names, err = a.selected(args, false, everyInstance)
+	}
+	if err != nil {
+		return err
+	}
+	var m unitReader
+	if a.live() {
+		c, err := connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		m = c
+	}
+	all, err := a.statuses(ctx, m, names, len(args) > 0)
+	switch {
+	case err != nil:
+		return err
+	case a.json:
+		return a.printJSON(all)
+	case len(args) == 1:
+		a.statusPage(all[0])
+		return nil
+	}
+	return a.statusTable(all)
+}
+
+// unitReader is the service manager as a status sees it. Several goroutines
+// call it.
+type unitReader interface {
+	State(ctx context.Context, unit string) (manager.UnitState, error)
+}
+
+// atOnce is how many instances are looked at together: most of the time is
+// spent waiting for their answers.
+const atOnce = 32
+
+// statuses are those of instances, in their order. One that cannot be read does
+// not hide the others.
+func (a *app) statuses(ctx context.Context, m unitReader, names []string, detailed bool) ([]status, error) {
+	all, errs := make([]status, len(names)), make([]error, len(names))
+	var next *time.Time
+	if m != nil {
+		if u, err := m.State(ctx, updateTimer); err == nil && u.ActiveState == "active" && !u.NextElapse.IsZero() {
+			at := u.NextElapse.UTC()
+			next = &at
+		}
+	}
+	var looking sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
+	for i, name := range names {
+		slots <- struct{}{}
+		looking.Go(func() {
+			defer func() { <-slots }()
+			s, err := a.status(ctx, m, name)
+			if err == nil && detailed && m != nil {
+				s.details = a.details(ctx, s)
+			}
+			s.NextCheck = next
+			all[i], errs[i] = s, err
+		})
+	}
+	looking.Wait()
+	for i, err := range errs {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, err
+		case err != nil:
+			all[i].Health, all[i].Reason = healthUnknown, redact.Text(err.Error())
+		}
+	}
+	return all, ctx.Err()
 }
 
 // status returns what could be learned, with an error too.
-func (a *app) status(ctx context.Context, m *manager.Manager, name string) (status, error) {
+func (a *app) status(ctx context.Context, m unitReader, name string) (status, error) {
 	inst, err := a.loadInstance(name)
 	if err != nil {
 		return status{Name: name, Skipped: []roll.Skip{}}, err
@@ -110,16 +168,23 @@ func (a *app) status(ctx context.Context, m *manager.Manager, name string) (stat
 	}
 	s.ActiveState, s.SubState, s.MainPID, s.Restarts = u.ActiveState, u.SubState, u.MainPID, u.NRestarts
 	s.Enabled = u.UnitFileState == "enabled"
-	s.DiskBytes = diskUsage(filepath.Join("/var/lib/aztec", inst.Name))
+	s.DiskBytes = diskUsage(a.path(filepath.Join(dataRoot, inst.Name)))
+	if img, err := a.have(meta.Image); err == nil {
+		s.RootfsBytes = img.WrittenBytes + img.SharedBytes
+	}
+	if u.CPUUsageNSec != manager.Unknown {
+		s.CPUSeconds = time.Duration(u.CPUUsageNSec).Seconds()
+	}
 	if s.MemoryBytes = u.MemoryCurrent; u.MemoryCurrent == manager.Unknown {
 		s.MemoryBytes = residentBytes(u.MainPID) // no memory accounting on this host
 	}
 	if !u.ActiveEnter.IsZero() && u.ActiveState == "active" {
 		s.Since = &u.ActiveEnter
-		if fi, err := os.Stat(filepath.Join(systemdDir, state.Unit)); err == nil {
+		if fi, err := os.Stat(a.path(filepath.Join(systemdDir, state.Unit))); err == nil {
 			s.RestartNeeded = fi.ModTime().After(u.ActiveEnter) && !a.caughtUp(name, u, meta.Generation)
 		}
 	}
+	s.Restarted = a.restarted(ctx, u)
 	s.judge(ctx, u, meta)
 	if s.Node != nil {
 		s.Payload, err = a.votes(ctx, inst, meta, s.Node)
@@ -133,7 +198,7 @@ const (
 	rollInterrupted = "interrupted"
 )
 
-func rollState(ctx context.Context, m *manager.Manager, name string, in roll.Intent) (string, error) {
+func rollState(ctx context.Context, m unitReader, name string, in roll.Intent) (string, error) {
 	u, err := m.State(ctx, rollUnit(name))
 	switch {
 	case err != nil:
@@ -148,17 +213,10 @@ func rollState(ctx context.Context, m *manager.Manager, name string, in roll.Int
 
 // judge decides on the health of a unit from what systemd and the node say.
 func (s *status) judge(ctx context.Context, u manager.UnitState, meta units.Meta) {
-	switch {
-	case u.ActiveState == "inactive":
-		s.Health, s.Reason = healthStopped, "it is stopped"
-	case u.ActiveState == "activating" && u.SubState == "auto-restart":
-		s.Health = string(probe.Unhealthy)
-		s.Reason = fmt.Sprintf("the node %s; systemd starts it again (restart %d)", orDefault(exitWords(u), "stopped"), u.NRestarts)
-	case u.ActiveState == "failed":
-		s.Health, s.Reason = string(probe.Unhealthy), "the unit failed: "+u.Result
-	default:
-		r := probe.Check(ctx, probe.Client(), probeTarget(meta))
-		s.Health, s.Reason, s.Node = string(r.Health), r.Reason, &r
+	r, asked := verdict(ctx, u, meta, s.Restarted)
+	s.Health, s.Reason = string(r.Health), r.Reason
+	if asked {
+		s.Node = &r
 	}
 }
 

@@ -7,7 +7,8 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
-// status is one instance as status --json prints it. Sizes are bytes.
+// status is one instance as status --json prints it. Sizes are bytes, times are
+// of RFC 3339 in UTC. README, "The state as JSON", describes each.
 type status struct {
 	Name            string        `json:"name"`
 	Role            string        `json:"role"`
@@ -24,9 +25,12 @@ type status struct {
 	Reason          string        `json:"reason"`
 	MainPID         uint32        `json:"main_pid"`
 	Since           *time.Time    `json:"since,omitempty"`
-	Restarts        uint32        `json:"restarts"`
+	Restarts        uint32        `json:"restarts"` // automatic ones since the last start by hand
+	Restarted       *restarted    `json:"restarted,omitempty"`
 	MemoryBytes     uint64        `json:"memory_bytes"`
-	DiskBytes       int64         `json:"disk_bytes"` // the data directory, as allocated
+	CPUSeconds      float64       `json:"cpu_seconds"`  // since it was started; 0 if systemd does not count
+	DiskBytes       int64         `json:"disk_bytes"`   // the data directory, as allocated
+	RootfsBytes     int64         `json:"rootfs_bytes"` // files of its image; other images may share them
 	PreviousVersion string        `json:"previous_version"`
 	RestartNeeded   bool          `json:"restart_needed"`
 	LastRoll        *roll.Outcome `json:"last_roll"`
@@ -34,10 +38,49 @@ type status struct {
 	Skipped         []roll.Skip   `json:"skipped"`
 	Pin             *roll.Pin     `json:"pin,omitempty"`     // of its version
 	Payload         *ballot       `json:"payload,omitempty"` // of roles that vote in governance
-	Node            *probe.Report `json:"node,omitempty"`    // what its RPC says
+	NextCheck       *time.Time    `json:"next_check,omitempty"`
+	Node            *probe.Report `json:"node,omitempty"` // what its RPC says
+	details
+}
+
+// restarted is how often systemd started a node again by itself within the last
+// hour, and within how many minutes.
+type restarted struct {
+	Times   int `json:"times"`
+	Minutes int `json:"minutes"`
+}
+
+// details are what takes longer to learn, so it is asked for only where
+// instances are named.
+type details struct {
+	L1         *l1State       `json:"l1,omitempty"`
+	Publishers []publisher    `json:"publishers,omitempty"`
+	Attesters  []probe.Duties `json:"attesters,omitempty"`
+	LastError  *errorLine     `json:"last_error,omitempty"`
+	Unknown    []string       `json:"not_known,omitempty"` // what of these could not be learned, and why
+}
+
+// l1State is L1 as the first of its execution nodes that answers has it.
+type l1State struct {
+	Block         uint64    `json:"block"`
+	Time          time.Time `json:"time"`
+	BehindSeconds *int64    `json:"behind_seconds,omitempty"` // newest L1 block that the node has seen, behind this one
+}
+
+// publisher is an account that pays on L1.
+type publisher struct {
+	Address string `json:"address"`
+	Wei     string `json:"wei,omitempty"` // a decimal number, which may exceed what JSON readers count exactly
+	ETH     string `json:"eth,omitempty"` // the same, with four digits after the point
+}
+
+// errorLine is the last line of the journal with level error or fatal.
+type errorLine struct {
+	Time    time.Time `json:"time"`
+	Message string    `json:"message"`
 }
 
 const (
-	healthStopped = "stopped"
+	healthStopped = string(probe.Stopped)
 	healthUnknown = "unknown"
 )

@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
-	"text/tabwriter"
+	"path/filepath"
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"github.com/aztec-spartan/aztec-spartan/units/probe"
 )
 
 func (a *app) statusTable(all []status) error {
@@ -13,25 +15,29 @@ func (a *app) statusTable(all []status) error {
 		a.note("there is no instance on this host; aztec-spartan config NAME creates one")
 		return nil
 	}
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tROLE\tVERSION\tSTATE\tHEALTH\tMEMORY\tLAST ROLL")
+	rows := [][]string{{"NAME", "ROLE", "VERSION", "STATE", "HEALTH", "MEMORY", "LAST ROLL"}}
 	for _, s := range all {
 		last := "-"
 		if s.LastRoll != nil {
 			last = s.LastRoll.Result
 		}
-		last = orDefault(s.Roll, last)
 		memory := "-"
 		if s.MemoryBytes > 0 {
 			memory = humanize.IBytes(s.MemoryBytes)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.Role, orDefault(s.Version, "-"), orDefault(s.ActiveState, "-"), s.Health, memory, last)
+		rows = append(rows, []string{s.Name, s.Role, orDefault(s.Version, "-"), orDefault(s.ActiveState, "-"), s.Health, memory, orDefault(s.Roll, last)})
 	}
-	return w.Flush()
+	for _, line := range fit(rows, tableWidth, []column{3, 5}, []column{2, 1, 6}) {
+		a.print("%s", line)
+	}
+	return nil
 }
 
+// pageLine prints a line of the page.
+type pageLine func(label, format string, args ...any)
+
 func (a *app) statusPage(s status) {
-	line := func(label, format string, args ...any) {
+	var line pageLine = func(label, format string, args ...any) {
 		a.print("%-12s %s", label+":", fmt.Sprintf(format, args...))
 	}
 	line("name", "%s (%s, %s)", s.Name, s.Role, s.Network)
@@ -47,7 +53,14 @@ func (a *app) statusPage(s status) {
 	if s.Since != nil {
 		state += fmt.Sprintf(", pid %d, since %s", s.MainPID, s.Since.Local().Format(time.DateTime))
 	}
-	line("state", "%s, %d restarts", state, s.Restarts)
+	restarts := fmt.Sprintf("%d restarts", s.Restarts)
+	if s.Restarts == 1 {
+		restarts = "1 restart"
+	}
+	if s.Restarted != nil {
+		restarts += ", " + s.Restarted.String()
+	}
+	line("state", "%s, %s", state, restarts)
 	line("health", "%s: %s", s.Health, s.Reason)
 	if s.RestartNeeded {
 		line("restart", "needed: the unit was changed after the node started")
@@ -61,8 +74,19 @@ func (a *app) statusPage(s status) {
 	case rollInterrupted:
 		line("roll", "the last one was interrupted; aztec-spartan rollback %s takes it back", s.Name)
 	}
+	a.statusChain(s, line)
 	line("memory", "%s", humanize.IBytes(s.MemoryBytes))
-	line("data", "%s in /var/lib/aztec/%s", humanize.IBytes(uint64(s.DiskBytes)), s.Name)
+	if s.CPUSeconds > 0 {
+		text := time.Duration(s.CPUSeconds * float64(time.Second)).Round(time.Second).String()
+		if s.Since != nil && time.Since(*s.Since) > time.Second {
+			text += fmt.Sprintf(" since its start, %.0f %% of a core", 100*s.CPUSeconds/time.Since(*s.Since).Seconds())
+		}
+		line("cpu", "%s", text)
+	}
+	line("data", "%s in %s", humanize.IBytes(uint64(s.DiskBytes)), filepath.Join(dataRoot, s.Name))
+	if s.RootfsBytes > 0 {
+		line("rootfs", "%s", humanize.IBytes(uint64(s.RootfsBytes)))
+	}
 	line("previous", "%s", orDefault(s.PreviousVersion, "none"))
 	if r := s.LastRoll; r != nil {
 		text := fmt.Sprintf("%s %s -> %s: %s at %s", r.Kind, r.From, r.To, r.Result, r.Finished.Local().Format(time.DateTime))
@@ -81,7 +105,58 @@ func (a *app) statusPage(s status) {
 		}
 		line("pinned", "%s", text)
 	}
+	if s.NextCheck != nil {
+		line("next check", "%s", s.NextCheck.Local().Format(time.DateTime))
+	}
+	if e := s.LastError; e != nil {
+		line("last error", "%s %s", e.Time.Local().Format(time.DateTime), e.Message)
+	}
+	for _, text := range s.Unknown {
+		line("not known", "%s", text)
+	}
 	for _, k := range s.Skipped {
 		line("skipped", "%s since %s: %s", k.Version, k.Since.Local().Format(time.DateTime), k.Reason)
 	}
+}
+
+// statusChain shows what the node, L1 and the attesters say of each other.
+func (a *app) statusChain(s status, line pageLine) {
+	if n := s.Node; n != nil && n.NodeVersion != "" && (n.Block > 0 || n.Proven > 0) {
+		text := fmt.Sprintf("block %d, proven %d", n.Block, n.Proven)
+		if n.Checkpoint > 0 {
+			text += fmt.Sprintf(", checkpoint %d", n.Checkpoint)
+		}
+		line("chain", "%s", text)
+	}
+	if n := s.Node; n != nil && n.Peers != nil {
+		line("peers", "%d", *n.Peers)
+	}
+	if l := s.L1; l != nil {
+		text := fmt.Sprintf("block %d of %s", l.Block, l.Time.Local().Format(time.DateTime))
+		if l.BehindSeconds != nil {
+			text += fmt.Sprintf("; the node has seen it up to %s before", time.Duration(*l.BehindSeconds)*time.Second)
+		}
+		line("L1", "%s", text)
+	}
+	for _, d := range s.Attesters {
+		line("attester", "%s %s", d.Attester, dutyWords(d))
+	}
+	for _, p := range s.Publishers {
+		line("publisher", "%s %s", p.Address, orDefault(p.ETH, "?")+" ETH")
+	}
+}
+
+// dutyWords says what an attester did and did not.
+func dutyWords(d probe.Duties) string {
+	if !d.Committee {
+		return "was in no committee that the node has seen"
+	}
+	text := fmt.Sprintf("missed %d attestations and %d proposals in %d slots", d.MissedAttestations, d.MissedProposals, d.Slots)
+	if d.MissedInARow > 0 {
+		text += fmt.Sprintf(", the last %d in a row", d.MissedInARow)
+	}
+	if d.LastAttestation != nil {
+		text += ", last attested " + d.LastAttestation.Local().Format(time.DateTime)
+	}
+	return text
 }

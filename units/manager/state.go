@@ -103,21 +103,6 @@ func (m *Manager) names(ctx context.Context, patterns []string) ([]string, error
 	return slices.Compact(names), nil
 }
 
-// NextElapse is when a timer fires next by the clock (OnCalendar=); zero if it
-// does not run or there is none.
-func (m *Manager) NextElapse(ctx context.Context, timer string) (time.Time, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	p, err := m.bus.GetAllPropertiesContext(ctx, timer)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("reading the state of %s: %w", timer, explain(err, callTimeout))
-	}
-	if value[string](p, "ActiveState") != "active" {
-		return time.Time{}, nil
-	}
-	return instant(p, "NextElapseUSecRealtime"), nil
-}
-
 func stateOf(unit string, p map[string]any) UnitState {
 	s := UnitState{
 		Unit:             unit,

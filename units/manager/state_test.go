@@ -84,20 +84,6 @@ func TestDependents(t *testing.T) {
 	}
 }
 
-func TestNextElapse(t *testing.T) {
-	f := &fake{props: map[string]map[string]any{
-		"a.timer": {"ActiveState": "active", "NextElapseUSecRealtime": uint64(1_700_000_000_000_000)},
-		"b.timer": {"ActiveState": "inactive", "NextElapseUSecRealtime": uint64(1_700_000_000_000_000)},
-		"c.timer": {"ActiveState": "active", "NextElapseUSecRealtime": uint64(math.MaxUint64)},
-		"d.timer": {"LoadState": "not-found"},
-	}}
-	for name, want := range map[string]time.Time{"a.timer": time.Unix(1_700_000_000, 0), "b.timer": {}, "c.timer": {}, "d.timer": {}} {
-		if got, err := (&Manager{f}).NextElapse(t.Context(), name); err != nil || !got.Equal(want) {
-			t.Errorf("%s: %s, %v; want %s", name, got, err, want)
-		}
-	}
-}
-
 func TestStates(t *testing.T) {
 	f := &fake{
 		loaded: []systemd.UnitStatus{{Name: "aztec-sequencer@b.service"}},

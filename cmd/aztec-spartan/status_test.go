@@ -1,0 +1,289 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aztec-spartan/aztec-spartan/units/manager"
+	"github.com/aztec-spartan/aztec-spartan/units/probe"
+)
+
+// fakeUnits is a service manager in which every unit runs, unless it is listed.
+type fakeUnits map[string]manager.UnitState
+
+func (f fakeUnits) State(_ context.Context, unit string) (manager.UnitState, error) {
+	if u, ok := f[unit]; ok {
+		return u, nil
+	}
+	return manager.UnitState{
+		Unit: unit, ActiveState: "active", SubState: "running", UnitFileState: "enabled", MainPID: 4711,
+		ActiveEnter: time.Now().Add(-time.Hour), MemoryCurrent: 1 << 30, CPUUsageNSec: 90_000_000_000,
+	}, nil
+}
+
+// stubNode answers like a node that is well, slowly.
+func stubNode(t *testing.T, wait time.Duration) (port int) {
+	t.Helper()
+	answers := map[string]string{
+		"node_getNodeInfo":             `{"nodeVersion":"4.1.2","l1ChainId":31337,"rollupVersion":1,"l1ContractAddresses":{}}`,
+		"node_isReady":                 `true`,
+		"node_getWorldStateSyncStatus": `{"latestBlockNumber":7,"treesAreSynched":true}`,
+		"node_getL2Tips":               `{"proposed":{"number":7},"proven":{"block":{"number":5}}}`,
+		"p2p_getPeers":                 `[{},{}]`,
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body [4096]byte
+		n, _ := r.Body.Read(body[:])
+		select {
+		case <-time.After(wait):
+		case <-r.Context().Done():
+		}
+		for method, result := range answers {
+			if strings.Contains(string(body[:n]), `"`+method+`"`) {
+				fmt.Fprintf(w, `{"jsonrpc":"2.0","id":1,"result":%s}`, result)
+				return
+			}
+		}
+		if r.URL.Path != "/status" {
+			fmt.Fprint(w, `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found"}}`)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().(*net.TCPAddr).Port
+}
+
+// settled writes an instance that runs, as start leaves it.
+func settled(t *testing.T, a *app, name string, port int) {
+	t.Helper()
+	unit := "aztec-full-node@" + name + ".service"
+	write(t, a.path(instancePath(name, "instance.toml")), fmt.Sprintf("schema = 1\nrole = \"full-node\"\nnetwork = \"local\"\nimage = \"r/aztec:4.1.2\"\n[l1]\nrpc = [\"http://127.0.0.1:1\"]\n[ports]\nrpc = %d\nadmin = 8880\np2p = 40400\n", port), 0o640)
+	write(t, a.path(filepath.Join(systemdDir, unit)), fmt.Sprintf("[X-AztecSpartan]\nSchema=1\nInstance=%s\nRole=full-node\nNetwork=local\nGeneration=1\nImage=sha256-1\nReference=r/aztec:4.1.2\nDigest=sha256:1\nVersion=4.1.2\nRPCPort=%d\nNamespace=node\nChainID=31337\nP2P=true\n", name, port), 0o644)
+	write(t, a.path(filepath.Join(stateDir, name, "state.json")), fmt.Sprintf(`{"schema":1,"unit":%q,"generations":[{"number":1,"version":"4.1.2","image":"sha256-1"}]}`, unit), 0o600)
+}
+
+// Fifty instances whose nodes take 20 ms for each answer, three seconds one
+// after the other, are shown within a second, in the order of their names, in 80
+// columns.
+func TestStatusOfFifty(t *testing.T) {
+	var out bytes.Buffer
+	a := newApp(&out)
+	a.root = t.TempDir()
+	var names []string
+	for i := range 50 {
+		names = append(names, fmt.Sprintf("validator-of-a-name-%02d", i))
+		settled(t, a, names[i], stubNode(t, 20*time.Millisecond))
+	}
+	next := time.Date(2026, 11, 29, 4, 0, 0, 0, time.UTC)
+	began := time.Now()
+	all, err := a.statuses(t.Context(), fakeUnits{updateTimer: {ActiveState: "active", NextElapse: next}}, names, false)
+	if took := time.Since(began); err != nil || took > time.Second {
+		t.Fatalf("after %s: %v", took, err)
+	}
+	for i, s := range all {
+		if s.Name != names[i] || s.Health != string(probe.Healthy) || s.CPUSeconds != 90 || s.NextCheck == nil || !s.NextCheck.Equal(next) {
+			t.Fatalf("%s: %+v", names[i], s)
+		}
+	}
+	if err := a.statusTable(all); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != 51 || !strings.HasPrefix(lines[1], names[0]+" ") || !strings.Contains(lines[50], " healthy ") {
+		t.Errorf("%d lines:\n%s", len(lines), out.String())
+	}
+	for _, l := range lines {
+		if n := utf8.RuneCountInString(l); n > 80 {
+			t.Errorf("%d columns: %s", n, l)
+		}
+	}
+}
+
+// One that cannot be read does not hide the others.
+func TestStatusOfABrokenOne(t *testing.T) {
+	a := newApp(&bytes.Buffer{})
+	a.root = t.TempDir()
+	port := stubNode(t, 0)
+	settled(t, a, "good", port)
+	settled(t, a, "broken", port)
+	write(t, a.path(filepath.Join(stateDir, "broken", "state.json")), "{", 0o600)
+	all, err := a.statuses(t.Context(), fakeUnits{}, []string{"broken", "good"}, false)
+	if err != nil || all[0].Health != healthUnknown || all[0].Reason == "" || all[1].Health != string(probe.Healthy) {
+		t.Errorf("%v: %+v", err, all)
+	}
+	if _, err := a.statuses(t.Context(), fakeUnits{}, []string{"good", "none"}, false); err == nil {
+		t.Error("an instance that is not there")
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	a := newApp(&bytes.Buffer{})
+	a.root = t.TempDir()
+	port := stubNode(t, 0)
+	settled(t, a, "val1", port)
+	meta, err := a.files().Active("aztec-full-node@val1.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := &restarted{Times: 5, Minutes: 3}
+	for _, c := range []struct {
+		unit  manager.UnitState
+		again *restarted
+		want  string
+		asked bool
+	}{
+		{manager.UnitState{ActiveState: "inactive"}, nil, "stopped: it is stopped", false},
+		{manager.UnitState{ActiveState: "failed", Result: "exit-code"}, nil, "unhealthy: the unit failed: exit-code", false},
+		{
+			manager.UnitState{ActiveState: "activating", SubState: "auto-restart", NRestarts: 9, ExecMainCode: cldExited, ExecMainStatus: 1},
+			again,
+			"unhealthy: the node exited with code 1; systemd starts it again (restarted 5 times in 3 minutes)", false,
+		},
+		{
+			manager.UnitState{ActiveState: "activating", SubState: "auto-restart", NRestarts: 9},
+			nil,
+			"unhealthy: the node stopped; systemd starts it again (restart 9)", false,
+		},
+		{manager.UnitState{ActiveState: "active"}, nil, "healthy: answers as version 4.1.2 at block 7, proven 5, 2 peers", true},
+		{
+			manager.UnitState{ActiveState: "active"},
+			&restarted{Times: 1, Minutes: 1},
+			"healthy: answers as version 4.1.2 at block 7, proven 5, 2 peers; it was restarted 1 time in 1 minute", true,
+		},
+	} {
+		r, asked := verdict(t.Context(), c.unit, meta, c.again)
+		if got := string(r.Health) + ": " + r.Reason; got != c.want || asked != c.asked {
+			t.Errorf("got %s (asked %v), want %s", got, asked, c.want)
+		}
+	}
+}
+
+func TestStatusPage(t *testing.T) {
+	since := time.Now().Add(-100 * time.Second)
+	behind, peers := int64(12), 9
+	last := time.Date(2026, 11, 28, 3, 0, 0, 0, time.UTC)
+	s := status{
+		Name: "val1", Role: "sequencer", Network: "mainnet", Version: "5.2.0", Generation: 3, Unit: "aztec-sequencer@val1.service",
+		ActiveState: "active", SubState: "running", MainPID: 7, Since: &since, Restarts: 2, Restarted: &restarted{2, 4}, Health: "healthy", Reason: "fine",
+		MemoryBytes: 1 << 30, CPUSeconds: 50, DiskBytes: 2 << 30, RootfsBytes: 3 << 30, NextCheck: &last,
+		Node: &probe.Report{NodeVersion: "5.2.0", Block: 100, Proven: 90, Checkpoint: 50, Peers: &peers},
+		details: details{
+			L1:         &l1State{Block: 1000, Time: last, BehindSeconds: &behind},
+			Publishers: []publisher{{Address: "0xP", Wei: "1", ETH: "0.0000"}, {Address: "0xQ"}},
+			Attesters:  []probe.Duties{{Attester: "0xA", Committee: true, Slots: 40, MissedAttestations: 3, MissedInARow: 2, LastAttestation: &last}, {Attester: "0xB"}},
+			LastError:  &errorLine{last, "ERROR: p2p broken"}, Unknown: []string{"attestations: boom"},
+		},
+	}
+	var out bytes.Buffer
+	newApp(&out).statusPage(s)
+	for _, want := range []string{
+		"2 restarts, restarted 2 times in 4 minutes", "chain:       block 100, proven 90, checkpoint 50\n", "peers:       9\n", "L1:          block 1000 of ", "up to 12s before",
+		"0xA missed 3 attestations and 0 proposals in 40 slots, the last 2 in a row, last attested ", "0xB was in no committee that the node has seen", "publisher:   0xP 0.0000 ETH", "0xQ ? ETH",
+		"memory:      1.0 GiB\n", "cpu:         50s since its start, 50 % of a core\n", "rootfs:      3.0 GiB\n", "next check:  ", "last error:  ", "ERROR: p2p broken\n", "not known:   attestations: boom\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the page does not say %q:\n%s", want, out.String())
+		}
+	}
+}
+
+// Every field of status --json is in README's table, and none that is not.
+func TestStatusJSONIsDocumented(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, ok := strings.Cut(string(readme), "\n### The state as JSON\n")
+	if !ok {
+		t.Fatal("README has no section of it")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	fields := map[string]bool{}
+	var walk func(of reflect.Type)
+	walk = func(of reflect.Type) {
+		for f := range of.NumField() {
+			if of.Field(f).Anonymous {
+				walk(of.Field(f).Type)
+				continue
+			}
+			name, _, _ := strings.Cut(of.Field(f).Tag.Get("json"), ",")
+			fields[name] = true
+		}
+	}
+	walk(reflect.TypeFor[status]())
+	for name := range fields {
+		if !strings.Contains(section, "`"+name+"`") {
+			t.Errorf("%s is not described", name)
+		}
+	}
+	for line := range strings.Lines(section) {
+		cell, _, ok := strings.Cut(strings.TrimPrefix(line, "| "), " |")
+		if !ok || !strings.HasPrefix(cell, "`") {
+			continue
+		}
+		for name := range strings.SplitSeq(cell, ", ") {
+			if name = strings.Trim(name, "`"); !fields[name] {
+				t.Errorf("%s is described and is not there", name)
+			}
+		}
+	}
+}
+
+func TestFit(t *testing.T) {
+	rows := [][]string{{"NAME", "ROLE", "VERSION", "STATE"}, {"a", "sequencer", "0.0.1-commit.0123456789abcdef", "active"}, {"långt-namn", "x", "1", "y"}}
+	for _, c := range []struct {
+		width int
+		first string
+	}{
+		{80, "a           sequencer  0.0.1-commit.0123456789abcdef  active"},
+		{54, "a           sequencer  0.0.1-commit.0123456789abcdef"},
+		{40, "a           sequencer  0.0.1-commit.012…"},
+		{10, "a           sequenc…  0.0.1-c…"}, // no narrower: a name is never cut
+	} {
+		lines := fit(rows, c.width, []column{3}, []column{2, 1})
+		if lines[1] != c.first {
+			t.Errorf("%d: %q, want %q", c.width, lines[1], c.first)
+		}
+	}
+}
+
+func TestFrame(t *testing.T) {
+	if got := string(frame("a\nb\n")); got != "\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J" {
+		t.Errorf("%q", got)
+	}
+	a := newApp(&bytes.Buffer{})
+	a.in = strings.NewReader("")
+	if err := a.watchStatus(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "wants a terminal") {
+		t.Errorf("without a terminal: %v", err)
+	}
+}
+
+// What the details ask is answered by L1 and the node; what is not answered is
+// said.
+func TestDetails(t *testing.T) {
+	a := newApp(&bytes.Buffer{})
+	a.root = t.TempDir()
+	port := stubNode(t, 0)
+	settled(t, a, "val1", port)
+	all, err := a.statuses(t.Context(), fakeUnits{
+		"aztec-full-node@val1.service": {Unit: "aztec-full-node@val1.service", ActiveState: "active", CPUUsageNSec: math.MaxUint64},
+	}, []string{"val1"}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := all[0]
+	if s.L1 != nil || s.Publishers != nil || s.CPUSeconds != 0 || !strings.Contains(strings.Join(s.Unknown, "\n"), "L1: ") {
+		t.Errorf("with an L1 that is away: %+v", s.details)
+	}
+}

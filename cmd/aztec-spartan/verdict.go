@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/units"
+	"github.com/aztec-spartan/aztec-spartan/units/journal"
+	"github.com/aztec-spartan/aztec-spartan/units/manager"
+	"github.com/aztec-spartan/aztec-spartan/units/probe"
+)
+
+// verdict is what systemd and the node say about the health of a unit. asked
+// tells whether the node was: where systemd says that there is none, it is not.
+func verdict(ctx context.Context, u manager.UnitState, meta units.Meta, again *restarted) (r probe.Report, asked bool) {
+	switch {
+	case u.ActiveState == "inactive":
+		return probe.Report{Health: probe.Stopped, Reason: "it is stopped"}, false
+	case u.ActiveState == "activating" && u.SubState == "auto-restart":
+		loop := fmt.Sprintf("restart %d", u.NRestarts)
+		if again != nil {
+			loop = again.String()
+		}
+		reason := fmt.Sprintf("the node %s; systemd starts it again (%s)", orDefault(exitWords(u), "stopped"), loop)
+		return probe.Report{Health: probe.Unhealthy, Reason: reason}, false
+	case u.ActiveState == "failed":
+		return probe.Report{Health: probe.Unhealthy, Reason: "the unit failed: " + u.Result}, false
+	}
+	r = probe.Check(ctx, probe.Client(), probeTarget(meta))
+	if again != nil {
+		r.Reason += "; it was " + again.String()
+	}
+	return r, true
+}
+
+func (r restarted) String() string {
+	times, minutes := "times", "minutes"
+	if r.Times == 1 {
+		times = "time"
+	}
+	if r.Minutes == 1 {
+		minutes = "minute"
+	}
+	return fmt.Sprintf("restarted %d %s in %d %s", r.Times, times, r.Minutes, minutes)
+}
+
+// Restarts of the last hour tell a loop from a crash of last week, and a node
+// that has held for ten minutes is over it.
+const (
+	loopWindow = time.Hour
+	loopOver   = 10 * time.Minute
+)
+
+// restarted is nil for a unit that holds. The journal is asked only for others.
+func (a *app) restarted(ctx context.Context, u manager.UnitState) *restarted {
+	now := time.Now()
+	if u.NRestarts == 0 || u.ActiveState == "inactive" || u.ActiveState == "active" && now.Sub(u.ActiveEnter) > loopOver {
+		return nil
+	}
+	n, first, err := journal.Restarts(ctx, "", u.Unit, now.Add(-loopWindow))
+	if err != nil || n == 0 {
+		return nil // the verdict does not hang on it
+	}
+	return &restarted{Times: n, Minutes: max(1, int((now.Sub(first)+time.Minute-1)/time.Minute))}
+}
