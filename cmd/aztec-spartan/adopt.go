@@ -115,7 +115,7 @@ func (a *app) adopter() *adopter {
 			return err
 		}
 		defer m.Close()
-		return a.start(ctx, m, name)
+		return a.start(ctx, m, name, startFlags{})
 	}
 	ad.end = func(ctx context.Context, name string) error {
 		m, err := connect(ctx)

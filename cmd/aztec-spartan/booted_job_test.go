@@ -15,6 +15,7 @@ import (
 
 // The main job: install, configure, start, look, update, roll back, stop.
 func TestMainJob(t *testing.T) {
+	post := make(parcels, 1)
 	onEachSuite(t, func(g *guest) {
 		if out := g.sh("systemctl list-units --all --no-legend 'aztec-*@*'"); out != "" {
 			g.t.Errorf("the package started %s", out)
@@ -35,6 +36,7 @@ func TestMainJob(t *testing.T) {
 		g.watchdog()
 		g.administrated()
 		g.rebooted()
+		g.moved(post)
 		g.removed()
 	})
 }

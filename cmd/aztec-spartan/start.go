@@ -14,18 +14,39 @@ import (
 )
 
 func (a *app) startCommand() *cobra.Command {
-	return &cobra.Command{
+	var f startFlags
+	cmd := &cobra.Command{
 		Use:   "start [NAME...]",
 		Short: "Start instances, and enable them at boot",
 		Long: `Start instances and wait until their nodes run. Without names, all of them.
 
 The image is fetched first if it is missing. The instance is enabled: it comes
-back after a reboot. Plain systemctl start keeps its meaning.`,
+back after a reboot. Plain systemctl start keeps its meaning.
+
+An instance that export --move took away is refused, but with --here. One that
+import brought starts when it is sure that its key runs nowhere else: it asks, or
+wants --not-elsewhere, looks whether the key is used, and waits out what the other
+host could have signed: 144 s from the export if that host refuses to start it,
+an epoch (38 min) else.`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.each(cmd.Context(), "start", args, false, everyInstance, a.start)
+			if f.dangerPeriod < 0 {
+				return usage(errors.New("--danger-period must not be negative"))
+			}
+			if len(args) != 1 && f != (startFlags{}) {
+				return usage(errors.New("start: the flags are about one instance: name it"))
+			}
+			return a.each(cmd.Context(), "start", args, false, everyInstance, func(ctx context.Context, m *manager.Manager, name string) error {
+				return a.start(ctx, m, name, f)
+			})
 		},
 	}
+	fs := cmd.Flags()
+	fs.BoolVar(&f.here, "here", false, "it was exported with --move, and stays here after all")
+	fs.BoolVar(&f.notElsewhere, "not-elsewhere", false, "it was imported, and its key runs nowhere else")
+	fs.BoolVar(&f.ignoreActivity, "ignore-activity", false, "it was imported, and who used its key meanwhile was you")
+	fs.DurationVar(&f.dangerPeriod, "danger-period", 0, "it was imported: how long to wait and look, from now")
+	return cmd
 }
 
 // each runs do for the selected instances, one at a time.
@@ -63,13 +84,16 @@ func connect(ctx context.Context) (*manager.Manager, error) {
 	return m, nil
 }
 
-func (a *app) start(ctx context.Context, m *manager.Manager, name string) error {
+func (a *app) start(ctx context.Context, m *manager.Manager, name string, f startFlags) error {
 	return a.lockedInstance(ctx, name, "start", func(inst profiles.Instance) error {
 		if err := a.mayRun(name); err != nil {
 			return err
 		}
 		unit, err := a.prepare(ctx, inst)
 		if err != nil {
+			return err
+		}
+		if err := a.settleElsewhere(ctx, inst, f); err != nil {
 			return err
 		}
 		now, err := m.State(ctx, unit)
