@@ -2,25 +2,30 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null | sed 's/^v//' | grep . || echo 0.1.0~git$$(git show -s --format=%cd.%h --date=format:%Y%m%d HEAD 2>/dev/null || echo 0))
+VERSION ?= $(shell packaging/scripts/version.sh)
 ARCH    ?= $(shell go env GOARCH)
 export CGO_ENABLED := 0
 export SOURCE_DATE_EPOCH ?= $(shell git show -s --format=%ct HEAD 2>/dev/null || echo 0)
 
-NFPM        := go run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+NFPM        := env -u GOARCH go run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-TAGS := booted,oracle,strace,real,inhost,soak,profile
+TAGS := booted,packages,oracle,strace,real,inhost,soak,profile
 
-.PHONY: help build test test-unit test-booted test-real test-docker demo bench lint vuln soak package deps clean golden
+# Where `make install` puts the files. The program knows its own path, so build with the same PREFIX.
+PREFIX  ?= /usr
+DESTDIR ?=
+
+.PHONY: help build test test-unit test-booted test-real test-docker demo bench lint vuln soak package packages install uninstall repo release test-packages deps clean golden
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## the static binary, in dist/
-	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o dist/aztec-spartan-$(ARCH) ./cmd/aztec-spartan
+build: ## the static binary with its man pages and completions, in dist/
+	GOARCH=$(ARCH) go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION) -X main.program=$(PREFIX)/bin/aztec-spartan' -o dist/aztec-spartan-$(ARCH) ./cmd/aztec-spartan
+	packaging/scripts/docs.sh $(VERSION) dist
 
 deps: # what tests and demo need from the distribution; needs root
 	packaging/scripts/deps.sh
@@ -39,6 +44,10 @@ test-booted: package
 
 test-real: deps package ## the real Aztec node on a booted host, with a local L1 (root; first run builds the image)
 	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb go test -tags real -run 'Real|Contract' -p 1 -count=1 -timeout 40m -v $(call tagged,real)
+
+test-packages: deps package ## packages on every suite, rpm, repositories, arm64, a release (root, and the Debian archive)
+	packaging/scripts/deps.sh apt-utils createrepo-c gnupg qemu-user-static
+	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb go test -tags packages -p 1 -count=1 -timeout 30m -v ./packaging/packages
 
 # The packages that have tests with a build tag.
 tagged = $(addprefix ./,$(sort $(dir $(shell git grep -lE '^//go:build .*\b$(1)\b' -- '*_test.go'))))
@@ -66,10 +75,24 @@ lint: ## gofumpt, vet, staticcheck
 vuln: ## govulncheck; needs the vulnerability database on the web
 	$(GOVULNCHECK) ./...
 
-package: build ## the deb and the rpm, in dist/
-	packaging/scripts/docs.sh dist/aztec-spartan-$(ARCH) dist
-	VERSION=$(VERSION) ARCH=$(ARCH) $(NFPM) package -p deb -t dist/aztec-spartan_$(ARCH).deb
-	VERSION=$(VERSION) ARCH=$(ARCH) $(NFPM) package -p rpm -t dist/aztec-spartan_$(ARCH).rpm
+package: build ## the deb and the rpm of this machine's architecture, in dist/
+	NFPM='$(NFPM)' packaging/scripts/package.sh $(VERSION) $(ARCH) dist
+
+packages: ## the packages of both architectures, in dist/
+	$(MAKE) package ARCH=amd64 VERSION=$(VERSION)
+	$(MAKE) package ARCH=arm64 VERSION=$(VERSION)
+
+install: ## what the package holds, without one: DESTDIR=, PREFIX=/usr; after `make build`
+	DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) packaging/scripts/install.sh install dist $(ARCH)
+
+uninstall: ## the way back; settings, images, data and nodes stay
+	DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) packaging/scripts/install.sh uninstall dist $(ARCH)
+
+repo: ## signed repositories for apt and dnf, in dist/repo, of the packages in dist/: KEY=you@example.com
+	packaging/scripts/repo.sh '$(KEY)' dist dist/repo
+
+release: ## packages, checksums, SBOM and provenance of VERSION=1.2.3, in dist/release; refuses a dirty tree
+	NFPM='$(NFPM)' packaging/scripts/release.sh '$(if $(filter command line,$(origin VERSION)),$(VERSION))' dist
 
 clean: ## remove what was built here; caches stay
 	rm -rf dist

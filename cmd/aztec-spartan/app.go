@@ -138,8 +138,11 @@ const (
 	systemdDir      = "/etc/systemd/system"
 	sysusersDir     = "/etc/sysusers.d"
 	lockDir         = "/run/aztec-spartan"
-	program         = "/usr/bin/aztec-spartan"
 )
+
+// program is where units find this program. A build for another place than
+// that of the packages sets it (-ldflags -X main.program=...).
+var program = "/usr/bin/aztec-spartan"
 
 func (a *app) store() *extract.Store { return &extract.Store{Dir: a.path(imageDir)} }
 

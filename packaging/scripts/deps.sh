@@ -1,9 +1,11 @@
 #!/bin/sh
-# What tests and demo need from the distribution; installs only what is missing.
+# What tests and demo need from the distribution, and further packages that are named; installs only what is missing.
 set -eu
 # umoci and skopeo are oracles. strace ends pulls at every system call. btrfs-progs and e2fsprogs make stores on file systems that clone,
 # and on those with a limit of links.
 packages="systemd-container mmdebstrap debian-archive-keyring util-linux gcc libc6-dev umoci skopeo strace btrfs-progs e2fsprogs"
+# What looks at packages, and shells to load completions.
+packages="$packages lintian rpmlint rpm groff-base zsh fish bash-completion $*"
 missing=
 for p in $packages; do
 	dpkg-query -W -f '${db:Status-Status}\n' "$p" 2>/dev/null | grep -qx installed || missing="$missing $p"
@@ -20,4 +22,4 @@ fi
 echo "installing$missing"
 apt-get update -qq
 # shellcheck disable=SC2086 # a list
-DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-unsafe-io $missing >/dev/null

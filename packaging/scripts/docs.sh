@@ -1,12 +1,18 @@
 #!/bin/sh
-# Man pages and completions, as packages carry them: docs.sh BINARY DIST
+# Man pages, completions and changelogs, as packages carry them: docs.sh VERSION DIST. Completions are made by a program for
+# this machine, whatever the packages are for.
 set -eu
-bin=$1 dist=$2
-rm -rf "$dist/man" "$dist/completion"
-mkdir -p "$dist/man" "$dist/completion"
-for page in packaging/man/*.1; do
-	gzip -9n <"$page" >"$dist/man/$(basename "$page").gz"
+version=$1 dist=$2
+rm -rf "$dist/man" "$dist/completion" "$dist/doc"
+mkdir -p "$dist/man/man1" "$dist/man/man5" "$dist/completion" "$dist/doc"
+for page in packaging/man/*.[15]; do
+	gzip -9n <"$page" >"$dist/man/man${page##*.}/$(basename "$page").gz"
 done
-"$bin" completion bash >"$dist/completion/aztec-spartan.bash"
-"$bin" completion zsh >"$dist/completion/_aztec-spartan"
-"$bin" completion fish >"$dist/completion/aztec-spartan.fish"
+env -u GOARCH go build -trimpath -buildvcs=false -o "$dist/completion/program" ./cmd/aztec-spartan
+"$dist/completion/program" completion bash >"$dist/completion/aztec-spartan.bash"
+"$dist/completion/program" completion zsh >"$dist/completion/_aztec-spartan"
+"$dist/completion/program" completion fish >"$dist/completion/aztec-spartan.fish"
+rm "$dist/completion/program"
+env -u GOARCH go run ./packaging/changelog -version "$version" CHANGELOG.md | gzip -9n >"$dist/doc/changelog.Debian.gz"
+env -u GOARCH go run ./packaging/changelog -version "$version" -format rpm CHANGELOG.md >"$dist/doc/changelog.yaml"
+gzip -9n <CHANGELOG.md >"$dist/doc/changelog.gz"

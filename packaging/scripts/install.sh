@@ -1,0 +1,89 @@
+#!/bin/sh
+# The files of the Debian package, without a package: install.sh install|uninstall DIST ARCH. DESTDIR goes before every path,
+# PREFIX is /usr, where the package has it, or another place; settings are in /etc in any case. What is there of settings stays.
+set -eu
+act=$1 dist=$2 arch=$3
+prefix=${PREFIX:-/usr}
+
+# put MODE SOURCE PATH
+put() {
+	case "$act" in
+	uninstall) rm -f "$DESTDIR$3" ;;
+	install) install -D -m "$1" "$2" "$DESTDIR$3" ;;
+	esac
+}
+
+# each MODE DIRECTORY SOURCE...
+each() {
+	mode=$1 dir=$2
+	shift 2
+	for source in "$@"; do
+		put "$mode" "$source" "$dir/$(basename "$source")"
+	done
+}
+
+# Units, and what other programs are told, name the program by its path.
+unit() {
+	path=$prefix/lib/systemd/system/$(basename "$1")
+	put 644 "$1" "$path"
+	if [ "$act" = install ] && [ "$prefix" != /usr ]; then
+		sed -i "s|/usr/bin/aztec-spartan|$prefix/bin/aztec-spartan|g" "$DESTDIR$path"
+	fi
+}
+
+config() {
+	if [ "$act" = install ] && [ ! -e "$DESTDIR$2" ]; then
+		put 644 "$1" "$2"
+	fi
+}
+
+: "${DESTDIR:=}"
+[ "$act" = uninstall ] || [ -x "$dist/aztec-spartan-$arch" ] || { echo "no $dist/aztec-spartan-$arch: make build first" >&2; exit 1; }
+put 755 "$dist/aztec-spartan-$arch" "$prefix/bin/aztec-spartan"
+for file in packaging/systemd/*; do
+	unit "$file"
+done
+for by in nftables firewalld ufw; do
+	wants=$DESTDIR$prefix/lib/systemd/system/$by.service.wants
+	case "$act" in
+	install) mkdir -p "$wants" && ln -sfn ../aztec-firewall.service "$wants/aztec-firewall.service" ;;
+	uninstall) rm -f "$wants/aztec-firewall.service" && rmdir "$wants" 2>/dev/null || true ;;
+	esac
+done
+each 644 "$prefix/lib/systemd/system-preset" packaging/systemd-preset/*
+each 644 "$prefix/lib/systemd/catalog" packaging/catalog/*
+each 644 "$prefix/share/polkit-1/rules.d" packaging/polkit/*
+put 644 packaging/sysusers.conf "$prefix/lib/sysusers.d/aztec-spartan.conf"
+put 644 packaging/tmpfiles.conf "$prefix/lib/tmpfiles.d/aztec-spartan.conf"
+each 644 "$prefix/share/man/man1" "$dist"/man/man1/*
+each 644 "$prefix/share/man/man5" "$dist"/man/man5/*
+put 644 "$dist/completion/aztec-spartan.bash" "$prefix/share/bash-completion/completions/aztec-spartan"
+put 644 "$dist/completion/_aztec-spartan" "$prefix/share/zsh/vendor-completions/_aztec-spartan"
+put 644 "$dist/completion/aztec-spartan.fish" "$prefix/share/fish/vendor_completions.d/aztec-spartan.fish"
+doc=$prefix/share/doc/aztec-spartan
+put 644 packaging/copyright "$doc/copyright"
+put 644 "$dist/doc/changelog.gz" "$doc/changelog.gz"
+put 644 packaging/config/config.toml "$doc/examples/config.toml"
+put 644 packaging/config/instance.toml "$doc/examples/instance.toml"
+config packaging/config/config.toml /etc/aztec-spartan/config.toml
+config packaging/needrestart.conf /etc/needrestart/conf.d/aztec-spartan.conf
+
+case "$act" in
+uninstall)
+	rmdir "$DESTDIR$doc/examples" "$DESTDIR$doc" 2>/dev/null || true
+	echo "left: /etc/aztec-spartan, /var/lib/aztec-spartan (images), /var/lib/aztec (data of nodes), and nodes that run"
+	;;
+install)
+	[ -n "$DESTDIR" ] || [ ! -d /run/systemd/system ] || {
+		systemd-sysusers aztec-spartan.conf
+		systemd-tmpfiles --create aztec-spartan.conf || true
+		journalctl --update-catalog >/dev/null
+		systemctl daemon-reload
+		cat packaging/systemd-preset/* | while read -r verb name; do
+			if [ "$verb" = enable ] && [ -e "packaging/systemd/$name" ]; then
+				systemctl --no-reload preset "$name"
+			fi
+		done
+	}
+	;;
+esac
