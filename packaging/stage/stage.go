@@ -26,7 +26,7 @@ const Repository = RegistryAddress + "/aztecprotocol/aztec"
 // Options say what to set up.
 type Options struct {
 	Suite   string
-	Deb     string         // the package, a path on this machine
+	Deb     string         // the package, a path on this machine; "": none
 	Layouts []string       // OCI layouts that the registry serves
 	L1      *realimage.Set // nil: none
 	Log     io.Writer      // console; may be nil
@@ -64,8 +64,10 @@ func Set(ctx context.Context, o Options) (*Stage, error) {
 		return nil, err
 	}
 	s := &Stage{Host: host, handler: handler}
-	if err := s.install(ctx, o.Deb); err != nil {
-		return nil, errors.Join(err, s.Close())
+	if o.Deb != "" {
+		if err := s.install(ctx, o.Deb); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
 	}
 	if err := s.StartRegistry(); err != nil {
 		return nil, errors.Join(err, s.Close())
