@@ -44,7 +44,7 @@ var matrix = []fault{
 	{name: "exits after a while", tag: stubimage.Late, code: exitRolledBack, reason: "exited with code 1 and was restarted", phase: roll.PhaseSettle, skipped: true, settle: "3s"},
 	{name: "never answers", tag: stubimage.Hung, code: exitRolledBack, reason: "not healthy within 3s", phase: roll.PhaseRPC, skipped: true, long: true},
 	{name: "never opens the port", tag: stubimage.Silent, code: exitRolledBack, reason: "not healthy within 3s", phase: roll.PhaseRPC, skipped: true},
-	{name: "wrong chain", tag: stubimage.WrongChain, code: exitRolledBack, reason: "is on L1 chain 5, wanted 31337", phase: roll.PhaseRPC, skipped: true},
+	{name: "wrong chain", tag: stubimage.WrongChain, around: withDependent, code: exitRolledBack, reason: "is on L1 chain 5, wanted 31337", phase: roll.PhaseRPC, skipped: true},
 	{name: "wrong version", tag: stubimage.Liar, code: exitRolledBack, reason: "answers as 4.1.2", phase: roll.PhaseRPC, skipped: true},
 	{name: "no progress", tag: stubimage.Frozen, code: exitRolledBack, reason: "no progress within 3s", phase: roll.PhaseProgress, skipped: true},
 	{name: "falsely green status", tag: stubimage.Sick, code: exitRolledBack, reason: "Internal error", phase: roll.PhaseRPC, skipped: true},
@@ -169,6 +169,19 @@ func eventOf(result string) string {
 	return map[string]string{
 		roll.Done: roll.EventDone, roll.Waiting: roll.EventDone, roll.RolledBack: roll.EventRolledBack, roll.Cancelled: roll.EventCancelled,
 	}[result]
+}
+
+// withDependent has a unit of the operator's beside the node, which systemd
+// stops with it.
+func withDependent(g *guest, update func()) {
+	const unit = "/etc/systemd/system/companion.service"
+	g.sh("printf '[Unit]\\nBindsTo=" + val1 + "\\nAfter=" + val1 + "\\n[Service]\\nExecStart=sleep infinity\\n' >" + unit + " && systemctl daemon-reload && systemctl start companion")
+	pid := g.sh("systemctl show -P MainPID companion")
+	update()
+	if now := g.sh("systemctl is-active companion >/dev/null && systemctl show -P MainPID companion"); now == pid {
+		g.t.Error("it was not stopped, so that nothing was shown")
+	}
+	g.sh("systemctl stop companion && rm " + unit + " && systemctl daemon-reload")
 }
 
 // startTimeout gives the start job less time than it takes.

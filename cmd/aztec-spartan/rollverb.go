@@ -176,12 +176,8 @@ func (a *app) startRoll(ctx context.Context, name string) (job <-chan error, tai
 }
 
 // outcome waits until the roll has one: an engine that was killed is started
-// again by systemd and takes the roll back. Not by the time: a clock may be
-// set back meanwhile.
+// again by systemd and takes the roll back.
 func (a *app) outcome(ctx context.Context, name string, before *roll.Outcome) (roll.Outcome, error) {
-	decided := func(s roll.State) bool {
-		return s.Intent == nil && s.LastRoll != nil && (before == nil || !s.LastRoll.Finished.Equal(before.Finished) || !s.LastRoll.Started.Equal(before.Started))
-	}
 	m, err := connect(ctx)
 	if err != nil {
 		return roll.Outcome{}, err
@@ -192,7 +188,7 @@ func (a *app) outcome(ctx context.Context, name string, before *roll.Outcome) (r
 		if err != nil {
 			return roll.Outcome{}, err
 		}
-		if decided(s) {
+		if decided(s, before) {
 			return *s.LastRoll, nil
 		}
 		u, err := m.State(ctx, rollUnit(name))
@@ -200,7 +196,7 @@ func (a *app) outcome(ctx context.Context, name string, before *roll.Outcome) (r
 			return roll.Outcome{}, err
 		}
 		if u.ActiveState == "inactive" || u.ActiveState == "failed" {
-			if s, err = a.files().Load(name); err == nil && decided(s) {
+			if s, err = a.files().Load(name); err == nil && decided(s, before) {
 				return *s.LastRoll, nil
 			}
 			return roll.Outcome{}, withHint(errors.New("the roll ended without an outcome"), "journalctl -u %s", rollUnit(name))
@@ -211,4 +207,13 @@ func (a *app) outcome(ctx context.Context, name string, before *roll.Outcome) (r
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// decided reports whether a roll has its outcome, another than the one before.
+// A clock may be set back meanwhile, so that which is later says nothing.
+func decided(s roll.State, before *roll.Outcome) bool {
+	if s.Intent != nil || s.LastRoll == nil {
+		return false
+	}
+	return before == nil || !s.LastRoll.Started.Equal(before.Started) || !s.LastRoll.Finished.Equal(before.Finished)
 }

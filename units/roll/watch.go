@@ -10,7 +10,7 @@ import (
 )
 
 // pollEvery is how often the gate looks.
-const pollEvery = 250 * time.Millisecond
+const pollEvery = 100 * time.Millisecond
 
 // errStopped says that somebody else stopped the node: with Restart=always it
 // never ends up inactive of its own accord.

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/units/roll"
+)
+
+// An outcome is new when it is another, also after the clock was set back.
+func TestDecided(t *testing.T) {
+	at := func(hour int) *roll.Outcome {
+		start := time.Date(2026, 11, 28, hour, 0, 0, 0, time.UTC)
+		return &roll.Outcome{Started: start, Finished: start.Add(time.Minute)}
+	}
+	for name, c := range map[string]struct {
+		state  roll.State
+		before *roll.Outcome
+		want   bool
+	}{
+		"first":          {roll.State{LastRoll: at(5)}, nil, true},
+		"later":          {roll.State{LastRoll: at(5)}, at(4), true},
+		"clock set back": {roll.State{LastRoll: at(3)}, at(4), true},
+		"the same":       {roll.State{LastRoll: at(4)}, at(4), false},
+		"under way":      {roll.State{LastRoll: at(5), Intent: &roll.Intent{}}, at(4), false},
+		"none":           {roll.State{}, nil, false},
+	} {
+		if got := decided(c.state, c.before); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// What to type is said where a roll did not end in one sound version.
+func TestOutcomeErrors(t *testing.T) {
+	for name, c := range map[string]struct {
+		out   roll.Outcome
+		code  int
+		words []string
+	}{
+		"done":        {roll.Outcome{Result: roll.Done}, 0, nil},
+		"waiting":     {roll.Outcome{Result: roll.Waiting, Reason: "in standby"}, 0, nil},
+		"rolled back": {roll.Outcome{Result: roll.RolledBack}, exitRolledBack, []string{"4.1.2 is back", "aztec-spartan logs val1"}},
+		"environment": {
+			roll.Outcome{Result: roll.RolledBack, Environment: true, Situation: "U is failed"}, exitRolledBack,
+			[]string{"now U is failed", "4.1.2 is in place", "4.1.3 is not skipped", "aztec-spartan restart val1", "update val1 --to 4.1.3"},
+		},
+		"not put back": {
+			roll.Outcome{Result: roll.Failed, Situation: "generation 2 (4.1.3) is in place; U is failed"}, exitFailed,
+			[]string{"generation 2 (4.1.3) is in place", "aztec-spartan rollback val1 --to 4.1.2"},
+		},
+		"not begun": {roll.Outcome{Result: roll.Failed, Reason: "no such file"}, exitFailed, []string{"no such file"}},
+		"cancelled": {roll.Outcome{Result: roll.Cancelled}, exitFailed, []string{"4.1.2 is in place", "aztec-spartan status val1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.out.Kind, c.out.From, c.out.To = roll.Update, "4.1.2", "4.1.3"
+			var said strings.Builder
+			a := newApp(&said)
+			a.err = &said
+			err := outcomeError("val1", c.out)
+			if (err == nil) != (c.code == 0) {
+				t.Fatalf("got %v", err)
+			}
+			if code := a.report(err); code != c.code {
+				t.Errorf("exit code %d, want %d", code, c.code)
+			}
+			for _, w := range c.words {
+				if !strings.Contains(said.String(), w) {
+					t.Errorf("does not say %q:\n%s", w, said.String())
+				}
+			}
+		})
+	}
+}
