@@ -55,15 +55,13 @@ func TestSoakResets(t *testing.T) {
 		if err := g.StartRegistry(); err != nil {
 			t.Fatal(err)
 		}
-		g.until("curl -sf http://127.0.0.1:8080/status")
+		// Files are put right before the node starts, and it is judged afterwards: nobody types.
+		g.until("jq -e '.intent == null' /var/lib/aztec-spartan/instances/val1/state.json && curl -sf http://127.0.0.1:8080/status")
 		was := g.status()
-		if v := g.nodeVersion(); v != was.Version || v != "4.1.2" && v != "4.1.3" {
-			t.Fatalf("reset %d after %s: the node says it is %s, status says %s", n, after, v, was.Version)
+		if v := g.nodeVersion(); v != was.Version || v != "4.1.2" && v != "4.1.3" || was.Roll != "" {
+			t.Fatalf("reset %d after %s: the node says it is %s, status says %s, roll %q", n, after, v, was.Version, was.Roll)
 		}
-		found[fmt.Sprintf("%s, roll %q", was.Version, was.Roll)]++
-		if was.Roll != "" {
-			g.fails(exitRolledBack, "aztec-spartan update val1", "interrupted")
-		}
+		found[fmt.Sprintf("%s, %v", was.Version, was.Version == to)]++
 		g.sh("aztec-spartan update val1 --to " + to + " --settle 1s")
 		if v := g.nodeVersion(); v != to {
 			t.Fatalf("reset %d after %s: the next update left %s", n, after, v)
