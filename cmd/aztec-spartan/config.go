@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
@@ -24,7 +27,8 @@ func (a *app) configCommand() *cobra.Command {
 		Long: `Create an instance, or change the settings of one.
 
 On a terminal, what a new instance needs and no flag gives is asked for, and the
-difference is shown before it is written. Without one, all flags that are
+difference is shown before it is written; of an instance that is there, without
+flags, the same is asked with what it has as answers. Without a terminal, all flags that are
 missing are said at once. The image is fetched, so that settings are checked
 against the very version and the unit is complete. What is not named stays as
 it is. A running node is not restarted: it is said when a restart is needed.
@@ -49,7 +53,10 @@ same. --from makes a second instance with the same keys on another rollup.`,
 			if err := a.needRoot("config", true); err != nil {
 				return err
 			}
-			f.changed = cmd.Flags().Changed
+			f.changed, f.bare = cmd.Flags().Changed, true
+			cmd.Flags().Visit(func(flag *pflag.Flag) {
+				f.bare = f.bare && slices.Contains([]string{"root", "json", "no-pull"}, flag.Name)
+			})
 			if err := takeKeys(&f.keyEnv, &f.publisherKeyEnv); err != nil {
 				return err
 			}
@@ -134,9 +141,11 @@ func (a *app) planConfig(ctx context.Context, t target, earlier []*configPlan) (
 			return nil, err
 		}
 	}
-	if p.old == nil && a.terminal() {
-		p.asked = true
-		if err := a.promptInstance(ctx, &p.inst, &f, p.sec); err != nil {
+	if p.asked, err = a.asks(p.old, f); err != nil {
+		return nil, err
+	}
+	if p.asked {
+		if err := a.promptInstance(ctx, p.old, &p.inst, &f, p.sec); err != nil {
 			return nil, err
 		}
 	}
@@ -169,6 +178,9 @@ func (a *app) planConfig(ctx context.Context, t target, earlier []*configPlan) (
 		for _, w := range p.rendered.warnings {
 			a.note("warning: %s", w)
 		}
+	}
+	if p.old != nil && bytes.Equal(p.old.Encode(), p.inst.Encode()) && !p.sec.changed() {
+		p.asked = false // there is nothing to agree to
 	}
 	if p.old == nil && p.inst.StandbyOf != "" {
 		a.note("%s has the keys of %s, for another rollup: the two must never run on one", name, p.inst.StandbyOf)

@@ -31,6 +31,7 @@ type configFlags struct {
 	nodeFlags
 
 	changed func(flag string) bool
+	bare    bool // no flag says what to change
 }
 
 func (f *configFlags) register(fs *pflag.FlagSet) {

@@ -94,10 +94,35 @@ func (a *app) confirm(ctx context.Context, plans []*configPlan) error {
 	return err
 }
 
+// asks reports whether config asks questions: about a new instance, and about
+// one that is there if no flag says what to change. Edits of instance.toml say
+// it, too.
+func (a *app) asks(old *profiles.Instance, f configFlags) (bool, error) {
+	if !a.terminal() || old == nil || !f.bare {
+		return a.terminal() && old == nil, nil
+	}
+	if _, err := a.unitOf(*old); err != nil {
+		return false, nil //nolint:nilerr // its role is judged with its other settings
+	}
+	_, meta, err := a.generations(*old)
+	if err != nil {
+		return false, err
+	}
+	edited, err := a.edited(*old, meta.Generation)
+	if edited {
+		a.note("%s was edited: nothing is asked", instancePath(old.Name, "instance.toml"))
+	}
+	return !edited, err
+}
+
 // promptInstance asks for what a new instance needs and the flags do not say.
-func (a *app) promptInstance(ctx context.Context, inst *profiles.Instance, f *configFlags, sec secrets) error {
-	if err := a.promptVersion(ctx, inst, f); err != nil {
-		return err
+// Of one that is there, old, it asks the same, except what makes it another
+// one, with what it has as answers.
+func (a *app) promptInstance(ctx context.Context, old, inst *profiles.Instance, f *configFlags, sec secrets) error {
+	if old == nil {
+		if err := a.promptVersion(ctx, inst, f); err != nil {
+			return err
+		}
 	}
 	catalog, err := a.catalog()
 	if err != nil {
@@ -128,13 +153,31 @@ func (a *app) promptInstance(ctx context.Context, inst *profiles.Instance, f *co
 		return usage(err)
 	}
 	rpc, consensus := strings.Join(inst.L1.RPC, ","), strings.Join(inst.L1.Consensus, ",")
+	urls := func(flag, title string, value *string) {
+		description, check := "URL; several with commas", profiles.ValidURLs
+		if old != nil && *value != "" {
+			// The whole of them is not for a screen.
+			title += " [" + shownValue(*value) + "]"
+			description, *value = description+"; nothing keeps what it has", ""
+			check = func(s string) error {
+				if s == "" {
+					return nil
+				}
+				return profiles.ValidURLs(s)
+			}
+		}
+		ask(flag, title, description, value, check)
+	}
 	if role.Needs("l1.rpc") {
-		ask("ethereum-host", "L1 execution node", "URL; several with commas", &rpc, profiles.ValidURLs)
+		urls("ethereum-host", "L1 execution node", &rpc)
 	}
 	if network.Consensus && role.Needs("l1.consensus") {
-		ask("l1-consensus-host-url", "L1 beacon node", "URL; several with commas", &consensus, profiles.ValidURLs)
+		urls("l1-consensus-host-url", "L1 beacon node", &consensus)
 	}
 	chainID := ""
+	if old != nil && inst.L1.ChainID != 0 {
+		chainID = strconv.FormatUint(inst.L1.ChainID, 10)
+	}
 	if network.L1ChainID == 0 && role.L1 && f.bootnode == "" {
 		ask("l1-chain-id", "Chain ID of L1", "a number", &chainID, func(s string) error {
 			_, err := strconv.ParseUint(s, 10, 64)
@@ -156,18 +199,25 @@ func (a *app) promptInstance(ctx context.Context, inst *profiles.Instance, f *co
 	if role.Needs("prover.id") {
 		ask("prover-id", "Address that earns", "on L1", &inst.Prover.ID, profiles.Address.Check)
 	}
-	ports := a.askPorts(catalog, inst, ask)
+	ports := a.askPorts(catalog, old, inst, ask)
 	dataDir := catalog.DataDir(*inst)
 	if dataDir != "" {
 		ask("data-dir", "Directory of the data", "on the host", &dataDir, profiles.Path.Check)
 	}
-	if role.Keys && sec.keystore == nil && f.keys() == 0 && !(role.Prover && f.publisher()) {
-		what := "attester"
+	had := sec.mainAddress(old)
+	if role.Keys && (sec.keystore == nil || had != "") && f.keys() == 0 && !(role.Prover && f.publisher()) {
+		title, description := "Private key of the attester", "0x and 64 digits; not echoed"
 		if role.Prover {
-			what = "prover's publisher"
+			title = "Private key of the prover's publisher"
 		}
-		fields = append(fields, huh.NewInput().Title("Private key of the "+what).Description("0x and 64 digits; not echoed").
+		if had != "" {
+			title, description = title+" ["+had+"]", description+"; nothing keeps what it has"
+		}
+		fields = append(fields, huh.NewInput().Title(title).Description(description).
 			EchoMode(huh.EchoModePassword).Value(&f.typedKey).Validate(func(s string) error {
+			if s == "" && had != "" {
+				return nil
+			}
 			_, err := keystore.ParseKey(s)
 			return err
 		}))
@@ -183,7 +233,7 @@ func (a *app) promptInstance(ctx context.Context, inst *profiles.Instance, f *co
 			*value = was
 		}
 	}
-	if !f.changed("ethereum-host") {
+	if !f.changed("ethereum-host") && (old == nil || rpc != "") {
 		inst.L1.RPC = splitList(rpc)
 	}
 	if err := ports(); err != nil {
@@ -197,7 +247,7 @@ func (a *app) promptInstance(ctx context.Context, inst *profiles.Instance, f *co
 			return usage(err)
 		}
 	}
-	if network.Consensus && !f.changed("l1-consensus-host-url") {
+	if network.Consensus && !f.changed("l1-consensus-host-url") && (old == nil || consensus != "") {
 		inst.L1.Consensus = splitList(consensus)
 	}
 	return nil
@@ -205,7 +255,7 @@ func (a *app) promptInstance(ctx context.Context, inst *profiles.Instance, f *co
 
 // askPorts asks for the ports of the role, the free ones proposed, and returns
 // what takes over the answers.
-func (a *app) askPorts(catalog profiles.Catalog, inst *profiles.Instance, ask func(flag, title, description string, value *string, check func(string) error)) func() error {
+func (a *app) askPorts(catalog profiles.Catalog, old, inst *profiles.Instance, ask func(flag, title, description string, value *string, check func(string) error)) func() error {
 	type answer struct {
 		to   *int
 		text string
@@ -222,8 +272,9 @@ func (a *app) askPorts(catalog profiles.Catalog, inst *profiles.Instance, ask fu
 		}
 		one := &answer{p.to, strconv.Itoa(*p.to)}
 		answers = append(answers, one)
+		held := one.text
 		ask(p.flag, p.title, "1024 to 65535", &one.text, func(s string) error {
-			if err := profiles.Port.Check(s); err != nil || !a.live() {
+			if err := profiles.Port.Check(s); err != nil || !a.live() || old != nil && s == held {
 				return err
 			}
 			n, err := strconv.Atoi(s)

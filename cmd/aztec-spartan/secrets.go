@@ -99,6 +99,19 @@ func (s secrets) ours(old *profiles.Instance) (ownKeys, error) {
 	return own, nil
 }
 
+// mainAddress is that of the key by which an instance is known, if config made
+// its keystore; else "".
+func (s secrets) mainAddress(old *profiles.Instance) string {
+	if s.keystore == nil {
+		return ""
+	}
+	own, err := s.ours(old)
+	if err != nil || len(own.attesters) > 1 {
+		return ""
+	}
+	return own.main().Address().String()
+}
+
 // setKey makes key the one that the instance attests with.
 func (s *secrets) setKey(key keystore.Key, old *profiles.Instance, inst profiles.Instance) (was, now string, err error) {
 	return s.setKeys(ownKeys{attesters: []keystore.Key{key}}, old, inst)

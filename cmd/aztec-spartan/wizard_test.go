@@ -149,3 +149,51 @@ func TestWizard(t *testing.T) {
 		t.Errorf("no difference is shown before it is written:\n%s", screen)
 	}
 }
+
+// Asked again, an instance keeps what is not answered anew, shows nothing that
+// is secret, and is not asked what would make it another one.
+func TestWizardAgain(t *testing.T) {
+	h := newScriptHost(t)
+	const url = "https://eth.example/v3/SECRETKEY1"
+	h.must(h.good("val1", "--ethereum-host", url, "--coinbase", "0x70997970c51812dc3a010c7d01b50e0d17dc79c8", "--set", "P2P_MAX_PEERS=50", "--allow", "10.0.0.0/8")...)
+	file := strings.TrimPrefix(instancePath("val1", "instance.toml"), "/")
+	before, keys := h.read(file), h.read(strings.TrimPrefix(instancePath("val1", keystoreFile), "/"))
+	questions := [][2]string{
+		{"L1 execution node [http://127.0.0.1:8545,https://eth.example/...]", ""},
+		{"RPC port [8080]", ""},
+		{"Admin port [8880]", ""},
+		{"Directory of the data [/var/lib/aztec/val1]", ""},
+		{"Private key of the attester [0x70997970C51812dc3A010C7d01b50e0d17dc79C8]", ""},
+	}
+	screen, code := wizard(t, h.root, []string{"config", "val1", "--no-pull"}, questions)
+	if code != 0 || h.read(file) != before || h.read(strings.TrimPrefix(instancePath("val1", keystoreFile), "/")) != keys {
+		t.Errorf("nothing was asked for: code %d:\n%s", code, screen)
+	}
+	for _, word := range []string{"SECRETKEY1", "Role", "Network", "Version", "Write val1"} {
+		if strings.Contains(screen, word) {
+			t.Errorf("%q is on the screen:\n%s", word, screen)
+		}
+	}
+
+	questions[1][1] = "8085"
+	questions = append(questions, [2]string{"Write val1", "y"})
+	screen, code = wizard(t, h.root, []string{"config", "val1", "--no-pull"}, questions)
+	if want := strings.Replace(before, "rpc = 8080", "rpc = 8085", 1); code != 0 || h.read(file) != want || want == before {
+		t.Errorf("another port: code %d:\n%s\n%s", code, h.read(file), screen)
+	}
+
+	// Another key, and other URLs, are taken as any answer.
+	questions[0][1], questions[1], questions[4][1] = "http://127.0.0.1:8547", [2]string{"RPC port [8085]", ""}, "0x"+otherKey
+	screen, code = wizard(t, h.root, []string{"config", "val1", "--no-pull"}, questions)
+	if text := h.read(file); code != 0 || !strings.Contains(text, `["http://127.0.0.1:8547"]`) || strings.Contains(text, "SECRETKEY1") || !strings.Contains(text, "P2P_MAX_PEERS") {
+		t.Errorf("other answers: code %d:\n%s\n%s", code, text, screen)
+	}
+	if text := h.read(strings.TrimPrefix(instancePath("val1", keystoreFile), "/")); !strings.Contains(text, strings.TrimPrefix(otherKey, "0x")) || strings.Contains(screen, strings.TrimPrefix(otherKey, "0x")[:8]) {
+		t.Errorf("the key is not taken, or on the screen")
+	}
+
+	// A flag says what to change: nothing is asked.
+	if screen, code = wizard(t, h.root, []string{"config", "val1", "--no-pull", "--port", "8086"}, nil); code != 0 || !strings.Contains(h.read(file), "rpc = 8086") {
+		t.Errorf("a flag: code %d:\n%s", code, screen)
+	}
+}
