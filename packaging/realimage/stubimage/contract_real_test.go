@@ -528,6 +528,13 @@ func written(t *testing.T, data string) (names []string) {
 		if err == nil && name != "keystore.json" && name != "bad.json" && info.Sys().(*syscall.Stat_t).Uid != uid {
 			t.Errorf("%s belongs to %d", name, info.Sys().(*syscall.Stat_t).Uid)
 		}
+		if filepath.Base(name) == "db_version" {
+			text, err := fs.ReadFile(os.DirFS(data), name)
+			if err != nil {
+				return err
+			}
+			name += " " + string(text)
+		}
 		names = append(names, name)
 		return err
 	})

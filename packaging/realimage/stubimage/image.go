@@ -61,11 +61,25 @@ const (
 	Full = "4.1.15-full"
 	// Standby waits for a rollup of its own.
 	Standby = "5.0.0-standby"
+	// Schema is good, and empties the archiver's store of older versions.
+	Schema = "4.2.0-schema"
+	// Wipes does so too, and then says that it is 4.1.2.
+	Wipes = "4.2.1-wipes"
+	// Refuses ends where it finds a store of an older version.
+	Refuses = "4.2.2-refuses"
+	// Signs remembers what it signed, which 4.1.2 does not, and then says that
+	// it is 4.1.2.
+	Signs = "4.2.3-signs"
+	// Proves is good, and its agent has a job for the first eight seconds.
+	Proves = "4.1.2-proves"
 )
 
 // Tags are all tags, oldest version first.
 func Tags() []string {
-	return []string{Good, Docker, Newer, Exits, Silent, Liar, Late, Hung, WrongChain, Sick, Frozen, Alone, Behind, Deaf, Full, Standby}
+	return []string{
+		Good, Docker, Proves, Newer, Exits, Silent, Liar, Late, Hung, WrongChain, Sick, Frozen, Alone, Behind, Deaf, Full,
+		Schema, Wipes, Refuses, Signs, Standby,
+	}
 }
 
 // nodePackage is the import path of the node; go build finds it from anywhere
@@ -88,6 +102,11 @@ var faults = map[string]string{
 	Deaf:       `{"deaf":true,"report_version":"4.1.2"}`,
 	Full:       `{"fills_disk":true}`,
 	Standby:    `{"standby":true}`,
+	Proves:     `{"proves_ms":8000}`,
+	Schema:     `{"schemas":{"archiver":6}}`,
+	Wipes:      `{"schemas":{"archiver":6},"report_version":"4.1.2"}`,
+	Refuses:    `{"schemas":{"archiver":6},"refuses_old_data":true}`,
+	Signs:      `{"schemas":{"signing-protection":2},"report_version":"4.1.2"}`,
 }
 
 // Build writes the OCI layout into dir, which need not exist. It calls `go

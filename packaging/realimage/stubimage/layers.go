@@ -2,8 +2,11 @@ package stubimage
 
 import (
 	_ "embed"
+	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/aztec-spartan/aztec-spartan/packaging/realimage/tree"
@@ -68,6 +71,7 @@ func aztec(version, faults string) *tree.Tree {
 	t.File(packages+"package.json", 0o644, []byte("{\"private\":true,\"type\":\"module\"}\n"))
 	t.File(packages+"aztec/dest/bin/index.js", 0o755, []byte("#!/usr/bin/env node\n// read by no one: the node of this image needs only the place of this file\n"))
 	t.File(packages+"foundation/dest/config/env_var.d.ts", 0o644, declaration())
+	schemas(t, faults)
 	if faults != "" {
 		t.File(packages+"stub.json", 0o644, []byte(faults+"\n"))
 	}
@@ -76,6 +80,36 @@ func aztec(version, faults string) *tree.Tree {
 	t.Opaque("opt/solc")
 	t.File("opt/solc/solc", 0o755, []byte("#!/bin/false\n"))
 	return t
+}
+
+// schemas are the constants that say what the node of a version wants of its
+// stores, in the files and lines of 4.1.2; signing-protection as in version 5.
+func schemas(t *tree.Tree, faults string) {
+	var other struct{ Schemas map[string]int }
+	if faults != "" && json.Unmarshal([]byte(faults), &other) != nil {
+		return // stubnode will say so
+	}
+	archiver, protection := 5, other.Schemas["signing-protection"]
+	if n := other.Schemas["archiver"]; n > 0 {
+		archiver = n
+	}
+	files := map[string]string{
+		"archiver/dest/store/kv_archiver_store.js":      fmt.Sprintf("export const ARCHIVER_DB_VERSION = %d;\n", archiver),
+		"world-state/dest/native/native_world_state.js": "export const WORLD_STATE_DB_VERSION = 2; // The initial version\n",
+		"p2p/dest/client/factory.js": `    const store = deps.store ?? await createStore(P2P_STORE_NAME, 2, config, bindings);
+    const archive = await createStore(P2P_ARCHIVE_STORE_NAME, 1, config, bindings);
+    const peerStore = await createStore(P2P_PEER_STORE_NAME, 1, config, bindings);
+    const attestationStore = await createStore(P2P_ATTESTATION_STORE_NAME, 1, config, bindings);
+`,
+		"slasher/dest/stores/schema_version.js": "export const SCHEMA_VERSION = 1;\n",
+		"node-lib/dest/stores/l1_tx_store.js":   "    static SCHEMA_VERSION = 2;\n",
+	}
+	if protection > 0 {
+		files["validator-ha-signer/dest/db/lmdb.js"] = fmt.Sprintf("    static SCHEMA_VERSION = %d;\n", protection)
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		t.File(packages+name, 0o644, []byte(files[name]))
+	}
 }
 
 // declaration is env_var.d.ts in the shape of 4.1.2: all names on one line.

@@ -41,6 +41,13 @@ type faults struct {
 	Deaf bool `json:"deaf,omitempty"`
 	// FillsDisk writes to the data directory until the disk is full, and exits 1.
 	FillsDisk bool `json:"fills_disk,omitempty"`
+	// Schemas are those of stores, where they are not those of 4.1.2.
+	Schemas map[string]int `json:"schemas,omitempty"`
+	// RefusesOldData makes the node end where it finds a store of an older
+	// schema, instead of emptying it.
+	RefusesOldData bool `json:"refuses_old_data,omitempty"`
+	// ProvesMS is for how long after its start an agent proves.
+	ProvesMS int `json:"proves_ms,omitempty"`
 }
 
 func (f faults) exitAfter() time.Duration { return time.Duration(f.ExitAfterMS) * time.Millisecond }

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // role is what a command line asks for.
@@ -121,13 +122,22 @@ func (r role) methods(n *node) methods {
 	case r.node:
 		return n.methods()
 	case r.agent:
-		status := func() any { return map[string]string{"status": "running"} }
+		status := func() any { return n.agentStatus() }
 		return plain(map[string]func() any{"agent_getStatus": status, "agent0_getStatus": status})
 	}
 	if r.broker { // it never has a job
 		return plain(map[string]func() any{"proverBroker_getProvingJobStatus": func() any { return map[string]string{"status": "not-found"} }})
 	}
 	return methods{}
+}
+
+// agentStatus is the answer to agent_getStatus (ProverAgentStatusSchema of
+// 4.1.2). It proves from its start on, for as long as its image says.
+func (n *node) agentStatus() any {
+	if time.Since(n.began) >= time.Duration(n.image.faults.ProvesMS)*time.Millisecond {
+		return map[string]string{"status": "running"}
+	}
+	return map[string]any{"status": "proving", "jobId": "1:PUBLIC_VM:0x01", "proofType": 0, "startedAtISO": n.began.UTC().Format(time.RFC3339)}
 }
 
 // keyVariables each give the node a key without a keystore file.

@@ -45,7 +45,7 @@ func (c *cli) start(opts options) (int, error) {
 	}
 	var data *store
 	if dir := c.setting(opts, "data-directory", "DATA_DIRECTORY"); dir != "" && role.node {
-		if data, err = openStore(dir, chain.rollup(), c.log); err != nil {
+		if data, err = openStore(dir, chain.rollup(), c.image.faults, c.log); err != nil {
 			return 0, err
 		}
 	} else {

@@ -171,14 +171,14 @@ func TestBlocksGoOnAfterARestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := openStore(dir, rollupAddress, log)
+	s, err := openStore(dir, rollupAddress, faults{}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := s.save(41); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = openStore(dir, rollupAddress, log); err != nil {
+	if s, err = openStore(dir, rollupAddress, faults{}, log); err != nil {
 		t.Fatal(err)
 	}
 	n := &node{image: &image{version: "4.1.2"}, data: s, began: time.Now()}
