@@ -43,5 +43,9 @@ func TestDataDir(t *testing.T) {
 		g.sh("aztec-spartan config val1 --data-dir /srv/one/val1 && aztec-spartan config val1 --data-dir /var/lib/aztec/val1 && aztec-spartan start val1")
 		g.until("aztec-spartan probe val1")
 		g.sh("! findmnt /var/lib/aztec/val1 && grep -q kept /var/lib/aztec/val1/kept")
+		g.rollsWithData()
+		g.doesNotSign()
+		g.waitsForTheBusy()
+		g.appliesConfig()
 	})
 }

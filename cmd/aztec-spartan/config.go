@@ -31,7 +31,9 @@ difference is shown before it is written; of an instance that is there, without
 flags, the same is asked with what it has as answers. Without a terminal, all flags that are
 missing are said at once. The image is fetched, so that settings are checked
 against the very version and the unit is complete. What is not named stays as
-it is. A running node is not restarted: it is said when a restart is needed.
+it is. A running node is not restarted: it is said when a restart is needed. With
+--apply it is, as by an update: in aztec-roll@NAME.service, behind the same gate,
+and when it fails, the old settings are put back and the exit code is 4.
 
 --role prover makes NAME-broker and NAME, a prover node that uses it. Ports that
 no flag says are the next that neither another instance nor anything else on the
@@ -46,7 +48,8 @@ same. --from makes a second instance with the same keys on another rollup.`,
   aztec-spartan config val1-v6 --from val1 --version 6.0.0
   aztec-spartan config val1 --set P2P_MAX_PEERS=50 --unset LOG_LEVEL
   aztec-spartan config val1 --explain P2P_MAX_PEERS
-  aztec-spartan config val1 --p2p-port 40401 --dry-run`,
+  aztec-spartan config val1 --p2p-port 40401 --dry-run
+  aztec-spartan config val1 --p2p-port 40401 --apply`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -93,6 +96,8 @@ type configPlan struct {
 	asked     bool // on the terminal
 	migration []profiles.Change
 	move      *dataMove
+	roll      *updateFlags // a running node is to be restarted behind the gate
+	recorded  bool         // that roll waits to be carried out
 }
 
 // version is that of the image, as far as it is known.

@@ -119,6 +119,9 @@ func (a *app) configAll(ctx context.Context, name string, f configFlags) error {
 	}
 	a.warnStrays()
 	f.dryRun = f.dryRun || f.explain != ""
+	if err := f.badRoll(); err != nil {
+		return err
+	}
 	if err := a.promptRole(ctx, name, &f); err != nil {
 		return err
 	}
@@ -126,7 +129,12 @@ func (a *app) configAll(ctx context.Context, name string, f configFlags) error {
 	if err != nil {
 		return err
 	}
-	do := func() error { return a.configTargets(ctx, list, f) }
+	var plans []*configPlan
+	do := func() error {
+		var err error
+		plans, err = a.configTargets(ctx, list, f)
+		return err
+	}
 	if f.dryRun { // writes nothing, so needs no lock
 		return do()
 	}
@@ -134,25 +142,34 @@ func (a *app) configAll(ctx context.Context, name string, f configFlags) error {
 		inner := do
 		do = func() error { return a.locked(ctx, t.name, "config", inner) }
 	}
-	return do()
+	if err := do(); err != nil {
+		return err
+	}
+	return a.carryOutConfig(ctx, plans)
 }
 
-func (a *app) configTargets(ctx context.Context, list []target, f configFlags) error {
+// configTargets returns the plans that it has written.
+func (a *app) configTargets(ctx context.Context, list []target, f configFlags) ([]*configPlan, error) {
 	var plans []*configPlan
 	for _, t := range list {
 		p, err := a.planConfig(ctx, t, plans)
 		if err != nil {
-			return err
+			return nil, err
+		}
+		if f.applies {
+			if err := a.canApply(p); err != nil {
+				return nil, err
+			}
 		}
 		plans = append(plans, p)
 	}
 	if f.explain != "" {
 		for _, p := range plans {
 			if err := a.explainValue(p, f.explain); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		return nil
+		return nil, nil
 	}
 	for _, p := range plans {
 		a.showMigration(p)
@@ -161,10 +178,10 @@ func (a *app) configTargets(ctx context.Context, list []target, f configFlags) e
 	if f.dryRun {
 		for _, p := range plans {
 			if err := a.showPlan(p); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		return nil
+		return plans, nil
 	}
 	for _, p := range plans {
 		if p.asked {
@@ -172,12 +189,15 @@ func (a *app) configTargets(ctx context.Context, list []target, f configFlags) e
 		}
 	}
 	if err := a.confirm(ctx, plans); err != nil {
-		return err
+		return nil, err
 	}
 	for _, p := range plans {
+		if f.applies {
+			p.roll = &updateFlags{now: f.now, settle: f.settle}
+		}
 		if err := a.apply(ctx, p); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return plans, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -16,7 +17,10 @@ type collected struct {
 	Removed       []removal `json:"removed"`
 	Kept          []kept    `json:"kept"`
 	LeftoverBytes int64     `json:"leftover_bytes"` // of runs that were killed
-	FreedBytes    int64     `json:"freed_bytes"`    // in all
+	FreedBytes    int64     `json:"freed_bytes"`    // in all, of images
+	// Data are what earlier versions left of instances' data.
+	RemovedData []keptData `json:"removed_data"`
+	KeptData    []keptData `json:"kept_data"`
 }
 
 type removal struct {
@@ -44,6 +48,9 @@ func (a *app) gcCommand() *cobra.Command {
 left there. These stay: what an instance runs, is configured for or is rolling to
 or from, the version before it, which rollback goes to, as many of its last
 versions as [update] keep says, and what pin keeps.
+
+Where an update kept the data of the version before it, they stay for keep_data
+of config.toml, and go then.
 
 When anything about an instance cannot be read, nothing is removed.`,
 		Example: `  aztec-spartan gc --dry-run
@@ -105,6 +112,7 @@ func (a *app) collect(dryRun bool) error {
 		return err
 	}
 	a.printCollected(c, dryRun)
+	a.printData(report.RemovedData, report.KeptData, map[bool]string{true: "would remove", false: "removed"}[dryRun])
 	return err
 }
 
@@ -129,7 +137,9 @@ func (a *app) collectImages(dryRun bool) (extract.Collected, *collected, error) 
 		report.Removed = append(report.Removed, removal{asCollected(r.Image), r.Freed})
 	}
 	report.LeftoverBytes, report.FreedBytes = c.Leftovers, c.FreedBytes
-	return c, report, err
+	var derr error
+	report.RemovedData, report.KeptData, derr = a.collectData(dryRun)
+	return c, report, errors.Join(err, derr)
 }
 
 func asCollected(img *extract.Image) collectedImage {

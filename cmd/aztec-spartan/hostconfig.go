@@ -39,6 +39,8 @@ type hostConfig struct {
 		PeersTimeout    duration `toml:"peers_timeout"`
 		Settle          duration `toml:"settle"`
 		profiles.Update
+		dataConfig
+		busyConfig
 	} `toml:"update"`
 	Network struct {
 		IPServices []string `toml:"ip_services"` // URLs that answer with the public address of who asks; none: defaultIPServices
@@ -93,6 +95,7 @@ func (a *app) hostConfig() (hostConfig, error) {
 	c.Update.PeersTimeout.Duration = roll.DefaultGate.Peers
 	c.Update.Settle.Duration = roll.DefaultGate.Settle
 	c.Watchdog.Action, c.Watchdog.RestartAfter.Duration = watchdogReport, defaultRestartAfter
+	c.Update.dataConfig, c.Update.busyConfig = defaultDataConfig(), defaultBusyConfig()
 	data, err := os.ReadFile(a.path(configFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
@@ -144,7 +147,7 @@ func (c hostConfig) check() error {
 			return fmt.Errorf("network.reach_service: %w", err)
 		}
 	}
-	if err := c.Update.Check(); err != nil {
+	if err := errors.Join(c.Update.Update.Check(), c.Update.dataConfig.check(), c.Update.busyConfig.check()); err != nil {
 		return err
 	}
 	if err := c.checkNotify(); err != nil {

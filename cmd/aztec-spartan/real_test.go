@@ -13,7 +13,6 @@ import (
 
 	"github.com/aztec-spartan/aztec-spartan/packaging/realimage"
 	"github.com/aztec-spartan/aztec-spartan/packaging/stage"
-	"github.com/aztec-spartan/aztec-spartan/packaging/testhost"
 )
 
 // The claims of `make demo`, as assertions.
@@ -107,23 +106,4 @@ func (g *guest) rolls(args, version string) {
 	if v := g.nodeVersion(); v != version {
 		g.t.Errorf("the node says it is %s, want %s", v, version)
 	}
-}
-
-// publishes waits until the rollup contract on L1 has one checkpoint more.
-func (g *guest) publishes(set *realimage.Set) {
-	g.t.Helper()
-	before, err := g.Checkpoint(g.t.Context(), set)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	began := time.Now()
-	// One in each slot of 24 s; a minute is two and a half.
-	err = testhost.Wait(g.t.Context(), "a checkpoint on L1", func() (bool, error) {
-		now, err := g.Checkpoint(g.t.Context(), set)
-		return now > before, err
-	})
-	if err != nil {
-		g.t.Fatalf("%v\n%s", err, g.journal())
-	}
-	g.t.Logf("a checkpoint on L1 after %.1f s", time.Since(began).Seconds())
 }

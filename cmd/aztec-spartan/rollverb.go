@@ -82,6 +82,7 @@ func (a *app) engine(m roll.Manager, say func(string)) *roll.Engine {
 	return &roll.Engine{
 		Files: a.files(), Manager: m, Probe: ask, Say: say,
 		Ready: func(image string) error { _, err := a.have(image); return err },
+		Data:  a.dataPath, Busy: a.busy,
 	}
 }
 
@@ -103,13 +104,24 @@ func outcomeError(name string, out roll.Outcome) error {
 	if out.Situation != "" {
 		err = fmt.Errorf("%w; now %s", err, out.Situation)
 	}
+	silent := func(err error) error {
+		return withHint(withCode(exitRolledBack, fmt.Errorf("%w, and does not sign: %s", err, out.NoSigning)), "aztec-spartan start %s --sign, a few minutes from now, lets it", name)
+	}
 	switch {
+	case out.Succeeded() && out.NoSigning != "":
+		return silent(fmt.Errorf("%s of %s to %s: done", out.Kind, name, out.To))
 	case out.Succeeded():
 		return nil
+	case out.Result == roll.Busy:
+		return withHint(err, "nothing was changed; --now does not wait")
 	case out.Result == roll.RolledBack && out.Environment:
 		return withHint(withCode(exitRolledBack, fmt.Errorf("%w; %s is in place", err, out.From)),
 			"the cause is outside of both versions, and %s is not skipped: aztec-spartan logs %[2]s -n 200 and journalctl -u %[3]s say more; then aztec-spartan restart %[2]s, and update %[2]s --to %[1]s tries it again",
 			out.To, name, rollUnit(name))
+	case out.Result == roll.RolledBack && out.NoSigning != "":
+		return silent(fmt.Errorf("%w; %s is back", err, out.From))
+	case out.Result == roll.RolledBack && out.Kind == roll.Config:
+		return withHint(withCode(exitRolledBack, fmt.Errorf("%w; the settings before are back", err)), "aztec-spartan logs %s -n 200 shows what the node said", name)
 	case out.Result == roll.RolledBack:
 		return withHint(withCode(exitRolledBack, fmt.Errorf("%w; %s is back", err, out.From)), "aztec-spartan logs %s -n 200 shows what the node said", name)
 	case out.Result == roll.Cancelled:

@@ -15,6 +15,7 @@ import (
 
 func (a *app) startCommand() *cobra.Command {
 	var f startFlags
+	var sign bool
 	cmd := &cobra.Command{
 		Use:   "start [NAME...]",
 		Short: "Start instances, and enable them at boot",
@@ -27,7 +28,13 @@ An instance that export --move took away is refused, but with --here. One that
 import brought starts when it is sure that its key runs nowhere else: it asks, or
 wants --not-elsewhere, looks whether the key is used, and waits out what the other
 host could have signed: 144 s from the export if that host refuses to start it,
-an epoch (38 min) else.`,
+an epoch (38 min) else.
+
+Where an update went back to a version that does not know what the newer one
+signed, the node runs without its validator. --sign ends that, once every slot
+that the newer one could have signed is past, and restarts a node that runs.`,
+		Example: `  aztec-spartan start val1
+  aztec-spartan start val1 --sign`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.dangerPeriod < 0 {
@@ -35,6 +42,11 @@ an epoch (38 min) else.`,
 			}
 			if len(args) != 1 && f != (startFlags{}) {
 				return usage(errors.New("start: the flags are about one instance: name it"))
+			}
+			if sign {
+				return a.each(cmd.Context(), "start", args, false, onlyInstance, func(ctx context.Context, m *manager.Manager, name string) error {
+					return a.startSigning(ctx, m, name, f)
+				})
 			}
 			return a.each(cmd.Context(), "start", args, false, everyInstance, func(ctx context.Context, m *manager.Manager, name string) error {
 				return a.start(ctx, m, name, f)
@@ -46,6 +58,7 @@ an epoch (38 min) else.`,
 	fs.BoolVar(&f.notElsewhere, "not-elsewhere", false, "it was imported, and its key runs nowhere else")
 	fs.BoolVar(&f.ignoreActivity, "ignore-activity", false, "it was imported, and who used its key meanwhile was you")
 	fs.DurationVar(&f.dangerPeriod, "danger-period", 0, "it was imported: how long to wait and look, from now")
+	fs.BoolVar(&sign, "sign", false, "let an instance sign again that an update has kept from it")
 	return cmd
 }
 

@@ -10,36 +10,37 @@ import (
 // status is one instance as status --json prints it. Sizes are bytes, times are
 // of RFC 3339 in UTC. README, "The state as JSON", describes each.
 type status struct {
-	Name            string        `json:"name"`
-	Role            string        `json:"role"`
-	Network         string        `json:"network"`
-	Unit            string        `json:"unit"`
-	Version         string        `json:"version"`
-	Digest          string        `json:"digest"`
-	Reference       string        `json:"reference"`
-	Generation      int           `json:"generation"`
-	ActiveState     string        `json:"active_state"`
-	SubState        string        `json:"sub_state"`
-	Enabled         bool          `json:"enabled"`
-	Health          string        `json:"health"`
-	Reason          string        `json:"reason"`
-	MainPID         uint32        `json:"main_pid"`
-	Since           *time.Time    `json:"since,omitempty"`
-	Restarts        uint32        `json:"restarts"` // automatic ones since the last start by hand
-	Restarted       *restarted    `json:"restarted,omitempty"`
-	MemoryBytes     uint64        `json:"memory_bytes"`
-	CPUSeconds      float64       `json:"cpu_seconds"`  // since it was started; 0 if systemd does not count
-	DiskBytes       int64         `json:"disk_bytes"`   // the data directory, as allocated
-	RootfsBytes     int64         `json:"rootfs_bytes"` // files of its image; other images may share them
-	PreviousVersion string        `json:"previous_version"`
-	RestartNeeded   bool          `json:"restart_needed"`
-	LastRoll        *roll.Outcome `json:"last_roll"`
-	Roll            string        `json:"roll"` // running, interrupted, or empty
-	Skipped         []roll.Skip   `json:"skipped"`
-	Pin             *roll.Pin     `json:"pin,omitempty"`     // of its version
-	Payload         *ballot       `json:"payload,omitempty"` // of roles that vote in governance
-	NextCheck       *time.Time    `json:"next_check,omitempty"`
-	Node            *probe.Report `json:"node,omitempty"` // what its RPC says
+	Name            string          `json:"name"`
+	Role            string          `json:"role"`
+	Network         string          `json:"network"`
+	Unit            string          `json:"unit"`
+	Version         string          `json:"version"`
+	Digest          string          `json:"digest"`
+	Reference       string          `json:"reference"`
+	Generation      int             `json:"generation"`
+	ActiveState     string          `json:"active_state"`
+	SubState        string          `json:"sub_state"`
+	Enabled         bool            `json:"enabled"`
+	Health          string          `json:"health"`
+	Reason          string          `json:"reason"`
+	MainPID         uint32          `json:"main_pid"`
+	Since           *time.Time      `json:"since,omitempty"`
+	Restarts        uint32          `json:"restarts"` // automatic ones since the last start by hand
+	Restarted       *restarted      `json:"restarted,omitempty"`
+	MemoryBytes     uint64          `json:"memory_bytes"`
+	CPUSeconds      float64         `json:"cpu_seconds"`  // since it was started; 0 if systemd does not count
+	DiskBytes       int64           `json:"disk_bytes"`   // the data directory, as allocated
+	RootfsBytes     int64           `json:"rootfs_bytes"` // files of its image; other images may share them
+	PreviousVersion string          `json:"previous_version"`
+	RestartNeeded   bool            `json:"restart_needed"`
+	LastRoll        *roll.Outcome   `json:"last_roll"`
+	Roll            string          `json:"roll"` // running, interrupted, or empty
+	Skipped         []roll.Skip     `json:"skipped"`
+	Pin             *roll.Pin       `json:"pin,omitempty"`        // of its version
+	NoSigning       *roll.NoSigning `json:"no_signing,omitempty"` // why it must not sign; absent if it may
+	Payload         *ballot         `json:"payload,omitempty"`    // of roles that vote in governance
+	NextCheck       *time.Time      `json:"next_check,omitempty"`
+	Node            *probe.Report   `json:"node,omitempty"` // what its RPC says
 	details
 }
 

@@ -105,6 +105,10 @@ func (a *app) statusPage(s status) {
 		}
 		line("pinned", "%s", text)
 	}
+	if off := s.NoSigning; off != nil {
+		line("signing", "off since %s: %s", off.Since.Local().Format(time.DateTime), off.Reason)
+		line("", "aztec-spartan start %s --sign, from %s on, lets it sign again", s.Name, off.Until.Local().Format(time.DateTime))
+	}
 	if s.NextCheck != nil {
 		line("next check", "%s", s.NextCheck.Local().Format(time.DateTime))
 	}

@@ -19,7 +19,7 @@ import (
 type updateFlags struct {
 	to                  string
 	all, check, noPull  bool
-	unattended          bool
+	now, unattended     bool
 	gateTimeout, settle time.Duration
 }
 
@@ -81,6 +81,7 @@ func (f *updateFlags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.BoolVar(&f.all, "all", false, "every instance, one at a time")
 	fs.DurationVar(&f.gateTimeout, "gate-timeout", 0, "how long the new version may take to answer, and then to move and to have peers (default: config.toml, 5m)")
+	fs.BoolVar(&f.now, "now", false, "do not wait for a node that proves, or is to propose a block")
 	fs.DurationVar(&f.settle, "settle", 0, "how long it must then stay up (default: config.toml, 5s)")
 }
 
@@ -306,7 +307,8 @@ func (a *app) recordUpdate(ctx context.Context, inst profiles.Instance, img *ext
 	return a.record(inst.Name, state, roll.Update, from, r.Number, f)
 }
 
-// record writes the intent of a roll.
+// record decides what a roll does about data and busy nodes, and writes its
+// intent.
 func (a *app) record(name string, state roll.State, kind string, from, to int, f updateFlags) error {
 	gate, err := a.gate(f)
 	if err != nil {
@@ -321,6 +323,15 @@ func (a *app) record(name string, state roll.State, kind string, from, to int, f
 			return err
 		}
 	}
-	state.Intent = &roll.Intent{Kind: kind, From: from, To: to, Requested: time.Now().UTC(), Gate: gate}
+	in := &roll.Intent{Kind: kind, From: from, To: to, Requested: time.Now().UTC(), Gate: gate}
+	old, _ := state.Generation(from) // the engine finds what is not there
+	next, _ := state.Generation(to)
+	if in.Data, err = a.dataPlan(name, state, old, next, f.unattended); err != nil {
+		return err
+	}
+	if in.Busy, err = a.busyPlan(f); err != nil {
+		return err
+	}
+	state.Intent = in
 	return a.files().Save(name, state)
 }

@@ -58,12 +58,12 @@ func (r *run) goBack(ctx context.Context, cause error) (Outcome, error) {
 		r.trouble = append(r.trouble, fmt.Sprintf("%s is in place and failed too: %v", r.present(), b.failed))
 	case !b.inPlace && b.up:
 		r.trouble = append(r.trouble, r.present()+" is in place and was started")
-	case r.tried && b.inPlace:
+	case r.tried && b.inPlace && r.from.Digest != r.to.Digest:
 		r.state.skip(r.to, cause.Error(), time.Now().UTC())
 	}
 	result := RolledBack
 	switch {
-	case !b.inPlace:
+	case !b.inPlace || b.broken != nil:
 		result = Failed
 	case r.halted || errors.Is(b.failed, errStopped):
 		result = Cancelled
@@ -203,6 +203,8 @@ func (r *run) abandon(ctx context.Context) (Outcome, error) {
 	inPlace := r.putBack(ctx)
 	if (r.interrupted || !r.stopped.IsZero()) && !r.restored {
 		r.restart(ctx, inPlace)
+	} else {
+		r.giveBack(ctx)
 	}
 	result := Cancelled
 	if !inPlace {
@@ -219,6 +221,7 @@ func (r *run) restart(ctx context.Context, inPlace bool) {
 		r.fails("%v", err)
 	}
 	if !r.wanted(now, err) {
+		r.giveBack(ctx)
 		return
 	}
 	// What runs under its own unit file need not make room for itself.
@@ -228,6 +231,11 @@ func (r *run) restart(ctx context.Context, inPlace bool) {
 		if err := r.stop(stop); err != nil {
 			r.fails("%v", err)
 		}
+	}
+	r.giveBack(ctx)
+	if r.back.broken != nil {
+		r.fails("it was not started: %v", r.back.broken)
+		return
 	}
 	if err := r.Manager.ResetFailed(ctx, r.state.Unit); err != nil {
 		r.say("%v", err)

@@ -33,6 +33,13 @@ type Engine struct {
 	// Ready reports whether an image is whole on this host. A roll never
 	// needs a registry.
 	Ready func(image string) error
+	// Data is the directory of an instance's data; an error says that they are
+	// away. nil: a roll does nothing about them.
+	Data func(instance string) (string, error)
+	// Busy says what the node that meta describes does that a stop would spoil,
+	// "" if nothing that is known. It returns within seconds. nil: it is never
+	// busy.
+	Busy func(ctx context.Context, meta units.Meta) string
 	// Say is told each step and each piece of evidence, one line at a time.
 	Say func(line string)
 	// Note is told what Say would be told of events that have a number. If it
@@ -155,8 +162,15 @@ func (r *run) forward(ctx context.Context) (Outcome, error) {
 			r.say("%v", err)
 		}
 	}
+	if why := r.waitIdle(ctx); why != "" {
+		in.Begun = false
+		return r.finish(Busy, why)
+	}
 	if ctx.Err() != nil {
 		return r.finish(Cancelled, cancelled)
+	}
+	if err := r.clearData(); err != nil {
+		return r.finish(Failed, err.Error())
 	}
 	if err := r.Files.Save(r.instance, r.state); err != nil {
 		return Outcome{}, err
@@ -168,10 +182,12 @@ func (r *run) forward(ctx context.Context) (Outcome, error) {
 			return r.goBack(ctx, err)
 		}
 	}
-	if in.Kind == Rollback {
+	if in.Kind == Rollback && r.from.Digest != r.to.Digest {
 		r.state.skip(r.from, "rolled back by hand", time.Now().UTC())
 	}
-	r.state.Previous = r.from.Number
+	if r.from.Image != r.to.Image { // else rollback would lead to the same version
+		r.state.Previous = r.from.Number
+	}
 	if r.waiting != "" {
 		return r.finish(Waiting, r.waiting)
 	}
@@ -249,6 +265,10 @@ func (r *run) prove(ctx context.Context, before string) error {
 
 func (r *run) finish(result, reason string) (Outcome, error) {
 	r.out.Result, r.out.Reason = result, reason
+	r.tidyData(result)
+	if r.state.NoSigning != nil {
+		r.out.NoSigning = r.state.NoSigning.Reason
+	}
 	r.out.Evidence, r.out.Finished = r.evidence, time.Now().UTC()
 	r.state.Intent, r.state.LastRoll = nil, &r.out
 	if err := r.Files.Save(r.instance, r.state); err != nil {

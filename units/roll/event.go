@@ -30,7 +30,7 @@ const (
 
 // eventOf is the number of an outcome.
 var eventOf = map[string]string{
-	Done: EventDone, Waiting: EventDone, RolledBack: EventRolledBack, Failed: EventFailed, Cancelled: EventCancelled,
+	Done: EventDone, Waiting: EventDone, RolledBack: EventRolledBack, Failed: EventFailed, Cancelled: EventCancelled, Busy: EventCancelled,
 }
 
 // note tells an event; its line is evidence.

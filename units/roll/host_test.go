@@ -31,6 +31,7 @@ type host struct {
 	starts  int
 	asked   map[string]int
 	behave  map[string]behaviour // by version; absent: good
+	data    *stores              // nil: the instance has none
 	steps   int                  // calls and writes
 	dieAt   int                  // the step at which the engine is killed; 0: never
 
@@ -113,6 +114,9 @@ func (h *host) start() error {
 	}
 	h.starts++
 	h.process = h.loaded.Version
+	if h.data != nil {
+		h.data.open(h.process)
+	}
 	h.run = Running{ActiveState: "active", Invocation: fmt.Sprint(h.starts), PID: uint32(100 + h.starts), Enabled: h.run.Enabled}
 	if h.behave[h.process] == exits {
 		h.run.ActiveState, h.run.Exit = "failed", "exited with code 1"
@@ -226,11 +230,15 @@ func newHost(t *testing.T) *host {
 }
 
 func (h *host) engine() *Engine {
-	return &Engine{
+	e := &Engine{
 		Files: h.files, Manager: h, Probe: h.probe,
 		Ready: func(string) error { return nil },
 		Say:   func(line string) { h.t.Log(line) },
 	}
+	if h.data != nil {
+		e.Data = func(string) (string, error) { return h.data.path, h.data.away }
+	}
+	return e
 }
 
 // whole asserts that exactly one version is in place: unit, settings, what

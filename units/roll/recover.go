@@ -42,8 +42,11 @@ func (e *Engine) Recover(ctx context.Context, instance string) (bool, error) {
 	if !r.back.inPlace {
 		return true, fmt.Errorf("recovering %s: %s", instance, r.reason("the old version could not be put back"))
 	}
-	s.Intent.Recovered = true
-	if err := e.Files.Save(instance, s); err != nil {
+	if r.back.broken != nil {
+		return true, fmt.Errorf("recovering %s: %w", instance, r.back.broken)
+	}
+	r.state.Intent.Recovered = true
+	if err := e.Files.Save(instance, r.state); err != nil {
 		return true, errors.Join(fmt.Errorf("recovering %s: it is put right, and will be judged as if it were not", instance), err)
 	}
 	r.note(Event{ID: EventRecovered, Bad: true, Line: fmt.Sprintf("%s of %s to %s was interrupted; %s is put back", r.out.Kind, instance, r.to.Version, r.from.Version)})

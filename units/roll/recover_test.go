@@ -3,6 +3,7 @@ package roll
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,11 +15,17 @@ import (
 // version, the old one unless the roll was over, and the judge of what runs
 // stops and starts nothing.
 func TestPowerCutAtEveryStep(t *testing.T) {
-	for name, behave := range map[string]behaviour{"good": "", "failing": liar} {
+	for name, c := range map[string]struct {
+		behave behaviour
+		data   bool // that the new version empties
+	}{"good": {}, "failing": {behave: liar}, "failing, with data": {liar, true}} {
 		inBubble(t, name, func(t *testing.T) {
 			for cut := 1; ; cut++ {
 				h := newHost(t)
-				h.dieAt, h.behave["4.1.3"] = cut, behave
+				if c.data {
+					h = hostWithData(t, Update, DataCopy)
+				}
+				h.dieAt, h.behave["4.1.3"] = cut, c.behave
 				if !h.killed(false) {
 					break
 				}
@@ -32,6 +39,12 @@ func TestPowerCutAtEveryStep(t *testing.T) {
 				}
 				h.dieAt = 0
 				h.booted(cut)
+				if c.data {
+					h.data.are("4.1.2")
+					if slices.Contains(h.data.lost, "4.1.2") {
+						t.Fatalf("cut at step %d: the old version was started on data of another", cut)
+					}
+				}
 			}
 		})
 	}

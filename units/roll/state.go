@@ -27,6 +27,8 @@ type State struct {
 	LastRoll    *Outcome     `json:"last_roll,omitempty"`
 	Skipped     []Skip       `json:"skipped,omitempty"`
 	Pin         *Pin         `json:"pin,omitempty"`
+	Kept        []Kept       `json:"kept,omitempty"`       // data of earlier versions
+	NoSigning   *NoSigning   `json:"no_signing,omitempty"` // nil: it may sign
 }
 
 // Pin keeps updates of an instance at a version.
@@ -50,6 +52,7 @@ type Generation struct {
 const (
 	Update   = "update"
 	Rollback = "rollback"
+	Config   = "config" // other settings
 )
 
 // Intent is a roll that was asked for and has no outcome yet.
@@ -59,6 +62,8 @@ type Intent struct {
 	To        int       `json:"to"`
 	Requested time.Time `json:"requested"`
 	Gate      Gate      `json:"gate"`
+	Data      DataPlan  `json:"data,omitzero"`
+	Busy      BusyPlan  `json:"busy,omitzero"`
 	// Begun is set before anything is changed. An engine that finds it set
 	// was preceded by one that died.
 	Begun bool `json:"begun"`
@@ -85,6 +90,7 @@ const (
 	RolledBack = "rolled-back"
 	Failed     = "failed" // nothing was begun, or the old version could not be put back
 	Cancelled  = "cancelled"
+	Busy       = "busy" // nothing was begun: a stop would have spoilt something
 )
 
 // Outcome is what became of a roll.
@@ -94,14 +100,16 @@ type Outcome struct {
 	To              string    `json:"to"`
 	Result          string    `json:"result"`
 	Reason          string    `json:"reason,omitempty"`
-	FailedStep      string    `json:"failed_step,omitempty"` // stop, switch, start or gate
+	FailedStep      string    `json:"failed_step,omitempty"` // stop, data, switch, start or gate
 	Phases          []Phase   `json:"phases,omitempty"`      // of the gate, for the new version and then for the old one
 	Environment     bool      `json:"environment,omitempty"` // the old version failed the same gate: the cause is outside of both
 	Situation       string    `json:"situation,omitempty"`   // what is in place and what runs, where that is not one version, running and sound
 	Evidence        []string  `json:"evidence,omitempty"`    // what the gate saw, in order
 	Started         time.Time `json:"started"`
 	Finished        time.Time `json:"finished"`
-	DowntimeSeconds float64   `json:"downtime_seconds"` // from the stop until the RPC answered again; 0 if the instance was stopped
+	DowntimeSeconds float64   `json:"downtime_seconds"`       // from the stop until the RPC answered again; 0 if the instance was stopped
+	DataSeconds     float64   `json:"data_seconds,omitempty"` // of these, until the data were kept
+	NoSigning       string    `json:"no_signing,omitempty"`   // why the version in place must not sign
 }
 
 // Succeeded reports whether the version that was asked for is in place.

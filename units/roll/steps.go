@@ -1,6 +1,9 @@
 package roll
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // step is a part of a roll. The steps are done in their order, and undone in
 // the opposite one.
@@ -21,6 +24,7 @@ type step struct {
 func (r *run) steps() []step {
 	return []step{
 		{name: "stop", do: r.stopOld, undo: r.startOld},
+		{name: "data", do: r.keepData, undo: r.giveBack, files: true},
 		{name: "switch", do: r.putNew, undo: r.putOld, files: true},
 		{name: "start", do: r.startNew, undo: r.stopNew},
 		{name: "gate", do: r.proveNew, undo: nothing},
@@ -74,6 +78,7 @@ type back struct {
 	up      bool   // the instance is to run afterwards
 	before  string // invocation that the old version must not have; "": it may be the one that ran all the time
 	inPlace bool   // the old generation is
+	broken  error  // the data are in a state that nothing must be started on
 	failed  error  // why the old version does not run, or does not pass the gate
 }
 
@@ -108,6 +113,10 @@ func (r *run) putOld(ctx context.Context) { r.back.inPlace = r.putBack(ctx) }
 func (r *run) startOld(ctx context.Context) {
 	b := &r.back
 	if !b.up {
+		return
+	}
+	if b.broken != nil {
+		b.failed = fmt.Errorf("it was not started: %w", b.broken)
 		return
 	}
 	b.failed = r.start(ctx)

@@ -1,0 +1,259 @@
+package roll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/units/data"
+)
+
+// What is done about the data of an instance between the stop of one version
+// and the start of the other.
+const (
+	DataAsIs   = ""       // nothing: the other version opens all stores as they are
+	DataClone  = "clone"  // its stores are kept, by clones of their files
+	DataCopy   = "copy"   // the same, by copies
+	DataSwap   = "swap"   // they are kept, and those come back that the other version left
+	DataResync = "resync" // nothing, though the other version may empty them: going back means a sync
+)
+
+// DataPlan is decided before a roll begins.
+type DataPlan struct {
+	Method string        `json:"method,omitempty"`
+	Set    int           `json:"set,omitempty"`      // generation whose stores a swap brings
+	Limit  time.Duration `json:"limit_ns,omitempty"` // for a copy; one that takes longer ends the roll
+	Grace  time.Duration `json:"grace_ns,omitempty"` // for which they are kept after a success
+	// Older is set if the roll leads to an older version, or it is not known
+	// that it does not.
+	Older bool `json:"older,omitempty"`
+	// FromSigns and ToSigns are the newest schema of signing-protection that
+	// each of the two opens, as its image says; 0: it does not say.
+	FromSigns int `json:"from_signs,omitempty"`
+	ToSigns   int `json:"to_signs,omitempty"`
+}
+
+// keeps reports whether the plan keeps the stores of the version that leaves.
+func (p DataPlan) keeps() bool {
+	return p.Method == DataClone || p.Method == DataCopy || p.Method == DataSwap
+}
+
+// Kept is a set of stores in the data directory that an earlier version left.
+type Kept struct {
+	Generation int       `json:"generation"`
+	Image      string    `json:"image"`
+	Version    string    `json:"version"`
+	Until      time.Time `json:"until"` // afterwards nothing wants it
+}
+
+// openData opens the data of the instance; nil if there are none.
+func (r *run) openData() (*data.Dir, error) {
+	if r.Data == nil {
+		return nil, nil
+	}
+	path, err := r.Data(r.instance)
+	if err != nil {
+		return nil, err
+	}
+	d, err := data.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return d, err
+}
+
+// clearData drops a set that an earlier roll from the same generation kept: on
+// the way back it would be taken for what this one keeps.
+func (r *run) clearData() error {
+	if !r.state.Intent.Data.keeps() {
+		return nil
+	}
+	d, err := r.openData()
+	if d == nil || err != nil {
+		return err
+	}
+	defer d.Close()
+	r.state.forget(r.from.Number)
+	return d.Drop(r.from.Number)
+}
+
+func (s *State) forget(generation int) {
+	kept := s.Kept[:0]
+	for _, k := range s.Kept {
+		if k.Generation != generation {
+			kept = append(kept, k)
+		}
+	}
+	s.Kept = kept
+}
+
+// keepData keeps what the new version could destroy. Neither version runs.
+func (r *run) keepData(ctx context.Context) error {
+	d, err := r.openData()
+	if d == nil || err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Settle(); err != nil {
+		return err
+	}
+	began := time.Now()
+	switch p := r.state.Intent.Data; p.Method {
+	case DataSwap:
+		if err := d.Swap(r.from.Number, p.Set); err != nil {
+			return err
+		}
+		r.say("the data that %s left are in place, those of %s are kept", r.to.Version, r.from.Version)
+	case DataClone, DataCopy:
+		if err := r.copyData(ctx, d); err != nil {
+			return err
+		}
+		r.out.DataSeconds = time.Since(began).Seconds()
+		r.say("the data of %s are kept (%s), in %.1f s", r.from.Version, p.Method, r.out.DataSeconds)
+	}
+	p := r.state.Intent.Data
+	return r.protect(d, r.to, p.ToSigns, p.Older)
+}
+
+func (r *run) copyData(ctx context.Context, d *data.Dir) error {
+	p := r.state.Intent.Data
+	limited, cancel := ctx, context.CancelFunc(func() {})
+	if p.Limit > 0 {
+		limited, cancel = context.WithTimeout(ctx, p.Limit)
+	}
+	defer cancel()
+	err := d.Save(limited, r.from.Number, data.Method(p.Method))
+	if limited.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("a copy of the data takes longer than %s: %w", p.Limit, err)
+	}
+	return err
+}
+
+// giveBack puts the stores of the old version back, and makes sure that it
+// neither empties nor forgets what was signed since. It changes nothing while
+// a version runs.
+func (r *run) giveBack(ctx context.Context) {
+	d, err := r.openData()
+	if d == nil && err == nil {
+		return
+	}
+	if err != nil {
+		r.fails("%v", err)
+		if r.state.Intent.Data.keeps() {
+			r.back.broken = err
+		}
+		return
+	}
+	defer d.Close()
+	now, err := r.Manager.Running(ctx, r.state.Unit)
+	switch {
+	case r.restored, r.state.Intent.Recovered: // and with it its data
+		return
+	case err != nil:
+		r.fails("its data were left as they are: %v", err)
+		return
+	case now.ActiveState == "inactive" || now.ActiveState == "failed":
+	case r.first != "" && now.Invocation == r.first: // the old version, which nothing was taken from
+		return
+	default:
+		r.fails("its data were left as they are: the node is %s", now.ActiveState)
+		return
+	}
+	if err := r.returnData(d); err != nil {
+		r.fails("%v", err)
+		if err := d.Settle(); err != nil {
+			// Started on stores of two versions, it would damage both.
+			r.back.broken = err
+			return
+		}
+	}
+	had := r.state.NoSigning != nil
+	p := r.state.Intent.Data
+	if err := r.protect(d, r.from, p.FromSigns, !p.Older); err != nil {
+		r.back.broken = err
+		return
+	}
+	if had || r.state.NoSigning != nil { // a drop-in has come or gone
+		if err := r.Manager.Reload(ctx); err != nil {
+			r.fails("%v", err)
+		}
+	}
+}
+
+func (r *run) returnData(d *data.Dir) error {
+	if err := d.Settle(); err != nil {
+		return err
+	}
+	p := r.state.Intent.Data
+	if !p.keeps() {
+		return nil
+	}
+	if kept, err := d.Has(r.from.Number); err != nil || !kept {
+		return err // none yet, or it is back already
+	}
+	if p.Method == DataSwap {
+		return d.Swap(p.Set, r.from.Number)
+	}
+	if !r.tried && !r.interrupted { // the new version has not touched them
+		return d.Drop(r.from.Number)
+	}
+	if err := d.Swap(r.to.Number, r.from.Number); err != nil {
+		return err
+	}
+	r.say("the data of %s are back in place", r.from.Version)
+	return nil
+}
+
+// tidyData drops what nothing wants any more, once it is known which version
+// stays. It takes time, so the node runs already. What it cannot drop is left
+// for gc.
+func (r *run) tidyData(result string) {
+	p, now := r.state.Intent.Data, time.Now().UTC()
+	if went := result == Done || result == Waiting; p.keeps() && went {
+		if p.Method == DataSwap {
+			r.state.forget(p.Set)
+		}
+		r.state.forget(r.from.Number)
+		r.state.Kept = append(r.state.Kept, Kept{r.from.Number, r.from.Image, r.from.Version, now.Add(p.Grace)})
+	}
+	d, err := r.openData()
+	if d == nil || err != nil {
+		return
+	}
+	defer d.Close()
+	if result != Done && result != Waiting && result != RolledBack {
+		return
+	}
+	r.state.Intent = nil // it wants nothing any more
+	sets, err := d.Sets()
+	if err != nil {
+		r.say("%v", err)
+	}
+	for _, set := range sets {
+		if r.state.Wants(set.Generation, now) {
+			continue
+		}
+		if err := d.Drop(set.Generation); err != nil {
+			r.say("%v", err)
+			continue
+		}
+		r.state.forget(set.Generation)
+	}
+}
+
+// Wants reports whether the data that a generation left are to be kept at a
+// time.
+func (s State) Wants(generation int, now time.Time) bool {
+	for _, k := range s.Kept {
+		if k.Generation == generation && now.Before(k.Until) {
+			return true
+		}
+	}
+	in := s.Intent
+	return in != nil && in.Begun && in.Data.keeps() && (generation == in.From || generation == in.To || generation == in.Data.Set)
+}
+
+// Forget drops what is said of data that are not there any more.
+func (s *State) Forget(generation int) { s.forget(generation) }
