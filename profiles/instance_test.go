@@ -30,7 +30,7 @@ func TestEncode(t *testing.T) {
 	all.L1.ChainID = 1
 	all.Args = []string{"start", "--node"}
 	nice := 5
-	all.Resources = Resources{CPUWeight: 800, IOWeight: 700, MemoryHigh: "12GiB", MemoryMax: "none", Nice: &nice, OOMScoreAdjust: new(int), AllowedCPUs: "0-3,8"}
+	all.Resources = Resources{CPUWeight: 800, IOWeight: 700, MemoryHigh: "12GiB", MemoryMax: "none", Nice: &nice, OOMScoreAdjust: new(int), AllowedCPUs: "0-3,8", LogRateInterval: "30s", LogRateBurst: 10000}
 	all.Env["A"] = "quote\" newline\n backslash\\ tab\t ü"
 	for name, inst := range map[string]Instance{"all": all, "least": local()} {
 		data := inst.Encode()
@@ -53,7 +53,7 @@ func TestEncodeIsComplete(t *testing.T) {
 	i.Args, i.FeeRecipient, i.L1.ChainID = []string{"start"}, "0x1", 1
 	i.StandbyOf, i.DataDir, i.CRS, i.Payload, i.Registry, i.Bootnode = "val0", "/srv/a", "/srv/crs", NoPayload, "0x1", "http://b"
 	i.Allow, i.P2P.BootstrapNodes = []string{"192.0.2.0/24"}, []string{"enr:"}
-	i.Egress, i.Resources = []string{"192.0.2.1"}, Resources{CPUWeight: 1, IOWeight: 1, MemoryHigh: "1GiB", MemoryMax: "1GiB", Nice: new(int), OOMScoreAdjust: new(int), AllowedCPUs: "0"}
+	i.Egress, i.Resources = []string{"192.0.2.1"}, Resources{CPUWeight: 1, IOWeight: 1, MemoryHigh: "1GiB", MemoryMax: "1GiB", Nice: new(int), OOMScoreAdjust: new(int), AllowedCPUs: "0", LogRateInterval: "1s", LogRateBurst: 1}
 	i.Prover = Prover{Broker: "http://b", ID: "0x1", Agents: new(int), PollIntervalMS: new(int), Nodes: []string{"http://n"}}
 	i.Update = Update{
 		Constraint: "~> 4.1", Channel: RC, HoldUntil: "2026-12-24", MinAge: "7d", Window: "02:00", WindowLength: "2h",

@@ -20,6 +20,10 @@ type Resources struct {
 	Nice           *int   `toml:"nice,omitempty"`        // -20 to 19
 	OOMScoreAdjust *int   `toml:"oom_score_adjust,omitempty"`
 	AllowedCPUs    string `toml:"allowed_cpus,omitempty"` // 0-3,8
+	// What the journal takes: more than so many lines in an interval are dropped,
+	// and counted there. Without an interval none are.
+	LogRateInterval string `toml:"log_rate_interval,omitempty"` // 30s
+	LogRateBurst    int    `toml:"log_rate_burst,omitzero"`     // lines; systemd's default is journald.conf's
 }
 
 // unlimited lifts a bound that the role has.
@@ -80,6 +84,8 @@ func resources() []resource {
 		optional("nice", "Nice", func(r *Resources) **int { return &r.Nice }, -20, 19),
 		optional("oom_score_adjust", "OOMScoreAdjust", func(r *Resources) **int { return &r.OOMScoreAdjust }, -1000, 1000),
 		text("allowed_cpus", "AllowedCPUs", func(r *Resources) *string { return &r.AllowedCPUs }, checkCPUs),
+		text("log_rate_interval", "LogRateLimitIntervalSec", func(r *Resources) *string { return &r.LogRateInterval }, checkInterval),
+		number("log_rate_burst", "LogRateLimitBurst", func(r *Resources) *int { return &r.LogRateBurst }, 1, 10_000_000),
 	}
 }
 
@@ -124,6 +130,16 @@ func memoryBytes(s string) (bytes uint64, ok bool) {
 	return 0, false
 }
 
+// intervalForm is a time that systemd reads in the same way.
+var intervalForm = regexp.MustCompile(`^[1-9][0-9]{0,5}(ms|s|min|h)$`)
+
+func checkInterval(s string) error {
+	if !intervalForm.MatchString(s) {
+		return fmt.Errorf("%q is not a time such as 500ms, 30s or 5min", clip(s))
+	}
+	return nil
+}
+
 // maxCPU is the highest number of a CPU that Linux can have.
 const maxCPU = 8191
 
@@ -151,6 +167,9 @@ func (r *Resources) check() error {
 				return err
 			}
 		}
+	}
+	if r.LogRateBurst != 0 && r.LogRateInterval == "" {
+		return at("resources.log_rate_burst", errors.New("it bounds nothing without log_rate_interval"))
 	}
 	high, ok1 := memoryBytes(r.MemoryHigh)
 	most, ok2 := memoryBytes(r.MemoryMax)

@@ -10,7 +10,7 @@ import (
 // What a role has holds, unless the instance says something else.
 func TestResources(t *testing.T) {
 	inst := sequencer()
-	for _, word := range []string{"cpu_weight=700", "memory_high=12GiB", "memory_max=none", "nice=-5", "allowed_cpus=0-3,8"} {
+	for _, word := range []string{"cpu_weight=700", "memory_high=12GiB", "memory_max=none", "nice=-5", "allowed_cpus=0-3,8", "log_rate_interval=30s", "log_rate_burst=10000"} {
 		if err := inst.SetResource(word); err != nil {
 			t.Fatal(err)
 		}
@@ -19,7 +19,7 @@ func TestResources(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Limit{{"CPUWeight", "700"}, {"IOWeight", "500"}, {"MemoryHigh", "12G"}, {"MemoryMax", "infinity"}, {"Nice", "-5"}, {"OOMScoreAdjust", "-500"}, {"AllowedCPUs", "0-3,8"}}
+	want := []Limit{{"CPUWeight", "700"}, {"IOWeight", "500"}, {"MemoryHigh", "12G"}, {"MemoryMax", "infinity"}, {"Nice", "-5"}, {"OOMScoreAdjust", "-500"}, {"AllowedCPUs", "0-3,8"}, {"LogRateLimitIntervalSec", "30s"}, {"LogRateLimitBurst", "10000"}}
 	if d := cmp.Diff(want, svc.Limits); d != "" {
 		t.Error(d)
 	}
@@ -30,7 +30,7 @@ func TestResources(t *testing.T) {
 	if d := cmp.Diff([]string{"500 role sequencer", "700 resources.cpu_weight of instance.toml"}, from); d != "" {
 		t.Error(d)
 	}
-	for _, word := range []string{"cpu_weight=", "memory_high=", "memory_max=", "nice=", "allowed_cpus="} {
+	for _, word := range []string{"cpu_weight=", "memory_high=", "memory_max=", "nice=", "allowed_cpus=", "log_rate_interval=", "log_rate_burst="} {
 		if err := inst.SetResource(word); err != nil {
 			t.Fatal(err)
 		}
@@ -69,6 +69,9 @@ func TestSetResourceRefuses(t *testing.T) {
 		"allowed_cpus=3-1":       "not a list of CPUs",
 		"allowed_cpus=0,":        "not a list of CPUs",
 		"allowed_cpus=8192":      "not a list of CPUs",
+		"log_rate_interval=30":   `"30" is not a time such as`,
+		"log_rate_interval=0s":   "not a time",
+		"log_rate_burst=0":       "not between 1 and",
 	} {
 		inst := sequencer()
 		err := inst.SetResource(word)
@@ -87,6 +90,10 @@ func TestResourcesTogether(t *testing.T) {
 	inst.Resources = Resources{MemoryHigh: "2GiB", MemoryMax: "1024MiB"}
 	if err := BuiltIn().Validate(inst); err == nil || !strings.Contains(err.Error(), "resources.memory_high: 2GiB is above memory_max, 1024MiB") {
 		t.Errorf("%v", err)
+	}
+	inst.Resources = Resources{LogRateBurst: 100}
+	if err := BuiltIn().Validate(inst); err == nil || !strings.Contains(err.Error(), "resources.log_rate_burst: it bounds nothing without log_rate_interval") {
+		t.Errorf("a burst alone: %v", err)
 	}
 	inst.Resources = Resources{CPUWeight: -1}
 	if err := BuiltIn().Validate(inst); err == nil || !strings.Contains(err.Error(), "resources.cpu_weight: -1 is not between") {

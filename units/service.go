@@ -61,9 +61,9 @@ type Service struct {
 type Limit struct{ Directive, Value string }
 
 // limitDirectives are those that a Limit may be: all older than minSystemd.
-var limitDirectives = []string{"CPUWeight", "IOWeight", "MemoryHigh", "MemoryMax", "Nice", "OOMScoreAdjust", "AllowedCPUs"}
+var limitDirectives = []string{"CPUWeight", "IOWeight", "MemoryHigh", "MemoryMax", "Nice", "OOMScoreAdjust", "AllowedCPUs", "LogRateLimitIntervalSec", "LogRateLimitBurst"}
 
-var limitForm = regexp.MustCompile(`^(infinity|-?[0-9]{1,8}[MGT%]?|[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)$`)
+var limitForm = regexp.MustCompile(`^(infinity|-?[0-9]{1,8}[MGT%]?|[0-9]{1,8}(ms|s|min|h)|[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)$`)
 
 // limits are the lines of what the service may use of its host.
 func (s Service) limits() ([]string, error) {
@@ -252,7 +252,7 @@ func (s Service) serviceSection() ([]string, error) {
 	if s.Systemd >= 254 { // RestartMaxDelaySec= alone is ignored
 		lines = append(lines, "RestartSteps=6", "RestartMaxDelaySec=120")
 	}
-	lines = append(lines, "OOMPolicy=stop", "LogRateLimitIntervalSec=0")
+	lines = append(lines, "OOMPolicy=stop", "LogRateLimitIntervalSec=0") // a limit further down wins
 	limits, err := s.limits()
 	if err != nil {
 		return nil, err

@@ -88,7 +88,7 @@ func proverAgent(systemd int) Service {
 	s := like(systemd, "prover-agent", "agent1", "aztec-prover.slice", "start", "--prover-agent")
 	s.Namespace, s.P2P, s.ChainID, s.RPCPort, s.AdminPort, s.StopTimeout, s.Broker = "agent", false, 0, 8082, 0, 3*time.Minute, NeedsBroker
 	s.CRS = "/var/cache/aztec/crs"
-	s.Limits = []Limit{{"CPUWeight", "50"}, {"IOWeight", "50"}, {"MemoryHigh", "infinity"}, {"MemoryMax", "90%"}, {"Nice", "10"}, {"OOMScoreAdjust", "500"}, {"AllowedCPUs", "0-3,8"}}
+	s.Limits = []Limit{{"CPUWeight", "50"}, {"IOWeight", "50"}, {"MemoryHigh", "infinity"}, {"MemoryMax", "90%"}, {"Nice", "10"}, {"OOMScoreAdjust", "500"}, {"AllowedCPUs", "0-3,8"}, {"LogRateLimitIntervalSec", "30s"}, {"LogRateLimitBurst", "10000"}}
 	s.Egress = []string{"10.0.0.2", "192.0.2.0/24", "2001:db8::/32"}
 	return s
 }

@@ -95,6 +95,11 @@ func (g *guest) running() {
 		g.t.Errorf("changed in the rootfs: %s", out)
 	}
 	g.sh("test -e /var/lib/aztec/val1 && aztec-spartan status | grep -q healthy")
+	// What it uses is known, and what is not, with L1 away, is said.
+	if s.CPUSeconds <= 0 || s.RootfsBytes <= 0 || s.DiskBytes <= 0 || len(s.Publishers) != 1 || s.Publishers[0].Address != devAddress || len(s.Attesters) != 1 ||
+		s.L1 != nil || !strings.Contains(strings.Join(s.Unknown, "\n"), "L1: it does not answer: connection refused") {
+		g.t.Errorf("details: %+v", s)
+	}
 }
 
 // votes: a running node takes its payload at once, keeps it over a restart,

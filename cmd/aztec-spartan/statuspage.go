@@ -77,7 +77,7 @@ func (a *app) statusPage(s status) {
 	a.statusChain(s, line)
 	line("memory", "%s", humanize.IBytes(s.MemoryBytes))
 	if s.CPUSeconds > 0 {
-		text := time.Duration(s.CPUSeconds * float64(time.Second)).Round(time.Second).String()
+		text := time.Duration(s.CPUSeconds * float64(time.Second)).Round(100 * time.Millisecond).String()
 		if s.Since != nil && time.Since(*s.Since) > time.Second {
 			text += fmt.Sprintf(" since its start, %.0f %% of a core", 100*s.CPUSeconds/time.Since(*s.Since).Seconds())
 		}
