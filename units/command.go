@@ -15,8 +15,8 @@ type Command struct {
 	// /proc/PID/fd/0 and so on, so that nothing of what a key tool prints is in
 	// the journal.
 	Input, Output, Error string
-	// WithData lets the program write the node's data and cache, else they are
-	// not there.
+	// WithData lets the program write the node's data and cache, and the
+	// reference string that it shares, else they are not there.
 	WithData bool
 }
 
@@ -32,8 +32,13 @@ func outputDir(instance string) string { return "aztec-run/" + instance }
 // when the program does.
 func (c Command) Render() ([]byte, error) {
 	s := c.Service
-	s.CRS = "" // key tools prove nothing
+	if !c.WithData {
+		s.CRS = "" // key tools prove nothing
+	}
 	paths := []string{s.Rootfs, c.Input, c.Output, c.Error}
+	if s.CRS != "" {
+		paths = append(paths, s.CRS)
+	}
 	for _, f := range s.EnvFiles {
 		paths = append(paths, strings.TrimPrefix(f, "-"))
 	}
@@ -63,22 +68,26 @@ func (c Command) Render() ([]byte, error) {
 		"[Unit]",
 		"Description=" + strings.ReplaceAll(s.Description, "%", "%%"),
 		"After=network-online.target nss-lookup.target aztec-resolv.service",
-		"",
+	}
+	if s.CRS != "" {
+		lines = append(lines, "Wants="+s.madeCRS(), "After="+s.madeCRS())
+	}
+	lines = append(lines, "",
 		"[Service]",
 		"Type=oneshot",
-		"User=" + s.User,
-		"Group=" + s.User,
-		"Slice=" + s.Slice,
-		"RootDirectory=" + s.Rootfs,
-		"WorkingDirectory=" + OutputDir(s.Instance),
-		"ExecStart=" + exec,
-		"StandardInput=file:" + c.Input,
-		"StandardOutput=append:" + c.Output,
-		"StandardError=append:" + c.Error,
+		"User="+s.User,
+		"Group="+s.User,
+		"Slice="+s.Slice,
+		"RootDirectory="+s.Rootfs,
+		"WorkingDirectory="+OutputDir(s.Instance),
+		"ExecStart="+exec,
+		"StandardInput=file:"+c.Input,
+		"StandardOutput=append:"+c.Output,
+		"StandardError=append:"+c.Error,
 		"KillMode=mixed",
 		"TimeoutStopSec=10",
 		"",
-	}
+	)
 	lines = append(lines, settings...)
 	lines = append(lines, `Environment="HOME=`+OutputDir(s.Instance)+`"`, "")
 	for _, line := range sandbox(s) {

@@ -67,6 +67,29 @@ func TestCommandSandbox(t *testing.T) {
 	}
 }
 
+// What fetches the reference string for all agents of a host writes where they
+// look for it; a key tool does not see it.
+func TestCommandCRS(t *testing.T) {
+	c := newKeys()
+	c.CRS = "/var/cache/aztec/crs"
+	lines := []string{"\nAfter=aztec-crs@var-cache-aztec-crs.service\n", "\nBindPaths=/var/cache/aztec/crs\n", "\nUMask=0007\n"}
+	for _, c.WithData = range []bool{false, true} {
+		text, err := c.Render()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range lines {
+			if strings.Contains(string(text), line) != c.WithData {
+				t.Errorf("with data %t: %q", c.WithData, line)
+			}
+		}
+	}
+	c.CRS = "/var/cache/a:b"
+	if _, err := c.Render(); err == nil {
+		t.Error("a colon in the path is taken")
+	}
+}
+
 func TestCommandRefuses(t *testing.T) {
 	for name, change := range map[string]func(*Command){
 		"no command line":     func(c *Command) { c.Exec = nil },

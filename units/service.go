@@ -186,6 +186,11 @@ func (s Service) Render() ([]byte, error) {
 	return []byte(b.String()), nil
 }
 
+// madeCRS is the unit that makes the directory of the reference string.
+func (s Service) madeCRS() string {
+	return "aztec-crs@" + unit.UnitNamePathEscape(s.CRS) + ".service"
+}
+
 func (s Service) unitSection() []string {
 	wants := "network-online.target aztec-resolv.path aztec-resolv.service aztec-firewall.service"
 	after := "network-online.target nss-lookup.target time-sync.target aztec-resolv.service aztec-firewall.service"
@@ -195,8 +200,7 @@ func (s Service) unitSection() []string {
 	if s.CRS != "" {
 		// A cache may be removed at any time, and without it nothing starts (226/NAMESPACE). The service cannot
 		// make it itself: even ExecStartPre=+ is in a mount namespace that has it bound (252).
-		made := "aztec-crs@" + unit.UnitNamePathEscape(s.CRS) + ".service"
-		wants, after = wants+" "+made, after+" "+made
+		wants, after = wants+" "+s.madeCRS(), after+" "+s.madeCRS()
 	}
 	lines := []string{
 		"[Unit]",

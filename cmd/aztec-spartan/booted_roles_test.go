@@ -103,7 +103,12 @@ func (g *guest) shareReferenceString() {
 			g.t.Errorf("%s sees the shared cache: %t", c.name, sees)
 		}
 	}
-	g.sh("aztec-spartan stop agent1 agent2 && rm -r " + dir + " && aztec-spartan start agent1 agent2")
+	// Fetched ahead of all agents, it is where they look for it.
+	g.sh("aztec-spartan stop agent1 agent2 && rm -r " + dir + " && aztec-spartan run agent1 --with-env -- preload-crs </dev/null")
+	if got := g.sh("stat -c '%U %G %a' " + file); got != "aztec-agent1 aztec-crs 660" {
+		g.t.Errorf("the reference string fetched ahead is %s", got)
+	}
+	g.sh("rm -r " + dir + " && aztec-spartan start agent1 agent2")
 	g.until("test -s " + file)
 }
 

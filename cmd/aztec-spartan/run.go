@@ -42,6 +42,7 @@ with "keys NAME add --keystore". The node's settings, keys and data are there
 only with --with-env.`, units.OutputDir("NAME")),
 		Example: `  aztec-spartan run val1 -- validator-keys new --fee-recipient 0x... --staker-output
   aztec-spartan run val1 --with-env -- migrate-ha-db up --database-url ...
+  aztec-spartan run agent-1 --with-env -- preload-crs
   aztec-spartan run val1 -- --version`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 2 || cmd.ArgsLenAtDash() > 1 {

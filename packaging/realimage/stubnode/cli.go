@@ -43,6 +43,12 @@ func (c *cli) run(args []string) int {
 		fmt.Fprint(c.stdout, "Usage: aztec [options] [command]\n\nAztec command line interface\n")
 		return 0
 	case "start":
+	case "preload-crs":
+		if err := c.reference(); err != nil {
+			fmt.Fprintln(c.stderr, err)
+			return 1
+		}
+		return 0
 	case "stub-tool":
 		return c.tool(os.Stdin)
 	default:
