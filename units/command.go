@@ -97,6 +97,8 @@ func (c Command) Render() ([]byte, error) {
 			line += " " + outputDir(s.Instance)
 		case name == "StateDirectory":
 			line = name + "=" + outputDir(s.Instance)
+		case name == "TemporaryFileSystem" && s.Systemd < umaskedMounts:
+			line += " /var/lib/aztec-run:ro"
 		case name == "CacheDirectory" && !c.WithData, name == "CacheDirectoryMode" && !c.WithData:
 			continue
 		}

@@ -29,6 +29,11 @@ func stateDir(instance string) string { return "/var/lib/aztec/" + instance }
 // rename, so aztec-resolv.service copies it over the content of this one.
 const ResolvConf = "/run/aztec-spartan/resolv.conf"
 
+// umaskedMounts is the first systemd known not to make directories on the way
+// to a mount with the service's own UMask=, so that the service cannot get
+// through them: measured on 247 and 252. A tmpfs on each has mode 0755.
+const umaskedMounts = 252
+
 // sandbox is everything that takes rights away. Measured against a real node:
 //   - MemoryDenyWriteExecute= kills V8, ProcSubset=pid hides the CPUs;
 //   - without AF_NETLINK networkInterfaces() throws, and libp2p with it;
@@ -48,11 +53,15 @@ func sandbox(s Service) []string {
 		umask = "0007"
 		shared = []string{"BindPaths=" + s.CRS, "SupplementaryGroups=" + CRSGroup}
 	}
+	hidden := "/run:ro /var/lib:ro /var/cache:ro"
+	if s.Systemd < umaskedMounts {
+		hidden += " /run/credentials:ro /var/lib/aztec:ro /var/cache/aztec:ro"
+	}
 	lines := []string{
 		"MountAPIVFS=yes",
 		"BindReadOnlyPaths=" + strings.Join(binds, " "),
 		// Mount points of the two directories below appear in these, not in the image.
-		"TemporaryFileSystem=/run:ro /var/lib:ro /var/cache:ro",
+		"TemporaryFileSystem=" + hidden,
 		"StateDirectory=aztec/" + s.Instance,
 		"StateDirectoryMode=0700",
 		"CacheDirectory=aztec/" + s.Instance,
@@ -67,7 +76,6 @@ func sandbox(s Service) []string {
 		"PrivateDevices=yes",
 		"DevicePolicy=closed",
 		"PrivateUsers=yes",
-		"PrivateIPC=yes",
 		"PrivateMounts=yes",
 		"ProtectProc=invisible",
 		"ProtectClock=yes",
@@ -89,6 +97,9 @@ func sandbox(s Service) []string {
 		"SystemCallErrorNumber=EPERM",
 		"LimitNOFILE=1048576",
 		"LimitCORE=0", // a core would hold the keys
+	}
+	if s.Systemd >= 248 {
+		lines = append(lines, "PrivateIPC=yes")
 	}
 	return append(lines, shared...)
 }

@@ -60,6 +60,15 @@ func TestRoles(t *testing.T) {
 // configCast makes the instances, and holds their units to what systemd says.
 func (g *guest) configCast() {
 	g.t.Helper()
+	g.makeCast()
+	for _, c := range cast {
+		g.sh("systemd-analyze security --threshold=12 " + c.unit)
+	}
+}
+
+// makeCast makes the instances, and has systemd read their units.
+func (g *guest) makeCast() {
+	g.t.Helper()
 	g.config("4.1.2")
 	g.sh("umask 077; echo " + proverKey + " >/root/prover-key")
 	for _, c := range cast[1:] {
@@ -71,10 +80,9 @@ func (g *guest) configCast() {
 	}
 	g.sh("install -D /bin/true /usr/local/bin/node")
 	for _, c := range cast {
-		if v := g.sh("systemd-analyze verify --man=no " + c.unit + " 2>&1"); v != "" {
+		if v := g.sh("systemd-analyze verify --man=no " + c.unit + " 2>&1 | grep -v 'Couldn.t move remaining userspace processes' || :"); v != "" { // in a container
 			g.t.Errorf("systemd-analyze verify: %s", v)
 		}
-		g.sh("systemd-analyze security --threshold=12 " + c.unit)
 	}
 	g.sh("rm /usr/local/bin/node")
 }

@@ -27,7 +27,9 @@ const (
 var suites = []string{"bookworm", "trixie"}
 
 // onEachSuite runs a test on one fresh host of each suite, side by side.
-func onEachSuite(t *testing.T, test func(*guest)) {
+func onEachSuite(t *testing.T, test func(*guest)) { onSuites(t, suites, test) }
+
+func onSuites(t *testing.T, suites []string, test func(*guest)) {
 	layout := filepath.Join(t.TempDir(), "layout")
 	if err := stubimage.Build(layout); err != nil {
 		t.Fatal(err)
