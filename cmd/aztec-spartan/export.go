@@ -19,6 +19,7 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/profiles/bundle"
 	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
+	"github.com/aztec-spartan/aztec-spartan/units/data"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
 )
 
@@ -159,6 +160,14 @@ func (a *app) export(ctx context.Context, inst profiles.Instance, file string, t
 	if a.runs(ctx, inst) {
 		return withHint(fail(errors.New("it runs: what it signs from now on would be missing")), "aztec-spartan stop %s", inst.Name)
 	}
+	state, err := a.files().Load(inst.Name)
+	if err != nil {
+		return fail(err)
+	}
+	if off := state.NoSigning; off != nil {
+		err := fail(fmt.Errorf("it must not sign, which another host would not know: %s", off.Reason))
+		return withHint(err, "aztec-spartan start %s --sign, from %s on, lets it, and then this again", inst.Name, off.Until.Local().Format(time.DateTime))
+	}
 	if exists(file) {
 		return withHint(usage(fail(fmt.Errorf("%s is there already", file))), "choose another name")
 	}
@@ -291,7 +300,7 @@ func (a *app) exportData(ctx context.Context, w *bundle.Writer, name string, all
 			return ctx.Err()
 		case path == ".":
 			return nil
-		case path == asideDir, path == dataMarker(name):
+		case path == asideDir, path == data.SavedDir, path == dataMarker(name):
 			return skip(d)
 		case !all && filepath.Dir(path) == "." && path != signingDir && path != p2pKeyFile:
 			return skip(d)

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"filippo.io/age"
+
+	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
 // call runs a verb on a tree.
@@ -206,5 +208,28 @@ func TestElsewhere(t *testing.T) {
 	cancel()
 	if err := a.settleElsewhere(ctx, inst, startFlags{notElsewhere: true}); err == nil || !exists(a.path(instancePath("val1", elsewhereFile))) {
 		t.Errorf("a copy starts at once: %v", err)
+	}
+}
+
+// An instance that must not sign would on a host that does not know it.
+func TestExportOfWhatMustNotSign(t *testing.T) {
+	root, dir := doctorTree(t, fakeEthereum(t, 11155111)), t.TempDir()
+	files := roll.Files{State: filepath.Join(root, stateDir)}
+	s, err := files.Load("val1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.NoSigning = &roll.NoSigning{Reason: "4.1.2 does not say that it knows what was signed"}
+	if err := files.Save("val1", s); err != nil {
+		t.Fatal(err)
+	}
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "val1.age")
+	code, said := call(t, root, "export", "val1", file, "--recipient", id.Recipient().String())
+	if code != exitFailed || !strings.Contains(said, "4.1.2 does not say") || !strings.Contains(said, "start val1 --sign") || exists(file) {
+		t.Errorf("exit code %d: %s", code, said)
 	}
 }

@@ -36,8 +36,8 @@ func TestSoakSchemaChange(t *testing.T) {
 	g.sh("aztec-spartan start val1")
 	g.until("aztec-spartan probe val1")
 	g.publishes(set)
-	g.sh("aztec-spartan pull " + patched)
-	rootfs := g.sh("aztec-spartan pull " + patched + " --json | jq -r .rootfs")
+	g.sh("aztec-spartan pull " + stage.Repository + ":" + patched)
+	rootfs := g.sh("aztec-spartan pull " + stage.Repository + ":" + patched + " --json | jq -r .rootfs")
 	constant := rootfs + "/usr/src/yarn-project/archiver/dest/store/kv_archiver_store.js"
 	// Not in place: the file is one with that of the other version.
 	g.sh("sed 's/ARCHIVER_DB_VERSION = 5;/ARCHIVER_DB_VERSION = 6;/' " + constant + " >/root/patched && grep -q 'ARCHIVER_DB_VERSION = 6;' /root/patched && cp --remove-destination /root/patched " + constant)

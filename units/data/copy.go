@@ -29,10 +29,10 @@ func (d *Dir) Clones() (can bool, err error) {
 	if err := d.makeSaved(); err != nil {
 		return false, err
 	}
-	const one, two = savedDir + "/probe" + partial, savedDir + "/probe-2" + partial
+	const one, two = SavedDir + "/probe" + partial, SavedDir + "/probe-2" + partial
 	defer func() {
 		err = errors.Join(err, d.root.RemoveAll(one), d.root.RemoveAll(two))
-		_ = d.root.Remove(savedDir) // it may hold sets
+		_ = d.root.Remove(SavedDir) // it may hold sets
 	}()
 	if err := d.root.WriteFile(one, make([]byte, 4096), 0o600); err != nil {
 		return false, fmt.Errorf("trying to clone a file: %w", err)
@@ -53,16 +53,16 @@ func (d *Dir) Clones() (can bool, err error) {
 // makeSaved makes the place of the sets. Other users may have made something
 // of its name, if they are the node's.
 func (d *Dir) makeSaved() error {
-	err := d.root.Mkdir(savedDir, 0o700)
+	err := d.root.Mkdir(SavedDir, 0o700)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("making a place for data to keep: %w", err)
 	}
-	info, err := d.root.Lstat(savedDir)
+	info, err := d.root.Lstat(SavedDir)
 	if err != nil {
 		return err
 	}
 	if st, ok := statOf(info); !info.IsDir() || ok && int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s in the data directory is not what keeps data, or not of the user who is to: remove it", savedDir)
+		return fmt.Errorf("%s in the data directory is not what keeps data, or not of the user who is to: remove it", SavedDir)
 	}
 	return nil
 }
@@ -77,7 +77,7 @@ func (d *Dir) Save(ctx context.Context, generation int, m Method) (err error) {
 	defer func() {
 		if err != nil {
 			_ = d.root.RemoveAll(set + partial)
-			_ = d.root.Remove(savedDir)
+			_ = d.root.Remove(SavedDir)
 			err = fmt.Errorf("keeping the data of generation %d: %w", generation, err)
 		}
 	}()
@@ -105,7 +105,7 @@ func (d *Dir) Save(ctx context.Context, generation int, m Method) (err error) {
 		return err
 	}
 	d.step()
-	return d.sync(savedDir)
+	return d.sync(SavedDir)
 }
 
 func (d *Dir) copyTree(ctx context.Context, from, to string, m Method) error {

@@ -13,10 +13,11 @@ import (
 )
 
 const (
-	// savedDir is where sets of stores are kept. A prover broker takes
+	// SavedDir is where sets of stores are kept, in the data directory. A prover
+	// broker takes
 	// directories whose name begins with a number for its own, and ignores
 	// others (KVBrokerDatabase of 4.1.2).
-	savedDir = ".aztec-spartan.saved"
+	SavedDir = ".aztec-spartan.saved"
 
 	partial = ".part" // of a set: being copied
 	leaving = ".out"  // of a set: its stores are being moved here
@@ -63,7 +64,7 @@ func (d *Dir) Sets() ([]Set, error) {
 		if err != nil {
 			continue
 		}
-		bytes, err := d.size(savedDir + "/" + name)
+		bytes, err := d.size(SavedDir + "/" + name)
 		if err != nil {
 			return nil, err
 		}
@@ -88,7 +89,7 @@ func (d *Dir) Drop(generation int) error {
 	if err := d.remove(setOf(generation)); err != nil {
 		return fmt.Errorf("dropping the data of generation %d: %w", generation, err)
 	}
-	_ = d.root.Remove(savedDir) // it may hold others
+	_ = d.root.Remove(SavedDir) // it may hold others
 	return nil
 }
 
@@ -108,10 +109,10 @@ func (d *Dir) remove(set string) error {
 	return nil
 }
 
-func setOf(generation int) string { return savedDir + "/" + strconv.Itoa(generation) }
+func setOf(generation int) string { return SavedDir + "/" + strconv.Itoa(generation) }
 
-// saved are the names in savedDir, sorted.
-func (d *Dir) saved() ([]string, error) { return d.names(savedDir) }
+// saved are the names in SavedDir, sorted.
+func (d *Dir) saved() ([]string, error) { return d.names(SavedDir) }
 
 func (d *Dir) names(dir string) ([]string, error) {
 	f, err := d.root.Open(dir)
@@ -151,7 +152,7 @@ func (d *Dir) live() ([]string, error) {
 // node is and what it signed, what it fetched, and what is ours.
 func stays(name string) bool {
 	switch name {
-	case Protection, "admin", "cache", "lost+found", savedDir:
+	case Protection, "admin", "cache", "lost+found", SavedDir:
 		return true
 	}
 	for _, prefix := range []string{"download-", "snapshot-", ".aztec-spartan-"} {

@@ -125,7 +125,7 @@ func TestThereAndBack(t *testing.T) {
 	if err := d.Drop(1); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat(filepath.Join(path, savedDir)); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(path, SavedDir)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("with no set left: %v", err)
 	}
 }
@@ -146,7 +146,7 @@ func TestCopyIsTheSame(t *testing.T) {
 	if err := d.Save(t.Context(), 7, Copy); err != nil {
 		t.Fatal(err)
 	}
-	kept := filepath.Join(path, savedDir, "7/archiver")
+	kept := filepath.Join(path, SavedDir, "7/archiver")
 	one, two := stat(t, file), stat(t, filepath.Join(kept, "data.mdb"))
 	if two.Size != size || two.Blocks > one.Blocks+64 || one.Mode != two.Mode || one.Mtim != two.Mtim || one.Uid != two.Uid {
 		t.Errorf("copied %+v to %+v", one, two)
@@ -181,7 +181,7 @@ func TestNothingIsKeptOfACopyThatEnds(t *testing.T) {
 	if err := d.Save(ctx, 1, Copy); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(path, savedDir)); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(path, SavedDir)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("something was left: %v", err)
 	}
 	untouched(t, path)
@@ -194,10 +194,10 @@ func TestLinksOut(t *testing.T) {
 	put(t, filepath.Join(outside, "precious"), "root's")
 	t.Run("saved", func(t *testing.T) {
 		d, path := directory(t, "old")
-		if err := os.Symlink(outside, filepath.Join(path, savedDir)); err != nil {
+		if err := os.Symlink(outside, filepath.Join(path, SavedDir)); err != nil {
 			t.Fatal(err)
 		}
-		if err := d.Save(t.Context(), 1, Copy); err == nil || !strings.Contains(err.Error(), savedDir) {
+		if err := d.Save(t.Context(), 1, Copy); err == nil || !strings.Contains(err.Error(), SavedDir) {
 			t.Errorf("saved through a link: %v", err)
 		}
 		if err := d.Settle(); err == nil {
@@ -236,7 +236,7 @@ func TestVersions(t *testing.T) {
 func TestProtectionAside(t *testing.T) {
 	d, path := directory(t, "old")
 	at, err := d.SetAside()
-	if err != nil || at != savedDir+"/"+Protection {
+	if err != nil || at != SavedDir+"/"+Protection {
 		t.Fatalf("%q, %v", at, err)
 	}
 	if again, err := d.SetAside(); again != "" || err != nil {
@@ -257,7 +257,7 @@ func TestProtectionAside(t *testing.T) {
 	if back, err := d.PutBack(9); back || err != nil {
 		t.Errorf("put over another: %v, %v", back, err)
 	}
-	if at, err := d.SetAside(); err != nil || at != savedDir+"/"+Protection+"-2" {
+	if at, err := d.SetAside(); err != nil || at != SavedDir+"/"+Protection+"-2" {
 		t.Errorf("%q, %v", at, err)
 	}
 	if got := sets(t, d); len(got) != 0 {

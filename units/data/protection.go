@@ -9,7 +9,7 @@ import (
 
 // aside is where a signing-protection store is kept that a version must not
 // meet.
-const aside = savedDir + "/" + Protection
+const aside = SavedDir + "/" + Protection
 
 // SetAside takes the signing-protection store away, and returns where it is
 // kept below the data directory. Without one it returns "". The node must not
@@ -32,7 +32,7 @@ func (d *Dir) SetAside() (string, error) {
 		return "", fmt.Errorf("setting %s aside: %w", Protection, err)
 	}
 	d.step()
-	return to, errors.Join(d.sync("."), d.sync(savedDir))
+	return to, errors.Join(d.sync("."), d.sync(SavedDir))
 }
 
 // PutBack brings the signing-protection store back that was set aside, if
@@ -55,5 +55,5 @@ func (d *Dir) PutBack(schema int) (bool, error) {
 		return false, fmt.Errorf("putting %s back: %w", Protection, err)
 	}
 	d.step()
-	return true, errors.Join(d.sync("."), d.sync(savedDir))
+	return true, errors.Join(d.sync("."), d.sync(SavedDir))
 }

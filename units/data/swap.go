@@ -48,14 +48,14 @@ func (d *Dir) swap(out, in string) error {
 		}
 		d.step()
 	}
-	if err := errors.Join(d.sync(out+leaving), d.sync("."), d.sync(savedDir)); err != nil {
+	if err := errors.Join(d.sync(out+leaving), d.sync("."), d.sync(SavedDir)); err != nil {
 		return err
 	}
 	if err := d.root.Rename(in, in+coming); err != nil {
 		return err
 	}
 	d.step()
-	if err := d.sync(savedDir); err != nil {
+	if err := d.sync(SavedDir); err != nil {
 		return err
 	}
 	return d.arrive(in+coming, out)
@@ -87,7 +87,7 @@ func (d *Dir) arrive(in, out string) error {
 		return err
 	}
 	d.step()
-	return d.sync(savedDir)
+	return d.sync(SavedDir)
 }
 
 // Settle ends what an earlier run began: a copy that is not whole is dropped,
@@ -108,7 +108,7 @@ func (d *Dir) settle() error {
 	}
 	var in, out string
 	for _, name := range names {
-		path := savedDir + "/" + name
+		path := SavedDir + "/" + name
 		switch {
 		case strings.HasSuffix(name, partial):
 			if err := d.root.RemoveAll(path); err != nil {
@@ -127,7 +127,7 @@ func (d *Dir) settle() error {
 	case out != "":
 		return d.comeBack(out + leaving)
 	}
-	_ = d.root.Remove(savedDir) // it may hold sets
+	_ = d.root.Remove(SavedDir) // it may hold sets
 	return nil
 }
 
@@ -147,5 +147,5 @@ func (d *Dir) comeBack(out string) error {
 		return err
 	}
 	d.step()
-	return d.sync(savedDir)
+	return d.sync(SavedDir)
 }
