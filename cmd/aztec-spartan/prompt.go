@@ -184,7 +184,8 @@ func (a *app) promptInstance(ctx context.Context, old, inst *profiles.Instance, 
 			return err
 		})
 	}
-	if catalog.P2PEnabled(*inst) {
+	// One that is there without an address has another way to its own.
+	if catalog.P2PEnabled(*inst) && (old == nil || inst.P2P.IP != "") {
 		if !f.changed("ip") && inst.P2P.IP == "" {
 			// A proposal: that it cannot be made is no error.
 			if ip, err := a.detectIP(ctx); err == nil {

@@ -192,6 +192,16 @@ func TestWizardAgain(t *testing.T) {
 		t.Errorf("the key is not taken, or on the screen")
 	}
 
+	// What finds its address by itself is not given one.
+	text := strings.Replace(h.read(file), "enabled = false", "enabled = true\nquery_ip = true", 1)
+	if err := os.WriteFile(filepath.Join(h.root, file), []byte(text), 0o640); err != nil || !strings.Contains(text, "query_ip") {
+		t.Fatalf("%v:\n%s", err, text)
+	}
+	asked := [][2]string{{"L1 execution node [http://127.0.0.1:8547]", ""}, {"RPC port", ""}, {"Admin port", ""}, {"P2P port", ""}, {"Directory", ""}, {"Private key", ""}}
+	if screen, code = wizard(t, h.root, []string{"config", "val1", "--no-pull"}, asked); code != 0 || h.read(file) != text {
+		t.Errorf("an address of its own: code %d:\n%s\n%s", code, h.read(file), screen)
+	}
+
 	// A flag says what to change: nothing is asked.
 	if screen, code = wizard(t, h.root, []string{"config", "val1", "--no-pull", "--port", "8086"}, nil); code != 0 || !strings.Contains(h.read(file), "rpc = 8086") {
 		t.Errorf("a flag: code %d:\n%s", code, screen)
