@@ -3,7 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 VERSION ?= $(shell packaging/scripts/version.sh)
-ARCH    ?= $(shell go env GOARCH)
+# `sudo make install` finds no Go, mostly.
+ARCH    ?= $(or $(shell go env GOARCH 2>/dev/null),$(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(shell uname -m))))
 export CGO_ENABLED := 0
 export SOURCE_DATE_EPOCH ?= $(shell git show -s --format=%ct HEAD 2>/dev/null || echo 0)
 

@@ -76,7 +76,7 @@ func TestReadmeInstall(t *testing.T) {
 		return h, func(block int) {
 			t.Helper()
 			t.Logf("$ %s", strings.TrimSpace(commands[block]))
-			h.sh("export GOROOT=/go/GOROOT GOMODCACHE=/go/GOMODCACHE GOCACHE=/go/GOCACHE GOPROXY=off GOSUMDB=off GOTOOLCHAIN=local PATH=/go/GOROOT/bin:$PATH\n" +
+			h.sh("export GOROOT=/go/GOROOT GOMODCACHE=/go/GOMODCACHE GOCACHE=/go/GOCACHE GOPROXY=file:///go/GOMODCACHE/cache/download GOSUMDB=off GOTOOLCHAIN=local PATH=/go/GOROOT/bin:$PATH\n" +
 				"set -e; cd /root/aztec-spartan\n" + commands[block])
 		}
 	}
