@@ -35,6 +35,8 @@ test: deps test-unit test-booted ## unit, golden and CLI tests, and booted hosts
 
 test-unit: # root only for the oracles
 	CGO_ENABLED=1 go test -race ./...
+	promtool check rules packaging/metrics/alerts.yml && promtool test rules packaging/metrics/alerts_test.yml
+	promtool check metrics <cmd/aztec-spartan/testdata/metrics.prom
 	go test -tags oracle,strace -run 'Oracle|Strace' ./extract/... ./units/data
 	packaging/scripts/fuzz.sh 20s ./extract ./extract/internal/layer ./extract/internal/rootfs
 	packaging/scripts/fuzz.sh 5s ./extract/internal/archive ./extract/internal/inflate ./extract/internal/registry

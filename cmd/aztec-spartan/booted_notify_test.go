@@ -59,7 +59,8 @@ func (g *guest) watched(box *inbox) {
 	g.told(box, "val1] down: ")
 	g.sh("systemctl start " + val1)
 	g.until("aztec-spartan probe val1")
-	g.sh(look + look + "true")
+	g.sh(`sed -i 's|^textfile = ""|textfile = "/srv"|' /etc/aztec-spartan/config.toml && ` + look + look + "true")
+	g.sh(`grep -q '^aztec_instance_health{instance_name="val1",role="sequencer",network="local",health="healthy"} 1$' /srv/aztec_spartan.prom && aztec-spartan metrics | grep -q '^aztec_node_block{instance_name="val1"'`)
 	g.told(box, "val1] recovered: the node runs again")
 	g.sh("aztec-spartan notify disable && ! systemctl is-enabled aztec-watch.timer")
 }

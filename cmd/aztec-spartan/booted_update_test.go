@@ -31,6 +31,15 @@ func (g *guest) unattended() {
 	const pid = "systemctl show -P MainPID " + val1
 	before := g.sh(pid)
 	g.sh("aztec-spartan pin full1 4.1.4-exits")
+	// Without L1 no version could prove itself: nothing is stopped.
+	fullPID := g.sh("systemctl show -P MainPID aztec-full-node@full1.service")
+	g.fails(exitUnhealthy, "aztec-spartan update --unattended full1", "no version could prove itself now, so its node is not stopped: l1: ", "hint: aztec-spartan doctor full1")
+	if is := g.sh("systemctl show -P MainPID aztec-full-node@full1.service"); is != fullPID {
+		g.t.Errorf("the node was restarted: its PID was %s and is %s", fullPID, is)
+	}
+	if err := g.StandInForL1(); err != nil {
+		g.t.Fatal(err)
+	}
 	g.fails(1, "systemctl start aztec-update.service")
 	if code := g.sh("systemctl show -P ExecMainStatus aztec-update.service"); code != "4" {
 		g.t.Errorf("the exit code is %s, want 4", code)

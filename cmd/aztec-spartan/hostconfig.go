@@ -50,6 +50,9 @@ type hostConfig struct {
 		// {"reachable":true}. "": nobody is asked.
 		ReachService string `toml:"reach_service"`
 	} `toml:"network"`
+	Metrics struct {
+		Textfile string `toml:"textfile"` // directory of the textfile collector; "": metrics are not written
+	} `toml:"metrics"`
 	Notify struct {
 		URL            string   `toml:"url"`      // of a webhook
 		URLFile        string   `toml:"url_file"` // a file with it: what it holds is mostly a secret
@@ -181,7 +184,7 @@ func (c hostConfig) checkNotify() error {
 			return errors.New("url: it is not an http or https URL") // the cause quotes it
 		}
 	}
-	for what, path := range map[string]string{"url_file": n.URLFile, "command": strings.Join(n.Command[:min(1, len(n.Command))], "")} {
+	for what, path := range map[string]string{"url_file": n.URLFile, "textfile of [metrics]": c.Metrics.Textfile, "command": strings.Join(n.Command[:min(1, len(n.Command))], "")} {
 		if path != "" && !filepath.IsAbs(path) {
 			return fmt.Errorf("%s: %q is not an absolute path", what, path)
 		}

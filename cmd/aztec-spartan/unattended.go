@@ -73,6 +73,7 @@ func (a *app) rollInTurn(ctx context.Context, names []string, f updateFlags) ([]
 
 // tellDecision tells whoever wants to know what nobody sees on a terminal.
 func (a *app) tellDecision(ctx context.Context, name string, current units.Meta, t goal) {
+	a.rememberUpdate(name, t.tag)
 	if waits := t.decision.Waits; len(waits) > 0 {
 		kind := notify.Waiting
 		if waits[len(waits)-1].Rule == policy.Notify {

@@ -1,9 +1,9 @@
 #!/bin/sh
 # What tests and demo need from the distribution, and further packages that are named; installs only what is missing.
 set -eu
-# umoci and skopeo are oracles. strace ends pulls at every system call. btrfs-progs and e2fsprogs make stores on file systems that clone,
+# umoci, skopeo and prometheus (promtool) are oracles. strace ends pulls at every system call. btrfs-progs and e2fsprogs make stores on file systems that clone,
 # and on those with a limit of links.
-packages="systemd-container mmdebstrap debian-archive-keyring util-linux gcc libc6-dev umoci skopeo strace btrfs-progs e2fsprogs"
+packages="systemd-container mmdebstrap debian-archive-keyring util-linux gcc libc6-dev umoci skopeo strace btrfs-progs e2fsprogs prometheus"
 # What looks at packages, and shells to load completions.
 packages="$packages lintian rpmlint rpm groff-base zsh fish bash-completion $*"
 missing=
