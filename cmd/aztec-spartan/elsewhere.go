@@ -24,7 +24,7 @@ import (
 )
 
 // elsewhere is why an instance must not start without a word: it moved to
-// another host, or came from one. It is a file beside instance.toml, and a
+// another host, came from one, or another instance has taken over. It is a file beside instance.toml, and a
 // drop-in has systemd refuse too, at boot for instance, as long as it is there.
 type elsewhere struct {
 	Schema int               `json:"schema"`
@@ -38,6 +38,7 @@ type elsewhere struct {
 const (
 	movedAway = "moved-away"
 	cameHere  = "came-here"
+	promoted  = "promoted" // Host is the instance of this host that has its keys now
 
 	elsewhereFile   = "elsewhere.json"
 	elsewhereDropIn = "50-aztec-spartan-elsewhere.conf"
@@ -129,7 +130,11 @@ func (a *app) settleElsewhere(ctx context.Context, inst profiles.Instance, f sta
 	if err != nil || e == nil {
 		return err
 	}
-	if e.Why == movedAway {
+	if e.Why == promoted && !f.here {
+		return withHint(fmt.Errorf("starting %s: %s has taken over from it, with the same keys", inst.Name, quoted(e.Host)),
+			"if it is to run beside it all the same, on another rollup: aztec-spartan start %s --here", inst.Name)
+	}
+	if e.Why == movedAway || e.Why == promoted {
 		if !f.here {
 			return withHint(fmt.Errorf("starting %s: it was exported on %s to move to another host, and must not run on two", inst.Name, e.Since.Local().Format(time.DateTime)),
 				"if it never ran there: aztec-spartan start %s --here", inst.Name)

@@ -45,6 +45,7 @@ type hostConfig struct {
 	Network struct {
 		IPServices []string `toml:"ip_services"` // URLs that answer with the public address of who asks; none: defaultIPServices
 		Firewall   bool     `toml:"firewall"`    // close RPC and admin ports to other machines
+		WatchIP    bool     `toml:"watch_ip"`    // have aztec-watch.timer ask them once an hour
 		NTPServers []string `toml:"ntp_servers"` // that doctor asks for the time, host:port; none: it asks none
 		// ReachService tells whether {port} of who asks is open, in JSON:
 		// {"reachable":true}. "": nobody is asked.

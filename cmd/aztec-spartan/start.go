@@ -54,7 +54,7 @@ that the newer one could have signed is past, and restarts a node that runs.`,
 		},
 	}
 	fs := cmd.Flags()
-	fs.BoolVar(&f.here, "here", false, "it was exported with --move, and stays here after all")
+	fs.BoolVar(&f.here, "here", false, "it was exported with --move, or replaced by promote, and runs here after all")
 	fs.BoolVar(&f.notElsewhere, "not-elsewhere", false, "it was imported, and its key runs nowhere else")
 	fs.BoolVar(&f.ignoreActivity, "ignore-activity", false, "it was imported, and who used its key meanwhile was you")
 	fs.DurationVar(&f.dangerPeriod, "danger-period", 0, "it was imported: how long to wait and look, from now")

@@ -67,6 +67,9 @@ func (a *app) watch(ctx context.Context) error {
 	if err := a.exportMetrics(ctx, c, all); err != nil {
 		a.note("warning: %v", err) // who is to be told is told
 	}
+	if err := a.watchAddress(ctx, c); err != nil {
+		a.note("warning: %v", err)
+	}
 	// After: what was told once is told no second time by its key.
 	if err := tracker.Save(a.path(watchFile)); err != nil {
 		return err // and restart nothing: it would be done again every minute

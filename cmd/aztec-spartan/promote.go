@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/units/manager"
+	"github.com/aztec-spartan/aztec-spartan/units/probe"
+)
+
+func (a *app) promoteCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "promote NAME",
+		Short: "End the instance that another one stood by for",
+		Long: `After a cutover, end the old instance whose keys NAME has (config NAME --from OLD).
+
+First both nodes are asked over RPC: NAME must follow its rollup, not wait for
+the cutover, and be on another rollup than the old one. Then the old instance is
+stopped and disabled, and refuses to start: its keys have one signer. Its data
+and settings stay until remove OLD.`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeNames,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.each(cmd.Context(), "promote", args, false, onlyInstance, func(ctx context.Context, m *manager.Manager, name string) error {
+				return a.lockedInstance(ctx, name, "promote", func(inst profiles.Instance) error { return a.promote(ctx, m, inst) })
+			})
+		},
+	}
+}
+
+func (a *app) promote(ctx context.Context, m *manager.Manager, inst profiles.Instance) error {
+	fail := func(err error) error { return fmt.Errorf("promoting %s: %w", inst.Name, err) }
+	if inst.StandbyOf == "" {
+		return withHint(usage(fail(errors.New("it stands by for no other instance"))), "aztec-spartan config NAME --from %s --version VERSION makes one that does", inst.Name)
+	}
+	old, err := a.loadInstance(inst.StandbyOf)
+	if err != nil {
+		return fail(err)
+	}
+	reports := map[string]probe.Report{}
+	for _, i := range []profiles.Instance{inst, old} {
+		unit, err := a.unitOf(i)
+		if err != nil {
+			return err
+		}
+		meta, err := a.files().Active(unit)
+		if err != nil {
+			return fail(err)
+		}
+		reports[i.Name] = probe.Check(ctx, probe.Client(), probeTarget(meta))
+	}
+	if err := mayPromote(reports[inst.Name], reports[old.Name]); err != nil {
+		return withHint(withCode(exitUnhealthy, fail(err)), "aztec-spartan status %s; both stay as they are", inst.Name)
+	}
+	if err := a.stop(ctx, m, old.Name); err != nil {
+		return fail(err)
+	}
+	e := elsewhere{Why: promoted, Since: time.Now().UTC(), Host: inst.Name}
+	if err := a.markElsewhere(ctx, old, e); err != nil {
+		return fail(err)
+	}
+	a.print("%s has taken over from %s, which is stopped and refuses to start; aztec-spartan remove %s ends it for good", inst.Name, old.Name, old.Name)
+	return nil
+}
+
+// mayPromote decides by what the two nodes say. The old one may be gone.
+func mayPromote(next, old probe.Report) error {
+	switch {
+	case next.Health == probe.Standby:
+		return errors.New("it waits for the cutover")
+	case next.Health != probe.Healthy && next.Health != probe.Syncing:
+		return fmt.Errorf("it is %s: %s", next.Health, next.Reason)
+	case next.RollupAddress == "":
+		return errors.New("its node does not say on which rollup it is")
+	case strings.EqualFold(next.RollupAddress, old.RollupAddress):
+		return fmt.Errorf("both nodes are on the rollup %s: that is no cutover", next.RollupAddress)
+	}
+	return nil
+}

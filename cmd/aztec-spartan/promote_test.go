@@ -1,0 +1,51 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/units/probe"
+)
+
+func TestMayPromote(t *testing.T) {
+	on := func(h probe.Health, rollup string) probe.Report {
+		return probe.Report{Health: h, Reason: "so", RollupAddress: rollup}
+	}
+	for name, test := range map[string]struct {
+		next, old probe.Report
+		want      string
+	}{
+		"before the cutover":      {on(probe.Standby, ""), on(probe.Healthy, "0xA"), "it waits for the cutover"},
+		"after it":                {on(probe.Healthy, "0xB"), on(probe.Healthy, "0xA"), ""},
+		"after it, still syncing": {on(probe.Syncing, "0xB"), on(probe.Standby, ""), ""},
+		"the old one is gone":     {on(probe.Healthy, "0xB"), on(probe.Unhealthy, ""), ""},
+		"the same rollup":         {on(probe.Healthy, "0xAB"), on(probe.Healthy, "0xab"), "that is no cutover"},
+		"not well":                {on(probe.Unhealthy, "0xB"), on(probe.Healthy, "0xA"), "it is unhealthy: so"},
+		"no rollup":               {on(probe.Healthy, ""), on(probe.Healthy, "0xA"), "does not say"},
+	} {
+		err := mayPromote(test.next, test.old)
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What was replaced does not start again without a word.
+func TestPromotedIsRefused(t *testing.T) {
+	a := newApp(nil)
+	a.root = doctorTree(t, "http://127.0.0.1:1")
+	inst, err := a.loadInstance("val1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.markElsewhere(t.Context(), inst, elsewhere{Why: promoted, Since: time.Now(), Host: "val1-v6"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.settleElsewhere(t.Context(), inst, startFlags{notElsewhere: true}); err == nil || !strings.Contains(err.Error(), "val1-v6 has taken over") {
+		t.Errorf("%v", err)
+	}
+	if err := a.settleElsewhere(t.Context(), inst, startFlags{here: true}); err != nil {
+		t.Error(err)
+	}
+}
