@@ -88,12 +88,18 @@ func (a *app) engine(m roll.Manager, say func(string)) *roll.Engine {
 
 // runEngine carries out the recorded roll of an instance in this process.
 func (a *app) runEngine(ctx context.Context, name string, engine *roll.Engine) (out roll.Outcome, err error) {
-	err = a.locked(ctx, name, "roll", func() error {
+	err = a.locked(ctx, name, "roll", func() (err error) {
+		// Nobody changes the instance between what the hook sees and the stop.
+		over := false
+		if out, over, err = a.beforeRoll(ctx, name, engine.Say); err != nil || over {
+			return err
+		}
 		out, err = engine.Run(ctx, name)
 		return err
 	})
 	if err == nil {
 		a.tellRoll(ctx, name, out)
+		a.afterRoll(ctx, name, out, engine.Say) // without the lock: it may call this program
 	}
 	return out, err
 }

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/units/roll"
+)
+
+// hookKillDelay is how long a hook may take to end after SIGTERM.
+const hookKillDelay = 5 * time.Second
+
+// beforeRoll runs the pre-hook of an instance whose update is about to begin.
+// If that fails, the update is over and out says so. Neither a way back nor a
+// roll that is taken back asks a hook: nothing may stand in its way.
+func (a *app) beforeRoll(ctx context.Context, name string, say func(string)) (out roll.Outcome, over bool, err error) {
+	s, err := a.files().Load(name)
+	if err != nil || s.Intent == nil || s.Intent.Begun || s.Intent.Kind != roll.Update {
+		return out, false, err
+	}
+	u, err := a.hooksOf(name)
+	if err != nil || u.PreHook == "" {
+		return out, false, err
+	}
+	from, _ := s.Generation(s.Intent.From)
+	to, _ := s.Generation(s.Intent.To)
+	out = roll.Outcome{Kind: s.Intent.Kind, From: from.Version, To: to.Version, Started: time.Now().UTC()}
+	failed := a.hook(ctx, u.PreHook, u, hookEnv(name, s, from, to, out), say)
+	if failed == nil {
+		return out, false, nil
+	}
+	out.Result, out.Reason = roll.Failed, fmt.Sprintf("nothing was changed, since the hook %s failed: %v", u.PreHook, failed)
+	if ctx.Err() != nil {
+		out.Result = roll.Cancelled
+	}
+	out.Finished = time.Now().UTC()
+	s.Intent, s.LastRoll = nil, &out
+	if err := a.files().Save(name, s); err != nil {
+		return out, true, err
+	}
+	say(out.String())
+	return out, true, nil
+}
+
+// afterRoll runs the post-hook. What it makes of the outcome changes nothing.
+func (a *app) afterRoll(ctx context.Context, name string, out roll.Outcome, say func(string)) {
+	u, err := a.hooksOf(name)
+	if err != nil || u.PostHook == "" {
+		return
+	}
+	s, err := a.files().Load(name)
+	if err != nil {
+		say(err.Error())
+		return
+	}
+	of := func(version string) (g roll.Generation) {
+		for _, g := range s.Generations {
+			if g.Version == version {
+				return g
+			}
+		}
+		return g
+	}
+	if err := a.hook(context.WithoutCancel(ctx), u.PostHook, u, hookEnv(name, s, of(out.From), of(out.To), out), say); err != nil {
+		say(fmt.Sprintf("the hook %s failed: %v", u.PostHook, err))
+	}
+}
+
+// hooksOf are the settings of hooks; none where nothing runs, under --root.
+func (a *app) hooksOf(name string) (profiles.Update, error) {
+	if !a.live() {
+		return profiles.Update{}, nil
+	}
+	inst, err := a.loadInstance(name)
+	if err != nil {
+		return profiles.Update{}, err
+	}
+	return a.updateSettings(inst)
+}
+
+// hookEnv is all that a hook finds in its environment.
+func hookEnv(name string, s roll.State, from, to roll.Generation, out roll.Outcome) []string {
+	return []string{
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8",
+		"AZTEC_SPARTAN_INSTANCE=" + name,
+		"AZTEC_SPARTAN_UNIT=" + s.Unit,
+		"AZTEC_SPARTAN_KIND=" + out.Kind,
+		"AZTEC_SPARTAN_FROM=" + out.From,
+		"AZTEC_SPARTAN_TO=" + out.To,
+		"AZTEC_SPARTAN_FROM_DIGEST=" + from.Digest,
+		"AZTEC_SPARTAN_TO_DIGEST=" + to.Digest,
+		"AZTEC_SPARTAN_RESULT=" + out.Result, // empty before the stop
+		"AZTEC_SPARTAN_REASON=" + strings.ReplaceAll(out.Reason, "\x00", ""),
+	}
+}
+
+// hook runs a program of the operator's, with a timeout, and says what it
+// prints. When the timeout or ctx ends it, it goes with all that it has started.
+func (a *app) hook(ctx context.Context, path string, u profiles.Update, env []string, say func(string)) error {
+	if err := mayRunHook(path); err != nil {
+		return err
+	}
+	limit := profiles.Age(u.HookTimeout, profiles.DefaultHookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path)
+	cmd.Env, cmd.Dir = env, "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = hookKillDelay
+	out, in := io.Pipe()
+	cmd.Stdout, cmd.Stderr = in, in
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			say("hook: " + quotedLine(lines.Text()))
+		}
+		_, _ = io.Copy(io.Discard, out) // a line that is too long ends the lines, not the hook
+	}()
+	say("running the hook " + path)
+	err := cmd.Run()
+	in.Close()
+	<-said
+	if cmd.Process != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // who outlived the leader of the group
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("it took longer than %s", limit)
+	}
+	return err
+}
+
+// mayRunHook refuses a program that others than root could change: it runs as
+// root.
+func mayRunHook(path string) error {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	switch {
+	case !fi.Mode().IsRegular():
+		return errors.New("it is no file")
+	case !ok || st.Uid != 0 || fi.Mode().Perm()&0o022 != 0:
+		return fmt.Errorf("others than root may write it: chown root %[1]s && chmod go-w %[1]s", path)
+	case fi.Mode().Perm()&0o111 == 0:
+		return fmt.Errorf("it cannot be run: %w", fs.ErrPermission)
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/units/roll"
+)
+
+// script writes a hook and returns its path.
+func script(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "hook")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// runHook runs one as an operator's and returns what it said.
+func runHook(t *testing.T, ctx context.Context, path string, u profiles.Update) ([]string, error) {
+	t.Helper()
+	var said []string
+	out := roll.Outcome{Kind: roll.Update, From: "4.1.2", To: "4.1.3", Result: roll.RolledBack, Reason: "exited with code 1"}
+	env := hookEnv("val1", roll.State{Unit: "aztec-sequencer@val1.service"}, roll.Generation{Digest: "sha256:a"}, roll.Generation{Digest: "sha256:b"}, out)
+	err := newApp(&strings.Builder{}).hook(ctx, path, u, env, func(line string) { said = append(said, line) })
+	return said, err
+}
+
+// A hook finds what it is about in its environment, and nothing else of ours.
+func TestHookEnvironment(t *testing.T) {
+	t.Setenv("SECRET", "x")
+	said, err := runHook(t, t.Context(), script(t, "env | grep -v '^_=\\|^PWD=\\|^SHLVL=\\|^OLDPWD=' | sort; pwd"), profiles.Update{})
+	want := []string{
+		"AZTEC_SPARTAN_FROM=4.1.2", "AZTEC_SPARTAN_FROM_DIGEST=sha256:a", "AZTEC_SPARTAN_INSTANCE=val1", "AZTEC_SPARTAN_KIND=update",
+		"AZTEC_SPARTAN_REASON=exited with code 1", "AZTEC_SPARTAN_RESULT=rolled-back", "AZTEC_SPARTAN_TO=4.1.3", "AZTEC_SPARTAN_TO_DIGEST=sha256:b",
+		"AZTEC_SPARTAN_UNIT=aztec-sequencer@val1.service", "LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "/",
+	}
+	for i := range want {
+		want[i] = "hook: " + want[i]
+	}
+	if err != nil || !slices.Equal(said[1:], want) {
+		t.Errorf("%v\n%s", err, strings.Join(said, "\n"))
+	}
+}
+
+func TestHookFails(t *testing.T) {
+	writable := script(t, "true")
+	if err := os.Chmod(writable, 0o775); err != nil {
+		t.Fatal(err)
+	}
+	plain := script(t, "true")
+	if err := os.Chmod(plain, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct{ path, want string }{
+		"its code":    {script(t, "echo no disk >&2; exit 7"), "exit status 7"},
+		"writable":    {writable, "others than root may write it: chown root "},
+		"not a hook":  {plain, "it cannot be run"},
+		"a directory": {t.TempDir(), "it is no file"},
+		"not there":   {"/nowhere/hook", "no such file"},
+	} {
+		if _, err := runHook(t, t.Context(), test.path, profiles.Update{}); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: got %v, want %s", name, err, test.want)
+		}
+	}
+}
+
+// What a hook prints drives no terminal, and a line without an end is no reason
+// to wait.
+func TestHookOutput(t *testing.T) {
+	said, err := runHook(t, t.Context(), script(t, `printf 'a\033[2Jb\n'; head -c 200000 /dev/zero | tr '\0' x`), profiles.Update{})
+	if err != nil || len(said) != 2 || said[1] != `hook: a\u001b[2Jb` && said[1] != "hook: a [2Jb" {
+		t.Errorf("%v, %d lines, %.80q", err, len(said), said)
+	}
+}
+
+// A hook that takes too long goes, and all that it has started with it.
+func TestHookTimeout(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "alive")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	done := make(chan error, 1)
+	go func() {
+		_, err := runHook(t, t.Context(), script(t, "sleep 1000 >"+pipe+" & sleep 1000"), profiles.Update{HookTimeout: "1s"})
+		done <- err
+	}()
+	// It is read to its end when the last one who could write is gone.
+	if _, err := os.ReadFile(pipe); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err == nil || err.Error() != "it took longer than 1s" {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(began); took > hookKillDelay+10*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := runHook(t, ctx, script(t, "sleep 1000"), profiles.Update{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: got %v", err)
+	}
+}
