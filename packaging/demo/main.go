@@ -56,7 +56,7 @@ func play(ctx context.Context, out io.Writer, suite, deb string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	for _, scene := range []func(*realimage.Set) error{d.install, d.config, d.start, d.publish, d.judge, d.update, d.rollback, d.stop} {
+	for _, scene := range []func(*realimage.Set) error{d.install, d.config, d.start, d.publish, d.judge, d.unattended, d.rollback, d.update, d.stop} {
 		if err := scene(set); err != nil {
 			return err
 		}

@@ -116,8 +116,47 @@ func (d *demo) judge(*realimage.Set) error {
 	return err
 }
 
+// unattended lets the timer do it. It would fire once an hour; here a drop-in
+// has it fire every ten seconds.
+func (d *demo) unattended(set *realimage.Set) error {
+	d.scene("It is updated to %s, which shares three of four layers, by the timer: nobody types", set.Tags[1])
+	if _, err := d.run("aztec-spartan pin val1 " + set.Tags[1] + "   # a test build: else no channel has it"); err != nil {
+		return err
+	}
+	if _, err := d.run("aztec-spartan update val1 --check"); err != nil {
+		return err
+	}
+	if _, err := d.run("aztec-spartan auto-update enable"); err != nil {
+		return err
+	}
+	const dropIn = "/etc/systemd/system/aztec-update.timer.d"
+	_, err := d.run(`mkdir ` + dropIn + ` && printf '[Timer]\nOnCalendar=*:*:0/10\nRandomizedDelaySec=0\nAccuracySec=1\n' >` + dropIn + `/demo.conf && systemctl daemon-reload   # ten seconds for an hour`)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	err = testhost.Wait(d.ctx, "the timer to update it", func() (bool, error) {
+		out, err := d.Must(d.ctx, "aztec-spartan status val1 --json | jq -r '.[0] | select(.roll == \"\") | .version'")
+		return strings.TrimSpace(out) == set.Tags[1], err
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := d.run("journalctl --no-pager -o cat -u aztec-update.service -u aztec-roll@val1.service | tail -20"); err != nil {
+		return err
+	}
+	d.fact("updated by the timer %.0f s after it was told to fire", time.Since(began).Seconds())
+	if _, err := d.run("aztec-spartan auto-update disable && rm -r " + dropIn + " && systemctl daemon-reload"); err != nil {
+		return err
+	}
+	return d.rolled(set.Tags[1])
+}
+
 func (d *demo) update(set *realimage.Set) error {
-	d.scene("It is updated to %s, which shares three of four layers", set.Tags[1])
+	d.scene("The registry is back, and it is updated by hand to the version that the rollback left")
+	if err := d.StartRegistry(); err != nil {
+		return err
+	}
 	return d.roll("aztec-spartan update val1 --to "+set.Tags[1], set.Tags[1])
 }
 
@@ -129,11 +168,16 @@ func (d *demo) rollback(set *realimage.Set) error {
 	return d.roll("aztec-spartan rollback val1", set.Tags[0])
 }
 
-// roll runs a roll and asks the node itself what it is afterwards.
+// roll runs a roll.
 func (d *demo) roll(command, version string) error {
 	if _, err := d.run(command); err != nil {
 		return err
 	}
+	return d.rolled(version)
+}
+
+// rolled asks the node itself what it is after a roll.
+func (d *demo) rolled(version string) error {
 	if err := d.asks(version); err != nil {
 		return err
 	}
