@@ -212,6 +212,7 @@ func (s Service) unitSection() []string {
 		"RequiresMountsFor=" + stateDir(s.Instance) + " " + s.Rootfs,
 		// A validator whose L1 is away for an hour must not stay down for good.
 		"StartLimitIntervalSec=0",
+		"OnFailure=aztec-failure@" + s.Unit + ".service",
 	}
 	if s.Broker == IsBroker {
 		lines = append(lines, "Before="+BrokerTarget)
@@ -251,6 +252,9 @@ func (s Service) serviceSection() ([]string, error) {
 		// The node exits with 128+signal after a clean stop (aztec/src/cli/util.ts).
 		"SuccessExitStatus=143 130 129",
 		"Restart=always",
+		// With these a node says that its version is out of date: to start it at once again is in vain.
+		// OnFailure= looks for a newer one, and starts it later if there is none.
+		"RestartPreventExitStatus=78 79",
 		"RestartSec=5",
 	)
 	if s.Systemd >= 254 { // RestartMaxDelaySec= alone is ignored

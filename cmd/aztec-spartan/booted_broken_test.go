@@ -43,7 +43,12 @@ func TestKilledEngine(t *testing.T) {
 		if s.Version != "4.1.2" || s.Health != "healthy" || s.Roll != "" || len(s.Skipped) != 0 {
 			g.t.Errorf("afterwards: %+v", s)
 		}
-		g.unattended()
+		// Each host has the time for one more thing.
+		if strings.HasSuffix(g.t.Name(), "/trixie") {
+			g.outdated()
+		} else {
+			g.unattended()
+		}
 	})
 }
 

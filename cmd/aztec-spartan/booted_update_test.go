@@ -4,6 +4,8 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -21,6 +23,7 @@ func (g *guest) unattended() {
 	g.t.Helper()
 	began := time.Now()
 	defer func() { g.t.Logf("unattended: %s", time.Since(began)) }()
+	g.serveL1()
 	g.sh(`sed -i 's/^settle = .*/settle = "1s"/' /etc/aztec-spartan/config.toml`)
 	g.sh("aztec-spartan config full1 --role full-node --network local --image " + stage.Repository + ":4.1.2 --port 8090 --admin-port 8890 --no-p2p --ethereum-host http://127.0.0.1:8545 --set REGISTRY_CONTRACT_ADDRESS=" + registryContract)
 	g.sh("aztec-spartan start full1")
@@ -55,6 +58,15 @@ func (g *guest) unattended() {
 	}
 	g.until("aztec-spartan probe full1")
 
+	// Hooks: one that fails before an update leaves everything as it is.
+	hook := `printf '#!/bin/sh\necho "$AZTEC_SPARTAN_INSTANCE $AZTEC_SPARTAN_TO $(systemctl is-active "$AZTEC_SPARTAN_UNIT") $AZTEC_SPARTAN_RESULT" >>/var/lib/hooks\ntest ! -e /run/refuse\n' >/usr/local/sbin/hook && chmod 755 /usr/local/sbin/hook`
+	g.sh(hook + ` && touch /run/refuse && sed -i 's|^hook_timeout = .*|hook_timeout = "10s"\npre_hook = "/usr/local/sbin/hook"\npost_hook = "/usr/local/sbin/hook"|' /etc/aztec-spartan/config.toml`)
+	g.fails(exitFailed, "aztec-spartan update val1 --to 4.1.3", "nothing was changed, since the hook /usr/local/sbin/hook failed: exit status 1")
+	if after := g.sh(pid); after != before {
+		g.t.Errorf("the hook failed, and the PID was %s and is %s", before, after)
+	}
+	g.sh("rm /run/refuse /var/lib/hooks")
+
 	g.sh("aztec-spartan unpin full1 && " + timerNow)
 	if u := g.autoUpdate("enable"); !u.Enabled || !u.Active || u.Next == nil {
 		g.t.Errorf("enabled: %+v", u)
@@ -69,6 +81,9 @@ func (g *guest) unattended() {
 	}
 	g.until("test $(systemctl show -P ActiveState aztec-update.service) = inactive") // the last one to fire
 	g.sh("rm -r /etc/systemd/system/aztec-update.timer.d && systemctl daemon-reload")
+	if got, want := g.sh("cat /var/lib/hooks"), "full1 4.1.3 active \nfull1 4.1.3 active done\nval1 4.1.3 active \nval1 4.1.3 active done"; got != want {
+		g.t.Errorf("the hooks saw:\n%s\nwant:\n%s", got, want)
+	}
 	if first, second := g.finished("full1"), g.finished("val1"); first > second {
 		g.t.Errorf("full1 was updated at %s, val1 at %s", first, second)
 	}
@@ -87,4 +102,68 @@ func (g *guest) autoUpdate(verb string) autoUpdate {
 		g.t.Fatal(err)
 	}
 	return u
+}
+
+// outdated: a node that says by its exit code that its version is out of date
+// has aztec-failure@.service look at once. With auto-update off the node is
+// only started again, with it on it runs the newer version, and nobody types.
+func (g *guest) outdated() {
+	g.t.Helper()
+	began := time.Now()
+	defer func() { g.t.Logf("outdated: %s", time.Since(began)) }()
+	const unit = "aztec-full-node@old1.service"
+	const failure = "aztec-failure@" + unit + ".service"
+	g.sh("aztec-spartan auto-update disable")
+	g.sh("aztec-spartan config old1 --role full-node --network local --image " + stage.Repository + ":4.1.1-outdated --port 8091 --admin-port 8891 --no-p2p --ethereum-host http://127.0.0.1:8545 --set REGISTRY_CONTRACT_ADDRESS=" + registryContract)
+	g.sh("aztec-spartan start old1")
+	invocation := "systemctl show -P InvocationID " + unit
+	first := g.sh(invocation)
+	says := func(text string) string {
+		return "journalctl --no-pager -o cat -t aztec-failure | grep -qF '" + text + "'"
+	}
+	g.until(says("old1: the node exited with code 79: its version is out of date"))
+	g.until(says("4.1.1-outdated is out of date, and 4.1.3 is there; auto-update is off: aztec-spartan update old1 takes it"))
+	g.until(says("old1: starting it again in 5s"))
+	g.until("test $(" + invocation + ") != " + first)
+
+	// Who stops it while it waits for its next start has stopped it.
+	g.until(says("old1: starting it again in 10s"))
+	g.sh("systemctl stop " + unit)
+	g.until("test $(systemctl show -P ActiveState '" + failure + "') = inactive && test $(systemctl show -P ActiveState " + unit + ") = failed")
+
+	// It ends once more, and now there is somebody to update it.
+	g.sh("systemctl start " + unit)
+	g.sh("aztec-spartan auto-update enable")
+	g.until("grep -q '^Version=4.1.3' /etc/systemd/system/" + unit + " && aztec-spartan probe old1")
+	g.until("aztec-spartan status old1 --json | jq -e '.[0] | .health == \"healthy\" and .last_roll.from == \"4.1.1-outdated\" and .last_roll.result == \"done\"'")
+	g.sh("aztec-spartan auto-update disable")
+}
+
+// serveL1 is an execution node as far as doctor asks: without one an unattended
+// update does not stop a node.
+func (g *guest) serveL1() {
+	g.t.Helper()
+	l, err := g.Listen("tcp", "127.0.0.1:8545")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var call struct{ Method string }
+		_ = json.NewDecoder(r.Body).Decode(&call) // what cannot be read is no known method
+		answer := map[string]string{
+			"eth_chainId": `"0x7a69"`, "eth_syncing": "false",
+			"eth_getBlockByNumber": fmt.Sprintf(`{"number":"0x10","timestamp":"0x%x","transactions":[]}`, time.Now().Unix()),
+		}[call.Method]
+		if answer == "" {
+			fmt.Fprint(w, `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no such method"}}`)
+			return
+		}
+		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":1,"result":%s}`, answer)
+	}), ReadHeaderTimeout: 10 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	g.t.Cleanup(func() {
+		_ = server.Close()
+		<-served
+	})
 }

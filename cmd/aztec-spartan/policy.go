@@ -35,6 +35,9 @@ func (a *app) question(ctx context.Context, inst profiles.Instance, current unit
 	if err != nil {
 		return policy.Question{}, err
 	}
+	if f.urgent {
+		settings.Window, settings.Splay = "", ""
+	}
 	q := policy.Question{
 		Instance: inst.Name, Current: current.Version, Tag: tagOf(current.Reference), Digest: current.Digest,
 		Settings: settings, Host: a.hostIdentity(), Now: time.Now(), Unattended: f.unattended,

@@ -29,7 +29,7 @@ func (m rollManager) Running(ctx context.Context, unit string) (roll.Running, er
 	}
 	return roll.Running{
 		ActiveState: s.ActiveState, SubState: s.SubState, Invocation: s.InvocationID,
-		PID: s.MainPID, Restarts: s.NRestarts, Exit: exitWords(s), Enabled: s.UnitFileState == "enabled",
+		PID: s.MainPID, Restarts: s.NRestarts, Exit: exitWords(s), Enabled: s.UnitFileState == "enabled", Outdated: outdated(s),
 	}, nil
 }
 
@@ -54,6 +54,21 @@ const (
 	cldKilled = 2
 	cldDumped = 3
 )
+
+// Exit codes by which a node says that its version is out of date: the rollup
+// was upgraded, or a newer version is asked for (aztec/src/cli/util.ts). They
+// are RestartPreventExitStatus= of units.
+const (
+	exitRollupUpgrade  = 78
+	exitVersionUpgrade = 79
+)
+
+// outdated reports whether a unit is down because its node wants another
+// version. It is not started again by systemd, but by aztec-failure@.service.
+func outdated(s manager.UnitState) bool {
+	return s.ActiveState == "failed" && s.ExecMainCode == cldExited &&
+		(s.ExecMainStatus == exitRollupUpgrade || s.ExecMainStatus == exitVersionUpgrade)
+}
 
 // exitWords says how a node ended, if it did.
 func exitWords(s manager.UnitState) string {

@@ -282,7 +282,7 @@ func (a *app) closedMeanwhile(ctx context.Context, q policy.Question, t goal, im
 }
 
 func (a *app) recordUpdate(ctx context.Context, inst profiles.Instance, img *extract.Image, ref string, state roll.State, from int, f updateFlags) error {
-	if err := a.mayReplace(ctx, inst, f.unattended); err != nil {
+	if err := a.mayReplace(ctx, inst, f.unattended && !f.urgent); err != nil {
 		return err
 	}
 	sec, err := a.loadSecrets(ctx, inst.Name)

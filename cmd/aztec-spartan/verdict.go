@@ -24,6 +24,9 @@ func verdict(ctx context.Context, u manager.UnitState, meta units.Meta, again *r
 		}
 		reason := fmt.Sprintf("the node %s; systemd starts it again (%s)", orDefault(exitWords(u), "stopped"), loop)
 		return probe.Report{Health: probe.Unhealthy, Reason: reason}, false
+	case outdated(u):
+		reason := fmt.Sprintf("the node %s: its version is out of date; aztec-failure@%s looks for a newer one, and starts it again", exitWords(u), u.Unit)
+		return probe.Report{Health: probe.Unhealthy, Reason: reason}, false
 	case u.ActiveState == "failed":
 		return probe.Report{Health: probe.Unhealthy, Reason: "the unit failed: " + u.Result}, false
 	}

@@ -155,8 +155,12 @@ func (r *run) forward(ctx context.Context) (Outcome, error) {
 	}
 	in := r.state.Intent
 	in.Begun, in.WasEnabled = true, before.Enabled
-	in.WasActive = before.ActiveState != "inactive" && before.ActiveState != "failed"
-	if in.WasActive {
+	up := before.ActiveState != "inactive" && before.ActiveState != "failed"
+	in.WasActive = up || before.Outdated
+	if before.Outdated && !up {
+		r.say("%s is down, since its node wants to be another version: it %s", r.state.Unit, before.Exit)
+	}
+	if up {
 		in.Before = r.health(ctx)
 		if in.Dependents, err = r.Manager.Dependents(ctx, r.state.Unit); err != nil {
 			r.say("%v", err)

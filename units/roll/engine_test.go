@@ -248,3 +248,31 @@ func TestUnnamedVersion(t *testing.T) {
 		}
 	})
 }
+
+// A node that is down because it wants to be another version is not one that
+// was stopped: the new version is started and judged, and after a failure the
+// old one is started again.
+func TestOutdatedIsWanted(t *testing.T) {
+	for name, c := range map[string]struct {
+		behave  behaviour
+		result  string
+		version string
+	}{
+		"good":   {"", Done, "4.1.3"},
+		"silent": {silent, RolledBack, "4.1.2"},
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			h := newHost(t)
+			h.behave["4.1.3"] = c.behave
+			h.run.ActiveState, h.run.PID, h.run.Exit, h.run.Outdated = "failed", 0, "exited with code 79", true
+			out, err := h.engine().Run(t.Context(), "val1")
+			if err != nil || out.Result != c.result {
+				t.Fatalf("%+v, %v", out, err)
+			}
+			h.whole(c.version, true)
+			if !strings.Contains(strings.Join(out.Evidence, "\n"), "wants to be another version: it exited with code 79") {
+				t.Errorf("the evidence is %q", out.Evidence)
+			}
+		})
+	}
+}

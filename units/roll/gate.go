@@ -53,6 +53,7 @@ type Running struct {
 	Restarts    uint32
 	Exit        string // how the main process ended last, in words; empty if it did not
 	Enabled     bool   // starts at boot
+	Outdated    bool   // it is down because the node wants to be another version
 }
 
 // Answer is what the node says about itself.

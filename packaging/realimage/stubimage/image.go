@@ -29,6 +29,9 @@ import (
 // The tags of the layout. An image reports the version that its tag says,
 // except Docker, which is Good in another wrapping.
 const (
+	// Outdated says soon after its start that it is out of date, by the exit
+	// code with which the real node does.
+	Outdated = "4.1.1-outdated"
 	// Good is an index of amd64, arm64 and an attestation, as upstream pushes.
 	Good = "4.1.2"
 	// Docker has the same content in Docker's media types, as before 2026.
@@ -77,7 +80,7 @@ const (
 // Tags are all tags, oldest version first.
 func Tags() []string {
 	return []string{
-		Good, Docker, Proves, Newer, Exits, Silent, Liar, Late, Hung, WrongChain, Sick, Frozen, Alone, Behind, Deaf, Full,
+		Outdated, Good, Docker, Proves, Newer, Exits, Silent, Liar, Late, Hung, WrongChain, Sick, Frozen, Alone, Behind, Deaf, Full,
 		Schema, Wipes, Refuses, Signs, Standby,
 	}
 }
@@ -88,6 +91,8 @@ const nodePackage = "github.com/aztec-spartan/aztec-spartan/packaging/realimage/
 
 // faults is the stub.json of the versions that have one.
 var faults = map[string]string{
+	Outdated: `{"crash_after_ms":2500,"exit_code":79}`,
+
 	Exits:  `{"exit_after_ms":300}`,
 	Silent: `{"silent":true}`,
 	Liar:   `{"report_version":"4.1.2"}`,

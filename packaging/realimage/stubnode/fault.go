@@ -15,6 +15,8 @@ type faults struct {
 	// ExitAfterMS makes the node exit 1 this long after its start, before it
 	// opens a port.
 	ExitAfterMS int `json:"exit_after_ms,omitempty"`
+	// ExitCode is what it exits with then, and after CrashAfterMS; 0: 1.
+	ExitCode int `json:"exit_code,omitempty"`
 	// CrashAfterMS makes it exit 1 this long after it has opened its ports.
 	CrashAfterMS int `json:"crash_after_ms,omitempty"`
 	// Silent keeps the node alive without ever opening a port, which is what the
@@ -51,6 +53,9 @@ type faults struct {
 }
 
 func (f faults) exitAfter() time.Duration { return time.Duration(f.ExitAfterMS) * time.Millisecond }
+
+// code is what a node that ends by itself exits with.
+func (f faults) code() int { return max(1, f.ExitCode) }
 
 // crash is when a node whose ports are open ends; nil: never.
 func (f faults) crash() <-chan time.Time {

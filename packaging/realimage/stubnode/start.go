@@ -92,7 +92,7 @@ func (c *cli) wait(began time.Time) (code int, done bool) {
 		return 0, true
 	case <-crash:
 		c.log.log("fatal", "cli", "this version cannot start")
-		return 1, true
+		return c.image.faults.code(), true
 	case <-ready:
 		return 0, false
 	}
@@ -107,7 +107,7 @@ func (c *cli) serve(r role, n *node) int {
 		select {
 		case <-crash:
 			c.log.log("fatal", "node", "this version cannot last")
-			return 1
+			return c.image.faults.code()
 		case s := <-c.signals:
 			if s == syscall.SIGTERM && c.image.faults.Deaf {
 				continue
