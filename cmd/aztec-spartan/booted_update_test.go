@@ -4,8 +4,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -23,7 +21,6 @@ func (g *guest) unattended() {
 	g.t.Helper()
 	began := time.Now()
 	defer func() { g.t.Logf("unattended: %s", time.Since(began)) }()
-	g.serveL1()
 	g.sh(`sed -i 's/^settle = .*/settle = "1s"/' /etc/aztec-spartan/config.toml`)
 	g.sh("aztec-spartan config full1 --role full-node --network local --image " + stage.Repository + ":4.1.2 --port 8090 --admin-port 8890 --no-p2p --ethereum-host http://127.0.0.1:8545 --set REGISTRY_CONTRACT_ADDRESS=" + registryContract)
 	g.sh("aztec-spartan start full1")
@@ -137,33 +134,4 @@ func (g *guest) outdated() {
 	g.until("grep -q '^Version=4.1.3' /etc/systemd/system/" + unit + " && aztec-spartan probe old1")
 	g.until("aztec-spartan status old1 --json | jq -e '.[0] | .health == \"healthy\" and .last_roll.from == \"4.1.1-outdated\" and .last_roll.result == \"done\"'")
 	g.sh("aztec-spartan auto-update disable")
-}
-
-// serveL1 is an execution node as far as doctor asks: without one an unattended
-// update does not stop a node.
-func (g *guest) serveL1() {
-	g.t.Helper()
-	l, err := g.Listen("tcp", "127.0.0.1:8545")
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var call struct{ Method string }
-		_ = json.NewDecoder(r.Body).Decode(&call) // what cannot be read is no known method
-		answer := map[string]string{
-			"eth_chainId": `"0x7a69"`, "eth_syncing": "false",
-			"eth_getBlockByNumber": fmt.Sprintf(`{"number":"0x10","timestamp":"0x%x","transactions":[]}`, time.Now().Unix()),
-		}[call.Method]
-		if answer == "" {
-			fmt.Fprint(w, `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no such method"}}`)
-			return
-		}
-		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":1,"result":%s}`, answer)
-	}), ReadHeaderTimeout: 10 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
-	g.t.Cleanup(func() {
-		_ = server.Close()
-		<-served
-	})
 }
