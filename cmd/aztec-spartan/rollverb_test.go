@@ -43,11 +43,13 @@ func TestOutcomeErrors(t *testing.T) {
 		"waiting":     {roll.Outcome{Result: roll.Waiting, Reason: "in standby"}, 0, nil},
 		"rolled back": {roll.Outcome{Result: roll.RolledBack}, exitRolledBack, []string{"4.1.2 is back", "aztec-spartan logs val1"}},
 		"environment": {
-			roll.Outcome{Result: roll.RolledBack, Environment: true, Situation: "U is failed"}, exitRolledBack,
+			roll.Outcome{Result: roll.RolledBack, Environment: true, Situation: "U is failed"},
+			exitRolledBack,
 			[]string{"now U is failed", "4.1.2 is in place", "4.1.3 is not skipped", "aztec-spartan restart val1", "update val1 --to 4.1.3"},
 		},
 		"not put back": {
-			roll.Outcome{Result: roll.Failed, Situation: "generation 2 (4.1.3) is in place; U is failed"}, exitFailed,
+			roll.Outcome{Result: roll.Failed, Situation: "generation 2 (4.1.3) is in place; U is failed"},
+			exitFailed,
 			[]string{"generation 2 (4.1.3) is in place", "aztec-spartan rollback val1 --to 4.1.2"},
 		},
 		"not begun": {roll.Outcome{Result: roll.Failed, Reason: "no such file"}, exitFailed, []string{"no such file"}},
