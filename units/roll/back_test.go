@@ -37,16 +37,16 @@ func TestFaults(t *testing.T) {
 			result: RolledBack, reasons: []string{"no space left"}, runs: "4.1.2", starts: 1,
 		},
 		"the settings are a file's child": {
-			fault:  func(h *host) { h.on["stop"] = func() { replace(h.t, filepath.Join(h.files.Config, "val1")) } },
+			fault:  func(h *host) { h.on["dependents"] = func() { replace(h.t, filepath.Join(h.files.Config, "val1")) } },
 			result: RolledBack, reasons: []string{"not a directory"}, runs: "4.1.2", starts: 1,
 		},
 		"the new generation vanishes": {
-			fault:  func(h *host) { h.on["stop"] = func() { remove(h.t, h.files.Dir("val1", 2)) } },
+			fault:  func(h *host) { h.on["dependents"] = func() { remove(h.t, h.files.Dir("val1", 2)) } },
 			result: RolledBack, reasons: []string{"no such file"}, runs: "4.1.2", starts: 1,
 		},
 		"both generations vanish": {
 			fault: func(h *host) {
-				h.on["stop"] = func() { remove(h.t, h.files.Dir("val1", 1)); remove(h.t, h.files.Dir("val1", 2)) }
+				h.on["dependents"] = func() { remove(h.t, h.files.Dir("val1", 1)); remove(h.t, h.files.Dir("val1", 2)) }
 			},
 			result: RolledBack, reasons: []string{"no such file"}, runs: "4.1.2", starts: 1,
 		},
@@ -91,7 +91,7 @@ func TestFaults(t *testing.T) {
 		},
 		"no answer after the stop": {
 			fault: func(h *host) {
-				h.on["stop"] = func() { h.on["reload"] = func() { h.refuse["running"] = unreachable } }
+				h.on["stop"] = func() { h.refuse["running"] = unreachable }
 			},
 			result: RolledBack, reasons: []string{"does not answer", "then 4.1.2 failed too"}, runs: "4.1.2", starts: 2,
 		},
@@ -166,7 +166,7 @@ func TestSettingsOnTheWayBack(t *testing.T) {
 		if err := os.WriteFile(h.files.settingsPath("val1"), []byte(edited), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		h.refuse["stop"] = errors.New("no")
+		h.edit(func(s *State) { s.Intent.Begun, s.Intent.WasActive = true, true })
 		if out, err := h.engine().Run(t.Context(), "val1"); err != nil || out.Result != RolledBack {
 			t.Fatalf("%+v, %v", out, err)
 		}
@@ -205,13 +205,13 @@ func TestOutcomeCannotBeSaved(t *testing.T) {
 
 // A disk that is full of everything: the node runs all the same.
 func TestDiskFull(t *testing.T) {
-	inBubble(t, "after the stop", func(t *testing.T) {
+	inBubble(t, "after the switch", func(t *testing.T) {
 		h := newHost(t)
 		h.on["stop"] = func() { h.full = func(string) bool { return true } }
 		if _, err := h.engine().Run(t.Context(), "val1"); !errors.Is(err, syscall.ENOSPC) {
 			t.Fatalf("got %v", err)
 		}
-		h.runs("4.1.2", true)
+		h.runs("4.1.3", true)
 	})
 	inBubble(t, "before the roll", func(t *testing.T) {
 		h := newHost(t)
@@ -257,7 +257,7 @@ func TestCancel(t *testing.T) {
 	}{
 		"before anything":        {at: "running", runs: "4.1.2"},
 		"while it stops":         {at: "stop", stops: 2, queued: 1, runs: "4.1.2"},
-		"before the reload":      {at: "reload", stops: 2, queued: 1, runs: "4.1.2"},
+		"before the stop":        {at: "reload", runs: "4.1.2"},
 		"while it starts":        {at: "start", stops: 2, queued: 1, runs: "4.1.2"},
 		"while it is probed":     {at: "probe", stops: 2, queued: 1, runs: "4.1.2"},
 		"while it is stopped":    {at: "reload", stopped: true},

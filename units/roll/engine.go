@@ -126,6 +126,7 @@ type run struct {
 	first       string    // invocation of the old version when the roll began; empty if not known
 	stopped     time.Time // when a stop was first asked for; zero: nothing was disturbed
 	started     time.Time // when a start was asked for last
+	placed      bool      // the new generation is in place, and systemd has read it
 	tried       bool      // the new version was started: what follows is held against it
 	loaded      bool      // the service manager has read the old unit again
 	restored    bool      // the old version was started again

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/units"
-	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
 )
 
 const unitName = "aztec-sequencer@val1.service"
@@ -78,7 +77,12 @@ func (h *host) write(name string, data []byte, mode fs.FileMode) error {
 	if h.full != nil && h.full(name) {
 		return fmt.Errorf("writing %s: %w", name, syscall.ENOSPC)
 	}
-	if err := atomicfile.Write(name, data, mode); err != nil {
+	// As atomicfile does, without waiting for a disk: there are thousands.
+	temp := name + ".tmp"
+	if err := os.WriteFile(temp, data, mode); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, name); err != nil {
 		return err
 	}
 	h.step()

@@ -76,6 +76,7 @@ func (r *run) forbid(d *data.Dir, reason string) error {
 		return err
 	}
 	r.state.NoSigning.Aside = aside
+	r.placed = false // systemd has to read the drop-in
 	r.say("it will not sign: %s; the store is kept in %s", reason, aside)
 	return nil
 }
@@ -88,6 +89,7 @@ func (r *run) allow() error {
 	if err := r.Files.AllowSigning(r.instance, r.state.Unit); err != nil {
 		return err
 	}
+	r.placed = false
 	r.state.NoSigning = nil
 	r.say("it signs again: it knows what was signed")
 	return nil
