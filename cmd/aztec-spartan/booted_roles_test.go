@@ -27,6 +27,10 @@ const proverKey = "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cda
 func TestRoles(t *testing.T) {
 	onEachSuite(t, func(g *guest) {
 		g.configCast()
+		// Instances that share an image share its tree.
+		if trees := g.sh("sed -n 's/^RootDirectory=//p' /etc/systemd/system/aztec-*@*.service | sort -u; ls -d /var/lib/aztec-spartan/images/sha256-*"); strings.Count(trees, "\n") != 1 {
+			g.t.Errorf("%d instances of one image have the trees\n%s", len(cast), trees)
+		}
 		g.sh("aztec-spartan start")
 		for _, c := range cast {
 			g.until("aztec-spartan probe " + c.name)

@@ -144,7 +144,8 @@ func (g *guest) waitsForTheBusy() {
 
 	g.sh("aztec-spartan config agent1 --network local --image " + stage.Repository + ":4.1.2-proves --role prover-agent --port 8084 --broker http://127.0.0.1:8083 && aztec-spartan start agent1")
 	g.until("aztec-spartan probe agent1 | grep -q proves")
-	g.sh("aztec-spartan update agent1 --to 4.1.3 --settle 1s 2>/root/said && grep -q 'waiting up to .*proves' /root/said && grep -q 'not busy any more' /root/said")
+	g.sh("sed -i 's/^busy_wait.*/busy_wait = \"2s\"/' " + config + " && aztec-spartan update agent1 --to 4.1.3 --settle 1s 2>/root/said && cp /root/config.toml " + config)
+	g.sh("grep -q 'waiting up to 2s: .*proves' /root/said && grep -q 'busy still after 2s .*proves.*going on' /root/said")
 }
 
 // appliesConfig: settings that the node does not start with are taken back.

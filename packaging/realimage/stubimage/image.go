@@ -73,7 +73,7 @@ const (
 	// Signs remembers what it signed, which 4.1.2 does not, and then says that
 	// it is 4.1.2.
 	Signs = "4.2.3-signs"
-	// Proves is good, and its agent has a job for the first eight seconds.
+	// Proves is good, and its agent has a job for an hour.
 	Proves = "4.1.2-proves"
 )
 
@@ -107,7 +107,7 @@ var faults = map[string]string{
 	Deaf:       `{"deaf":true,"report_version":"4.1.2"}`,
 	Full:       `{"fills_disk":true}`,
 	Standby:    `{"standby":true}`,
-	Proves:     `{"proves_ms":8000}`,
+	Proves:     `{"proves_ms":3600000}`,
 	Schema:     `{"schemas":{"archiver":6}}`,
 	Wipes:      `{"schemas":{"archiver":6},"report_version":"4.1.2"}`,
 	Refuses:    `{"schemas":{"archiver":6},"refuses_old_data":true}`,
