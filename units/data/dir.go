@@ -19,9 +19,9 @@ const (
 	// others (KVBrokerDatabase of 4.1.2).
 	SavedDir = ".aztec-spartan.saved"
 
-	partial = ".part" // of a set: being copied
-	leaving = ".out"  // of a set: its stores are being moved here
-	coming  = ".in"   // of a set: its stores are being moved into place
+	partial  = ".part" // of a set: being copied
+	leaving  = ".out"  // of a set: its stores are being moved here
+	arriving = ".in"   // of a set: its stores are being moved into place
 )
 
 // Dir is the data directory of one instance. The node's own user can write to
@@ -128,8 +128,10 @@ func (d *Dir) names(dir string) ([]string, error) {
 	return names, err
 }
 
-// live are the stores in place that belong to a version: all directories but
-// what no version empties. signing-protection is not among them.
+// live are the stores in place that belong to a version: the directories with a
+// db_version. signing-protection is not among them, and what else lies there,
+// such as blobs in a file store, is of all versions: a node that finds no blob
+// for a checkpoint waits for it forever (4.1.2, measured).
 func (d *Dir) live() ([]string, error) {
 	names, err := d.names(".")
 	if err != nil {
@@ -141,8 +143,14 @@ func (d *Dir) live() ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if info.IsDir() && !stays(name) {
+		if !info.IsDir() || stays(name) {
+			continue
+		}
+		switch _, err := d.root.Lstat(name + "/" + versionFile); {
+		case err == nil:
 			live = append(live, name)
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, err
 		}
 	}
 	return live, nil

@@ -20,7 +20,7 @@ func directory(t *testing.T, version string) (*Dir, string) {
 	fill(t, path, version)
 	for name, text := range map[string]string{
 		Protection + "/db_version": `{"schemaVersion":2,"rollupAddress":"0x01"}`, Protection + "/data.mdb": "signed",
-		"p2p-private-key": "0xabc", "admin/api_key_hash": "hash", ".aztec-spartan-val1": "val1\n",
+		"blobs/1": "signed", "p2p-private-key": "0xabc", "admin/api_key_hash": "hash", ".aztec-spartan-val1": "val1\n",
 	} {
 		put(t, filepath.Join(path, name), text)
 	}
@@ -44,6 +44,7 @@ func fill(t *testing.T, path, version string) {
 		}
 		put(t, filepath.Join(path, store, "data.mdb"), version)
 		put(t, filepath.Join(path, store, "deep/er"), version)
+		put(t, filepath.Join(path, store, versionFile), `{"schemaVersion":1}`)
 	}
 }
 
@@ -80,7 +81,7 @@ func holds(t *testing.T, path string) string {
 // untouched asserts what no version's change may touch.
 func untouched(t *testing.T, path string) {
 	t.Helper()
-	for name, want := range map[string]string{Protection + "/data.mdb": "signed", "p2p-private-key": "0xabc", "admin/api_key_hash": "hash"} {
+	for name, want := range map[string]string{Protection + "/data.mdb": "signed", "blobs/1": "signed", "p2p-private-key": "0xabc", "admin/api_key_hash": "hash"} {
 		if got, err := os.ReadFile(filepath.Join(path, name)); err != nil || string(got) != want {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
@@ -105,7 +106,11 @@ func TestThereAndBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	fill(t, path, "new")
-	put(t, filepath.Join(path, "sentinel/data.mdb"), "only the new one has it")
+	put(t, filepath.Join(path, "sentinel/db_version"), "only the new one has it")
+	// It was about to empty this one.
+	if err := os.Remove(filepath.Join(path, "p2p", versionFile)); err != nil {
+		t.Fatal(err)
+	}
 	if err := d.Swap(2, 1); err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +212,8 @@ func TestLinksOut(t *testing.T) {
 	t.Run("version", func(t *testing.T) {
 		d, path := directory(t, "old")
 		put(t, filepath.Join(outside, "v"), `{"schemaVersion":9}`)
-		if err := os.Symlink(filepath.Join(outside, "v"), filepath.Join(path, "archiver", versionFile)); err != nil {
+		name := filepath.Join(path, "archiver", versionFile)
+		if err := errors.Join(os.Remove(name), os.Symlink(filepath.Join(outside, "v"), name)); err != nil {
 			t.Fatal(err)
 		}
 		if v, err := d.Versions(); err != nil || v["archiver"].Schema != 0 {
@@ -227,7 +233,7 @@ func TestVersions(t *testing.T) {
 		put(t, filepath.Join(path, name, versionFile), text)
 	}
 	got, err := d.Versions()
-	want := map[string]Version{"archiver": {5, "0x0f"}, "p2p": {}, "world_state": {}, Protection: {2, "0x01"}}
+	want := map[string]Version{"archiver": {5, "0x0f"}, "p2p": {}, "world_state": {Schema: 1}, Protection: {2, "0x01"}}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}

@@ -77,7 +77,7 @@ func killedTwice(t *testing.T, first int, do func(*testing.T, *Dir) error, now, 
 			t.Fatal(err)
 		}
 		fill(t, path, "new")
-		put(t, filepath.Join(path, "sentinel/data.mdb"), "new")
+		put(t, filepath.Join(path, "sentinel/db_version"), "{}")
 		d.killAt(first)
 		died := dies(t, func() error { return do(t, d) })
 		d.killAt(second)
@@ -119,7 +119,7 @@ func killedTwice(t *testing.T, first int, do func(*testing.T, *Dir) error, now, 
 // matching are the endings of unfinished work that a name has.
 func matching(name string) []string {
 	found := []string{}
-	for _, end := range []string{partial, leaving, coming} {
+	for _, end := range []string{partial, leaving, arriving} {
 		if filepath.Ext(name) == end {
 			found = append(found, end)
 		}

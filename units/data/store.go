@@ -24,8 +24,8 @@ const versionFile = "db_version"
 // maxVersion bounds what is read of a db_version.
 const maxVersion = 4096
 
-// Versions are those of the stores in place, signing-protection among them. A
-// store without one that can be read has schema 0: no node opens it as it is.
+// Versions are those of the stores in place, signing-protection among them. One
+// that cannot be read has schema 0: no node opens the store as it is.
 func (d *Dir) Versions() (map[string]Version, error) {
 	stores, err := d.live()
 	if err != nil {

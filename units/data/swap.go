@@ -3,6 +3,7 @@ package data
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -38,6 +39,16 @@ func (d *Dir) swap(out, in string) error {
 	if err != nil {
 		return err
 	}
+	coming, err := d.names(in)
+	if err != nil {
+		return err
+	}
+	for _, name := range coming {
+		// One that was being emptied has no version yet.
+		if _, err := d.root.Lstat(name); err == nil && !slices.Contains(live, name) {
+			live = append(live, name)
+		}
+	}
 	if err := d.root.Mkdir(out+leaving, 0o700); err != nil {
 		return err
 	}
@@ -51,14 +62,14 @@ func (d *Dir) swap(out, in string) error {
 	if err := errors.Join(d.sync(out+leaving), d.sync("."), d.sync(SavedDir)); err != nil {
 		return err
 	}
-	if err := d.root.Rename(in, in+coming); err != nil {
+	if err := d.root.Rename(in, in+arriving); err != nil {
 		return err
 	}
 	d.step()
 	if err := d.sync(SavedDir); err != nil {
 		return err
 	}
-	return d.arrive(in+coming, out)
+	return d.arrive(in+arriving, out)
 }
 
 // arrive moves the stores of a set into place, and makes what has left a set.
@@ -115,7 +126,7 @@ func (d *Dir) settle() error {
 				return err
 			}
 			d.step()
-		case strings.HasSuffix(name, coming):
+		case strings.HasSuffix(name, arriving):
 			in = path
 		case strings.HasSuffix(name, leaving):
 			out = strings.TrimSuffix(path, leaving)

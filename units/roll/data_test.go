@@ -27,6 +27,8 @@ func newStores(t *testing.T) *stores {
 	s := &stores{t: t, path: t.TempDir(), writes: map[string]int{}}
 	s.put("archiver/data.mdb", "4.1.2")
 	s.put("world_state/data.mdb", "4.1.2")
+	s.put("archiver/db_version", "{}")
+	s.put("world_state/db_version", "{}")
 	s.put("p2p-private-key", "secret")
 	return s
 }
