@@ -13,13 +13,13 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-TAGS := booted,packages,oracle,strace,real,inhost,soak,profile
+TAGS := booted,packages,oracle,strace,real,inhost,soak,profile,vm
 
 # Where `make install` puts the files. The program knows its own path, so build with the same PREFIX.
 PREFIX  ?= /usr
 DESTDIR ?=
 
-.PHONY: help build test test-unit test-booted test-real test-docker demo bench lint vuln soak package packages install uninstall repo release test-packages deps clean golden
+.PHONY: help build test test-unit test-booted test-real test-vm test-docker demo bench lint vuln soak package packages install uninstall repo release test-packages deps clean golden
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ test-real: deps package ## the real Aztec node on a booted host, with a local L1
 test-packages: deps package ## packages on every suite, rpm, repositories, arm64, a release (root, and the Debian archive)
 	packaging/scripts/deps.sh apt-utils createrepo-c gnupg qemu-user-static
 	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb go test -tags packages -p 1 -count=1 -timeout 30m -v ./packaging/packages
+
+test-vm: deps package ## cgroups and BPF in a virtual machine (root; some minutes)
+	packaging/scripts/deps.sh qemu-system-x86
+	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb go test -tags vm -run TestVM -count=1 -timeout 40m -v ./cmd/aztec-spartan
 
 # The packages that have tests with a build tag.
 tagged = $(addprefix ./,$(sort $(dir $(shell git grep -lE '^//go:build .*\b$(1)\b' -- '*_test.go'))))

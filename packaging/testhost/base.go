@@ -90,8 +90,13 @@ func base(ctx context.Context, cache, suite string, more []string, log io.Writer
 	if err != nil {
 		return "", err
 	}
+	return built(ctx, cache, suite, suite, args, log)
+}
+
+// built is base for any recipe; name begins the name of the tree.
+func built(ctx context.Context, cache, name, suite string, args []string, log io.Writer) (string, error) {
 	sum := sha256.Sum256([]byte(suite + "\x00" + strings.Join(args, "\x00")))
-	dir := filepath.Join(cache, suite+"-"+hex.EncodeToString(sum[:6]))
+	dir := filepath.Join(cache, name+"-"+hex.EncodeToString(sum[:6]))
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}

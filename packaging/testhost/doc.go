@@ -25,7 +25,9 @@
 // unified hierarchy in place of what is outside. Controllers which version 1
 // keeps to itself outside (memory, cpu) are then missing, so that MemoryMax=
 // and the like are accepted and have no effect. A container also has no say
-// over the kernel: no modules, no sysctl outside of net, no clock.
+// over the kernel: no modules, no sysctl outside of net, no clock. For what needs
+// these there is a Machine, which has a kernel of its own under qemu, and takes
+// minutes where a Host takes a second.
 //
 // # Lifetime
 //

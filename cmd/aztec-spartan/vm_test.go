@@ -1,0 +1,211 @@
+//go:build vm
+
+// Tests with the tag vm run in a virtual machine with a kernel of its own: for
+// what containers cannot show. `make test-vm` runs them, in some minutes; they
+// need root, and qemu.
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/packaging/realimage/stubimage"
+	"github.com/aztec-spartan/aztec-spartan/packaging/testhost"
+)
+
+const (
+	vmSequencer = "aztec-sequencer@val1.service"
+	vmAgent     = "aztec-prover-agent@agent1.service"
+)
+
+// machine is a virtual machine with the package and images on it.
+type machine struct {
+	*testhost.Machine
+	t *testing.T
+}
+
+func TestVM(t *testing.T) {
+	payload := t.TempDir()
+	if err := stubimage.Build(filepath.Join(payload, "layout")); err != nil {
+		t.Fatal(err)
+	}
+	deb := os.Getenv("AZTEC_SPARTAN_DEB")
+	if deb == "" {
+		t.Fatal("AZTEC_SPARTAN_DEB names no package: run make test-vm")
+	}
+	if out, err := exec.Command("cp", deb, filepath.Join(payload, "aztec-spartan.deb")).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	began := time.Now()
+	vm, err := testhost.NewMachine(t.Context(), testhost.MachineOptions{Suite: "bookworm", Dir: t.TempDir(), Payload: payload})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := vm.Cut(); err != nil {
+			t.Error(err)
+		}
+	})
+	m := &machine{vm, t}
+	t.Logf("disks made in %s", time.Since(began).Round(time.Second))
+	m.on()
+	m.sh("dpkg -i /payload/aztec-spartan.deb")
+	m.sh("for v in 4.1.2 4.1.3; do aztec-spartan load /payload/layout --name $v; done")
+	m.sh("echo " + vmKey + " | aztec-spartan config val1 --network local --version 4.1.2 --no-pull --ethereum-host http://127.0.0.1:8545 --no-p2p --set REGISTRY_CONTRACT_ADDRESS=0xb7f8bc63bbcad18155201308c8f3540b07f84f5e --key-file -")
+	m.sh("aztec-spartan config agent1 --role prover-agent --network local --version 4.1.2 --no-pull --port 8084 --broker http://127.0.0.1:8083 --egress broker --resource memory_max=400MiB")
+	m.sh("aztec-spartan start val1 agent1")
+	m.until("aztec-spartan probe val1 && systemctl is-active " + vmAgent)
+
+	t.Run("limits", func(t *testing.T) { m.as(t).limits() })
+	t.Run("egress", func(t *testing.T) { m.as(t).egress() })
+	t.Run("an agent starves no sequencer", func(t *testing.T) { m.as(t).shares() })
+}
+
+// vmKey is worth nothing: of the second account of every development chain.
+const vmKey = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
+
+func (m *machine) as(t *testing.T) *machine { return &machine{m.Machine, t} }
+
+func (m *machine) on() {
+	m.t.Helper()
+	began := time.Now()
+	if err := m.PowerOn(m.t.Context()); err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Logf("booted in %s", time.Since(began).Round(100*time.Millisecond))
+}
+
+func (m *machine) try(script string) testhost.Result {
+	m.t.Helper()
+	r, err := m.Sh(m.t.Context(), script)
+	if err != nil {
+		m.t.Fatalf("%s: %v", script, err)
+	}
+	return r
+}
+
+func (m *machine) sh(script string) string {
+	m.t.Helper()
+	r := m.try(script)
+	if r.Code != 0 {
+		log := m.try("journalctl --no-pager -n 30 -o short-monotonic").Stdout
+		m.t.Fatalf("%s: exit code %d\n%s%s%s", script, r.Code, r.Stdout, r.Stderr, log)
+	}
+	return strings.TrimSpace(r.Stdout)
+}
+
+func (m *machine) until(script string) {
+	m.t.Helper()
+	ctx, cancel := context.WithTimeout(m.t.Context(), 2*time.Minute)
+	defer cancel()
+	var last testhost.Result
+	err := testhost.Wait(ctx, script, func() (bool, error) {
+		var err error
+		last, err = m.Sh(m.t.Context(), script) // a script that is cut short takes the port with it
+		return err == nil && last.Code == 0, err
+	})
+	if err != nil {
+		m.t.Fatalf("%v\n%s%s\n%s", err, last.Stdout, last.Stderr, m.try("journalctl --no-pager -n 40 -o short-monotonic").Stdout)
+	}
+}
+
+// group is the directory of a unit's cgroup.
+func (m *machine) group(unit string) string {
+	m.t.Helper()
+	return "/sys/fs/cgroup" + m.sh("systemctl show -P ControlGroup "+unit)
+}
+
+func (m *machine) number(script string) int {
+	m.t.Helper()
+	n, err := strconv.Atoi(m.sh(script))
+	if err != nil {
+		m.t.Fatalf("%s: %v", script, err)
+	}
+	return n
+}
+
+// limits: what the unit says, the kernel holds to.
+func (m *machine) limits() {
+	agent := m.group(vmAgent)
+	for file, want := range map[string]string{agent + "/memory.max": "419430400", agent + "/cpu.weight": "50", m.group(vmSequencer) + "/cpu.weight": "500"} {
+		if got := m.sh("cat " + file); got != want {
+			m.t.Errorf("%s is %s, want %s", file, got, want)
+		}
+	}
+	total := m.number("awk '/^MemTotal/ {print $2}' /proc/meminfo")
+	for _, slice := range []string{"/sys/fs/cgroup/aztec.slice", "/sys/fs/cgroup/aztec.slice/aztec-sequencer.slice"} {
+		if low := m.number("cat "+slice+"/memory.low") / 1024; low < total/4-1024 || low > total/4+1024 {
+			m.t.Errorf("%s keeps %d KiB of %d", slice, low, total)
+		}
+	}
+	pid := m.sh("systemctl show -P MainPID " + vmSequencer)
+	if got := m.sh("cat /proc/" + pid + "/oom_score_adj"); got != "-500" {
+		m.t.Errorf("the sequencer's OOM score is %s", got)
+	}
+	// More memory than it may have: it is killed and comes back, and nobody else is.
+	was := m.sh("systemctl show -P MainPID " + vmAgent)
+	m.try("sh -c 'echo $$ >" + agent + "/cgroup.procs; exec tail /dev/zero'")
+	m.until("test $(systemctl show -P MainPID " + vmAgent + ") != " + was + " && systemctl is-active " + vmAgent)
+	if result := m.sh("journalctl --no-pager -u " + vmAgent); !strings.Contains(result, "OOM") && !strings.Contains(result, "oom-kill") {
+		m.t.Errorf("the agent was not killed for its memory:\n%s", result)
+	}
+	if now := m.sh("systemctl show -P MainPID " + vmSequencer); now != pid {
+		m.t.Errorf("the sequencer was process %s and is %s", pid, now)
+	}
+}
+
+// egress: an agent reaches this host and its broker, and nothing else.
+func (m *machine) egress() {
+	m.sh("ip netns add other && ip link add near type veth peer name far netns other && ip addr add 10.99.0.1/24 dev near && ip link set near up && " +
+		"ip -n other addr add 10.99.0.2/24 dev far && ip -n other link set far up && ip -n other link set lo up")
+	m.sh("systemd-run -q --unit listener ip netns exec other systemd-socket-activate -l 10.99.0.2:7000 --inetd -a cat")
+	connect := "timeout 5 bash -c '</dev/tcp/10.99.0.2/7000'"
+	m.until(connect)
+	in := func(group, script string) bool {
+		m.t.Helper()
+		return m.try("bash -c 'echo $$ >"+group+"/cgroup.procs && exec "+strings.ReplaceAll(script, "'", `'\''`)+"'").Code == 0
+	}
+	if !in(m.group(vmSequencer), connect) {
+		m.t.Error("a sequencer does not reach the other machine")
+	}
+	if in(m.group(vmAgent), connect) {
+		m.t.Error("an agent with egress reaches the other machine")
+	}
+	if !in(m.group(vmAgent), "timeout 5 bash -c '</dev/tcp/127.0.0.1/8080'") {
+		m.t.Error("an agent with egress does not reach this host")
+	}
+	m.sh("aztec-spartan config agent1 --egress 10.99.0.0/24 && aztec-spartan restart agent1")
+	if !in(m.group(vmAgent), connect) {
+		m.t.Error("an agent does not reach whom it was told it may")
+	}
+	m.sh("systemctl stop listener && ip netns del other")
+}
+
+// shares: agents that want all CPUs get what a sequencer leaves.
+func (m *machine) shares() {
+	// Four processes that want a CPU each, of two.
+	m.sh("printf '%s\\n' '#!/bin/bash' 'for i in 1 2 3 4; do bash -c \"echo \\$\\$ >$1/cgroup.procs; exec timeout 60 bash -c \\\"while :; do :; done\\\"\" & done; wait' >/usr/local/bin/burn && chmod +x /usr/local/bin/burn")
+	usage := func(group string) int {
+		m.t.Helper()
+		return m.number("awk '/^usage_usec/ {print $2}' " + group + "/cpu.stat")
+	}
+	val, agent := m.group(vmSequencer), m.group(vmAgent)
+	m.sh("systemd-run -q --unit burn1 burn " + val + " && systemd-run -q --unit burn2 burn " + agent)
+	m.until("test $(wc -l <" + val + "/cgroup.procs) -ge 5 && test $(wc -l <" + agent + "/cgroup.procs) -ge 5")
+	valBefore, agentBefore := usage(val), usage(agent)
+	m.until("test $(awk '/^usage_usec/ {print $2}' " + val + "/cpu.stat) -gt " + strconv.Itoa(valBefore+8_000_000))
+	valUsed, agentUsed := usage(val)-valBefore, usage(agent)-agentBefore
+	m.t.Logf("both want all CPUs: the sequencer had %.1f s of them, the agent %.1f s", float64(valUsed)/1e6, float64(agentUsed)/1e6)
+	if agentUsed*5 > valUsed {
+		m.t.Error("the agent takes more than a sixth")
+	}
+	began := time.Now()
+	m.sh("aztec-spartan probe val1")
+	m.t.Logf("and it answers a probe in %s", time.Since(began).Round(time.Millisecond))
+}

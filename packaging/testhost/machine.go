@@ -1,0 +1,249 @@
+package testhost
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// MachineOptions say what a virtual machine is made of.
+type MachineOptions struct {
+	Suite   string    // as Options.Suite
+	Dir     string    // where its disks lie; the caller's to remove
+	Payload string    // directory whose files the machine has in /payload
+	Log     io.Writer // console; nil discards it
+}
+
+// Machine is a booted Debian of its own kernel, under qemu: for what a Host
+// cannot show, since it shares the kernel of this machine. Memory, CPU and IP
+// accounting are those of cgroup version 2, a reboot goes through firmware,
+// and Cut is a power cut: what was not synced is lost. It is slow, some ten
+// seconds from power on to the first command, since /dev/kvm is used only
+// where it works.
+//
+// Its methods must not be called at the same time.
+type Machine struct {
+	o              MachineOptions
+	kernel, initrd string
+	accel          []string
+	log            *console
+
+	ended chan struct{} // closed when qemu has; nil: powered off
+	kill  context.CancelFunc
+	port  net.Conn
+	lines *bufio.Reader
+}
+
+// NewMachine makes the disks of a machine and switches nothing on. The first
+// one of a suite takes a minute or two and the network.
+func NewMachine(ctx context.Context, o MachineOptions) (*Machine, error) {
+	if o.Suite == "" {
+		o.Suite = "bookworm"
+	}
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	tree, image, err := machineBase(ctx, o.Suite, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	m := &Machine{o: o, log: &console{to: o.Log}}
+	if m.kernel, m.initrd, err = bootFiles(tree); err != nil {
+		return nil, err
+	}
+	if out, err := exec.CommandContext(ctx, "cp", "--reflink=auto", "--sparse=always", image, m.disk("root")).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("making a virtual machine: %w: %s", err, out)
+	}
+	if err := makeDisk(ctx, m.disk("payload"), "payload", o.Payload, "1G"); err != nil {
+		return nil, err
+	}
+	if err := makeDisk(ctx, m.disk("data"), "data", "", "256M"); err != nil {
+		return nil, err
+	}
+	m.accel = []string{"-accel", "tcg,thread=multi", "-cpu", "max"}
+	if m.kvmWorks(ctx) {
+		m.accel = []string{"-accel", "kvm", "-cpu", "host"}
+	}
+	return m, nil
+}
+
+func (m *Machine) disk(name string) string { return filepath.Join(m.o.Dir, name+".ext4") }
+
+// kvmWorks boots a kernel that finds no disk and gives up: where /dev/kvm is
+// only there, qemu ends in another way, or that takes for ever.
+func (m *Machine) kvmWorks(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, qemu(), "-accel", "kvm", "-cpu", "host", "-m", "512", "-nodefaults", "-display", "none", "-serial", "stdio",
+		"-no-reboot", "-kernel", m.kernel, "-append", "console=ttyS0 panic=-1").Output()
+	return err == nil && strings.Contains(string(out), "Kernel panic")
+}
+
+// PowerOn starts the machine, without the disks that are named (data), and
+// waits until systemd has started everything.
+func (m *Machine) PowerOn(ctx context.Context, without ...string) error {
+	if m.ended != nil {
+		return errors.New("starting a virtual machine: it runs")
+	}
+	socket := filepath.Join(m.o.Dir, "port")
+	if err := os.RemoveAll(socket); err != nil {
+		return fmt.Errorf("starting a virtual machine: %w", err)
+	}
+	args := append(slices.Clone(m.accel), "-smp", "2", "-m", "2048", "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
+		"-kernel", m.kernel, "-initrd", m.initrd, "-append", "root=LABEL=root rw console=ttyS0 quiet",
+		"-device", "virtio-serial", "-chardev", "socket,id=port,server=on,wait=off,path="+socket, "-device", "virtserialport,chardev=port,name=testhost")
+	for _, name := range []string{"root", "payload", "data"} {
+		if !slices.Contains(without, name) {
+			// What the guest does not flush stays in the guest: a killed machine has lost it.
+			args = append(args, "-drive", "if=virtio,format=raw,cache=writeback,file="+m.disk(name))
+		}
+	}
+	if err := m.start(args); err != nil {
+		return fmt.Errorf("starting a virtual machine: %w", err)
+	}
+	if err := m.awaitReady(ctx, socket); err != nil {
+		return fmt.Errorf("starting a virtual machine: %w\n%s", err, m.log.tail())
+	}
+	return nil
+}
+
+// start runs qemu, which does not outlive this process.
+func (m *Machine) start(args []string) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, qemu(), args...)
+	cmd.Stdout, cmd.Stderr = m.log, m.log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	started, ended := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		runtime.LockOSThread() // whose end the signal is for (prctl(2))
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // how it ends is the guest's affair
+		}
+	}()
+	if err := <-started; err != nil {
+		cancel()
+		return err
+	}
+	m.ended, m.kill = ended, cancel
+	return nil
+}
+
+func (m *Machine) awaitReady(ctx context.Context, socket string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	err := Wait(ctx, "qemu", func() (bool, error) {
+		select {
+		case <-m.ended:
+			return false, errors.New("it ended")
+		default:
+		}
+		var err error
+		m.port, err = net.Dial("unix", socket)
+		return err == nil, nil
+	})
+	if err != nil {
+		return err
+	}
+	m.lines = bufio.NewReader(m.port)
+	if _, err := m.line(ctx); err != nil {
+		return err
+	}
+	return Wait(ctx, "systemd to settle", func() (bool, error) {
+		r, err := m.Sh(ctx, "systemctl is-system-running --wait")
+		state := strings.TrimSpace(r.Stdout)
+		return state == "running" || state == "degraded", err
+	})
+}
+
+// line reads one, for as long as ctx and the machine last.
+func (m *Machine) line(ctx context.Context) (string, error) {
+	stop := context.AfterFunc(ctx, func() { m.port.Close() })
+	defer stop()
+	text, err := m.lines.ReadString('\n')
+	if err != nil {
+		return "", errors.Join(ctx.Err(), fmt.Errorf("the machine does not answer: %w", err))
+	}
+	return strings.TrimSpace(text), nil
+}
+
+// Sh runs a script with bash, as root.
+func (m *Machine) Sh(ctx context.Context, script string) (Result, error) {
+	if m.port == nil {
+		return Result{}, errors.New("running a script: the machine is off")
+	}
+	if _, err := fmt.Fprintf(m.port, "%s\n", base64.StdEncoding.EncodeToString([]byte(script))); err != nil {
+		return Result{}, fmt.Errorf("running a script: %w", err)
+	}
+	answer, err := m.line(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	words := strings.Fields(answer)
+	if len(words) != 3 {
+		return Result{}, fmt.Errorf("running a script: the answer is %q", answer)
+	}
+	var r Result
+	if r.Code, err = strconv.Atoi(words[0]); err != nil {
+		return Result{}, fmt.Errorf("running a script: %w", err)
+	}
+	for i, to := range []*string{&r.Stdout, &r.Stderr} {
+		data, err := base64.StdEncoding.DecodeString(strings.TrimSuffix(words[i+1], "."))
+		if err != nil {
+			return Result{}, fmt.Errorf("running a script: %w", err)
+		}
+		*to = string(data)
+	}
+	return r, nil
+}
+
+// PowerOff shuts the machine down in the orderly way.
+func (m *Machine) PowerOff(ctx context.Context) error {
+	if m.ended == nil {
+		return nil
+	}
+	// Its answer may come or not: the agent is stopped, too.
+	if _, err := m.Sh(ctx, "systemctl --no-block poweroff"); err != nil && ctx.Err() != nil {
+		return err
+	}
+	select {
+	case <-m.ended:
+	case <-ctx.Done():
+		return fmt.Errorf("switching a virtual machine off: %w", ctx.Err())
+	}
+	return m.Cut()
+}
+
+// Cut takes the power away.
+func (m *Machine) Cut() error {
+	if m.ended == nil {
+		return nil
+	}
+	m.kill()
+	<-m.ended
+	m.ended = nil
+	if m.port == nil {
+		return nil
+	}
+	err := m.port.Close()
+	m.port = nil
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
