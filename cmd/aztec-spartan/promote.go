@@ -83,3 +83,14 @@ func mayPromote(next, old probe.Report) error {
 	}
 	return nil
 }
+
+// standbyWords says what an instance that stands by waits for.
+func standbyWords(s status) string {
+	switch s.Health {
+	case string(probe.Standby):
+		return fmt.Sprintf("for %s, whose keys it has: it waits for the cutover to the rollup of %s", s.StandbyOf, s.Version)
+	case string(probe.Healthy), string(probe.Syncing):
+		return fmt.Sprintf("for %s, and follows its rollup by now: aztec-spartan promote %s ends %s", s.StandbyOf, s.Name, s.StandbyOf)
+	}
+	return fmt.Sprintf("for %s, whose keys it has", s.StandbyOf)
+}

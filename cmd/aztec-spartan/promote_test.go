@@ -49,3 +49,13 @@ func TestPromotedIsRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestStandbyWords(t *testing.T) {
+	for health, want := range map[string]string{
+		"standby": "it waits for the cutover to the rollup of 6.0.0", "healthy": "aztec-spartan promote val1-v6 ends val1", "stopped": "for val1, whose keys it has",
+	} {
+		if got := standbyWords(status{Name: "val1-v6", StandbyOf: "val1", Version: "6.0.0", Health: health}); !strings.HasSuffix(got, want) {
+			t.Errorf("%s: %s", health, got)
+		}
+	}
+}

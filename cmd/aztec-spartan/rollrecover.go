@@ -11,6 +11,7 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/units/journal"
 	"github.com/aztec-spartan/aztec-spartan/units/lock"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
+	"github.com/aztec-spartan/aztec-spartan/units/notify"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
@@ -91,6 +92,9 @@ func (a *app) gateRolls(ctx context.Context) error {
 	defer m.Close()
 	for _, name := range names {
 		err = errors.Join(err, m.StartNoWait(ctx, rollUnit(name)))
+		e := a.event(notify.BootRecovery, name, "a roll was interrupted; its files were put right before the node started, and the gate looks at what runs")
+		e.Key += " " + e.Time.String() // once for each boot
+		a.tellEvents(ctx, e)
 	}
 	return err
 }

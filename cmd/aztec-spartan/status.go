@@ -139,7 +139,7 @@ func (a *app) status(ctx context.Context, m unitReader, name string) (status, er
 		return status{Name: name, Skipped: []roll.Skip{}}, err
 	}
 	s := status{
-		Name: name, Role: inst.Role, Network: inst.Network, Unit: state.Unit,
+		Name: name, Role: inst.Role, Network: inst.Network, StandbyOf: inst.StandbyOf, Unit: state.Unit,
 		Version: meta.Version, Digest: meta.Digest, Reference: meta.Reference, Generation: meta.Generation,
 		LastRoll: state.LastRoll, Skipped: append([]roll.Skip{}, state.Skipped...), Pin: state.Pin, NoSigning: state.NoSigning,
 		Health: healthUnknown, Reason: "not asked: --root never talks to systemd",

@@ -13,6 +13,7 @@ type status struct {
 	Name            string          `json:"name"`
 	Role            string          `json:"role"`
 	Network         string          `json:"network"`
+	StandbyOf       string          `json:"standby_of,omitempty"` // the instance whose keys it has, for the next rollup
 	Unit            string          `json:"unit"`
 	Version         string          `json:"version"`
 	Digest          string          `json:"digest"`

@@ -62,6 +62,9 @@ func (a *app) statusPage(s status) {
 	}
 	line("state", "%s, %s", state, restarts)
 	line("health", "%s: %s", s.Health, s.Reason)
+	if s.StandbyOf != "" {
+		line("stands by", "%s", standbyWords(s))
+	}
 	if s.RestartNeeded {
 		line("restart", "needed: the unit was changed after the node started")
 	}
