@@ -12,6 +12,8 @@ import (
 
 	"github.com/charmbracelet/huh"
 
+	// The terminal is asked nothing.
+	_ "github.com/aztec-spartan/aztec-spartan/cmd/aztec-spartan/background"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/profiles/keystore"
 )
@@ -25,6 +27,7 @@ func (a *app) form(ctx context.Context, fields ...huh.Field) error {
 		groups = append(groups, huh.NewGroup(f))
 	}
 	f := huh.NewForm(groups...).WithInput(a.in).WithOutput(a.err).
+		WithTheme(huh.ThemeBase16()). // the terminal's own colours: nobody asks it which those are
 		WithAccessible(accessible())
 	err := f.RunWithContext(ctx)
 	if errors.Is(err, huh.ErrUserAborted) {
