@@ -50,6 +50,14 @@ func (d *demo) start(set *realimage.Set) error {
 		return err
 	}
 	d.fact("the unit: %s", out)
+	// On a busy machine it runs for a while before its port is open.
+	err = testhost.Wait(d.ctx, "the node to answer", func() (bool, error) {
+		r, err := d.Sh(d.ctx, "aztec-spartan probe val1")
+		return err == nil && r.Code == 0, err
+	})
+	if err != nil {
+		return err
+	}
 	if out, err = d.run("curl -sf -o /dev/null -w '/status %{http_code}\\n' http://127.0.0.1:8080/status"); err != nil {
 		return err
 	}
