@@ -60,6 +60,7 @@ each 644 "$prefix/share/man/man5" "$dist"/man/man5/*
 put 644 "$dist/completion/aztec-spartan.bash" "$prefix/share/bash-completion/completions/aztec-spartan"
 put 644 "$dist/completion/_aztec-spartan" "$prefix/share/zsh/vendor-completions/_aztec-spartan"
 put 644 "$dist/completion/aztec-spartan.fish" "$prefix/share/fish/vendor_completions.d/aztec-spartan.fish"
+each 644 "$prefix/share/aztec-spartan/metrics" packaging/metrics/*
 doc=$prefix/share/doc/aztec-spartan
 put 644 packaging/copyright "$doc/copyright"
 put 644 "$dist/doc/changelog.gz" "$doc/changelog.gz"
@@ -70,7 +71,7 @@ config packaging/needrestart.conf /etc/needrestart/conf.d/aztec-spartan.conf
 
 case "$act" in
 uninstall)
-	rmdir "$DESTDIR$doc/examples" "$DESTDIR$doc" 2>/dev/null || true
+	rmdir "$DESTDIR$doc/examples" "$DESTDIR$doc" "$DESTDIR$prefix/share/aztec-spartan/metrics" "$DESTDIR$prefix/share/aztec-spartan" 2>/dev/null || true
 	echo "left: /etc/aztec-spartan, /var/lib/aztec-spartan (images), /var/lib/aztec (data of nodes), and nodes that run"
 	;;
 install)
