@@ -60,7 +60,7 @@ each 644 "$prefix/share/man/man5" "$dist"/man/man5/*
 put 644 "$dist/completion/aztec-spartan.bash" "$prefix/share/bash-completion/completions/aztec-spartan"
 put 644 "$dist/completion/_aztec-spartan" "$prefix/share/zsh/vendor-completions/_aztec-spartan"
 put 644 "$dist/completion/aztec-spartan.fish" "$prefix/share/fish/vendor_completions.d/aztec-spartan.fish"
-each 644 "$prefix/share/aztec-spartan/metrics" packaging/metrics/*
+each 644 "$prefix/share/aztec-spartan/metrics" packaging/metrics/alerts.yml packaging/metrics/dashboard.json
 doc=$prefix/share/doc/aztec-spartan
 put 644 packaging/copyright "$doc/copyright"
 put 644 "$dist/doc/changelog.gz" "$doc/changelog.gz"
