@@ -70,12 +70,34 @@ func (p *person) seen() string {
 	return p.screen.String()
 }
 
+// unechoed waits until what is typed is not echoed. A person, too, sees a
+// question before it is.
+func unechoed(ctx context.Context, master *os.File) error {
+	for {
+		// Of either end, they are those of the terminal (ioctl_tty(2)).
+		t, err := unix.IoctlGetTermios(int(master.Fd()), unix.TCGETS)
+		if err != nil || t.Lflag&unix.ECHO == 0 {
+			return err
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("what is typed is still echoed: %w", ctx.Err())
+		}
+	}
+}
+
 // answer waits for a question and types an answer.
 func (p *person) answer(ctx context.Context, master *os.File, question, text string) error {
 	for {
 		seen := p.seen()
 		if i := strings.Index(seen[p.from:], question); i >= 0 {
 			p.from += i + len(question)
+			if strings.HasPrefix(question, "Private key") {
+				if err := unechoed(ctx, master); err != nil {
+					return err
+				}
+			}
 			_, err := io.WriteString(master, text+"\n")
 			return err
 		}
