@@ -21,6 +21,12 @@ func TestSecretsStaySecret(t *testing.T) {
 		g.sh("test -s " + dir + "keystore.json.cred && test ! -e " + dir + "keystore.json")
 		g.sh("aztec-spartan start val1 >>/root/said 2>&1")
 		g.until("aztec-spartan probe val1")
+		// As an operator types it, with a history.
+		g.sh("printf %s 0x" + otherKey + " >/root/other.key && chmod 600 /root/other.key")
+		g.types("aztec-spartan keys val1 add --key-file /root/other.key >>/root/said 2>&1")
+		if s := g.status(); !s.RestartNeeded {
+			g.t.Error("keys were added, and status does not say that a restart is needed")
+		}
 		g.sh("aztec-spartan update val1 --to 4.1.3 >>/root/said 2>&1; aztec-spartan rollback val1 >>/root/said 2>&1")
 		if out := g.sh("aztec-spartan keys val1"); !strings.Contains(out, devAddress) {
 			g.t.Errorf("keys: %s", out)
@@ -39,12 +45,13 @@ func TestSecretsStaySecret(t *testing.T) {
 		// What is looked for is found: the same search sees a leak of each kind.
 		const planted = "c0ffee5ecret0planted"
 		g.sh("echo " + planted + " | tee -a /root/said >/var/tmp/planted && chmod 644 /var/tmp/planted && systemd-cat echo " + planted)
+		g.types(": " + planted)
 		g.sh("systemd-run -q --unit planted --uid nobody --setenv PLANTED=" + planted + " sh -c ': " + planted + "; sleep 600; :'")
 		if places := g.places(planted); len(places) != len(lookIn) {
 			g.t.Errorf("what was planted is only found in %q", places)
 		}
 		g.sh("systemctl stop planted")
-		for what, secret := range map[string]string{"key": devKey[2:], "provider's key": provider, "admin key": admin} {
+		for what, secret := range map[string]string{"key": devKey[2:], "other key": otherKey, "provider's key": provider, "admin key": admin} {
 			if places := g.places(secret); len(places) > 0 {
 				g.t.Errorf("the %s is in %q", what, places)
 			}
@@ -63,10 +70,17 @@ func TestSecretsStaySecret(t *testing.T) {
 var lookIn = map[string]string{
 	"our output":             "cat /root/said",
 	"the journal":            "journalctl --no-pager -o export --all",
+	"the shell's history":    "cat /root/.bash_history",
 	"arguments":              "cat /proc/[0-9]*/cmdline",
 	"properties on the bus":  "systemctl show '*'",
 	"environments of others": "setpriv --reuid nobody --regid nogroup --clear-groups sh -c 'cat /proc/[0-9]*/environ 2>/dev/null'",
 	"files for everybody":    "setpriv --reuid nobody --regid nogroup --clear-groups grep -rsaFh --exclude-dir=proc --exclude-dir=sys --exclude-dir=images -e LOOK /etc /run /var /tmp /usr/lib/systemd",
+}
+
+// types has a command typed into a shell that keeps a history.
+func (g *guest) types(command string) {
+	g.t.Helper()
+	g.sh("echo '" + command + "' | HISTFILE=/root/.bash_history bash --norc -i 2>/dev/null")
 }
 
 // places are those where the secret is.

@@ -99,7 +99,7 @@ func (a *app) metricsOf(all []status, now time.Time) *metrics.Set {
 		m.Counter("aztec_instance_restarts_total", "Automatic restarts since it was started by hand.", float64(s.Restarts), l...)
 		m.Gauge("aztec_instance_memory_bytes", "Memory of its processes.", float64(s.MemoryBytes), l...)
 		m.Gauge("aztec_instance_data_bytes", "Its data, as allocated on the disk.", float64(s.DiskBytes), l...)
-		m.Gauge("aztec_instance_restart_needed", "Whether its unit has changed since it was started.", truth(s.RestartNeeded), l...)
+		m.Gauge("aztec_instance_restart_needed", "Whether its unit, keys or local.env have changed since it was started.", truth(s.RestartNeeded), l...)
 		if s.Since != nil {
 			m.Gauge("aztec_instance_start_timestamp_seconds", "When it was started.", float64(s.Since.Unix()), l...)
 		}

@@ -180,9 +180,8 @@ func (a *app) status(ctx context.Context, m unitReader, name string) (status, er
 	}
 	if !u.ActiveEnter.IsZero() && u.ActiveState == "active" {
 		s.Since = &u.ActiveEnter
-		if fi, err := os.Stat(a.path(filepath.Join(systemdDir, state.Unit))); err == nil {
-			s.RestartNeeded = fi.ModTime().After(u.ActiveEnter) && !a.caughtUp(name, u, meta.Generation)
-		}
+		unit := changedSince(a.path(filepath.Join(systemdDir, state.Unit)), u.ActiveEnter)
+		s.RestartNeeded = unit && !a.caughtUp(name, u, meta.Generation) || a.inputChanged(name, u.ActiveEnter)
 	}
 	s.Restarted = a.restarted(ctx, u)
 	s.judge(ctx, u, meta)
@@ -190,6 +189,22 @@ func (a *app) status(ctx context.Context, m unitReader, name string) (status, er
 		s.Payload, err = a.votes(ctx, inst, meta, s.Node)
 	}
 	return s, err
+}
+
+func changedSince(path string, t time.Time) bool {
+	fi, err := os.Stat(path)
+	return err == nil && fi.ModTime().After(t)
+}
+
+// inputChanged reports whether something changed that a node reads at its
+// start only, and that is not in its unit.
+func (a *app) inputChanged(name string, t time.Time) bool {
+	for _, file := range []string{keystoreFile, keystoreFile + sealedSuffix, p2pKeyFile, "local.env"} {
+		if changedSince(a.path(instancePath(name, file)), t) {
+			return true
+		}
+	}
+	return false
 }
 
 // States of a roll that has no outcome yet.

@@ -66,7 +66,7 @@ func (a *app) statusPage(s status) {
 		line("stands by", "%s", standbyWords(s))
 	}
 	if s.RestartNeeded {
-		line("restart", "needed: the unit was changed after the node started")
+		line("restart", "needed: the unit, its keys or local.env changed after the node started")
 	}
 	if s.Payload != nil {
 		line("votes for", "%s", s.Payload)
