@@ -1,6 +1,7 @@
 package roll
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -227,5 +228,40 @@ func TestEvents(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// A stop by hand takes its time. Meanwhile the node has no process any more,
+// or does not answer as before: neither is held against the version.
+func TestStopByHandInTheGate(t *testing.T) {
+	for name, pid := range map[string]uint32{"its process is gone": 0, "its process is ending": 102} {
+		inBubble(t, name, func(t *testing.T) {
+			h := newHost(t)
+			h.edit(func(s *State) { s.Intent.Gate = Gate{Timeout: time.Minute, Settle: 10 * time.Second} })
+			var stopping time.Time
+			h.on["running"] = func() {
+				switch {
+				case h.process != "4.1.3" || h.run.ActiveState == "inactive":
+				case stopping.IsZero() && h.asked["running"] > 20:
+					stopping, h.run.ActiveState, h.run.SubState, h.run.PID = time.Now(), "deactivating", "stop-sigterm", pid
+				case !stopping.IsZero() && time.Since(stopping) > 20*time.Second:
+					h.halt()
+				}
+			}
+			e := h.engine()
+			e.Probe = func(_ context.Context, m units.Meta) Answer {
+				if stopping.IsZero() {
+					return Answer{Version: m.Version, Healthy: true}
+				}
+				return Answer{Version: m.Version, Standby: true, Reason: "no node behind it"}
+			}
+			out, err := e.Run(t.Context(), "val1")
+			if err != nil || out.Result != Cancelled || !strings.Contains(out.Reason, "stopped by somebody else") {
+				t.Fatalf("%+v, %v", out, err)
+			}
+			if s := h.whole("4.1.2", false); len(s.Skipped) != 0 || h.starts != 2 {
+				t.Errorf("skipped %v, %d starts", s.Skipped, h.starts)
+			}
+		})
 	}
 }

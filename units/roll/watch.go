@@ -64,6 +64,9 @@ func (w *watch) look(ctx context.Context, now Running) (bool, error) {
 	if now.ActiveState == "inactive" && now.SubState == "dead" {
 		return false, errStopped
 	}
+	if now.ActiveState == "deactivating" {
+		return false, nil // what it ends as says whether it crashed or was stopped
+	}
 	if now.Invocation != w.first.Invocation || now.PID != w.first.PID || now.Restarts != w.first.Restarts {
 		return false, w.fell(w.current(), fmt.Sprintf("the node %s and was restarted", orElse(now.Exit, "stopped")))
 	}
