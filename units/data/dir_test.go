@@ -248,10 +248,10 @@ func TestProtectionAside(t *testing.T) {
 	if again, err := d.SetAside(); again != "" || err != nil {
 		t.Errorf("a second time: %q, %v", again, err)
 	}
-	if back, err := d.PutBack(1); back || err != nil {
+	if back, err := d.PutBack(1, false); back || err != nil {
 		t.Errorf("put back for who cannot read it: %v, %v", back, err)
 	}
-	if back, err := d.PutBack(2); !back || err != nil {
+	if back, err := d.PutBack(2, false); !back || err != nil {
 		t.Errorf("put back: %v, %v", back, err)
 	}
 	untouched(t, path)
@@ -260,11 +260,29 @@ func TestProtectionAside(t *testing.T) {
 	}
 	// What a version made since stays; and all that were set aside do.
 	put(t, filepath.Join(path, Protection, "data.mdb"), "newer")
-	if back, err := d.PutBack(9); back || err != nil {
+	if back, err := d.PutBack(9, false); back || err != nil {
 		t.Errorf("put over another: %v, %v", back, err)
 	}
-	if at, err := d.SetAside(); err != nil || at != SavedDir+"/"+Protection+"-2" {
+	if at, err := d.SetAside(); err != nil || at != SavedDir+"/"+Protection {
 		t.Errorf("%q, %v", at, err)
+	}
+	older := filepath.Join(path, SavedDir, Protection+"-2/data.mdb")
+	if text, err := os.ReadFile(older); err != nil || string(text) != "signed" {
+		t.Errorf("the older one: %q, %v", text, err)
+	}
+	put(t, filepath.Join(path, SavedDir, Protection, versionFile), `{"schemaVersion":2}`)
+	// The newest comes back, over one that nothing was signed with; no older one does.
+	put(t, filepath.Join(path, Protection, "data.mdb"), "nothing")
+	for _, want := range []bool{true, false} {
+		if back, err := d.PutBack(2, true); back != want || err != nil {
+			t.Errorf("put back: %v, %v, want %v", back, err, want)
+		}
+		if text, err := os.ReadFile(filepath.Join(path, Protection, "data.mdb")); err != nil || string(text) != "newer" {
+			t.Errorf("in place: %q, %v", text, err)
+		}
+	}
+	if text, err := os.ReadFile(filepath.Join(path, SavedDir, Protection+"-3/data.mdb")); err != nil || string(text) != "nothing" {
+		t.Errorf("what it replaced: %q, %v", text, err)
 	}
 	if got := sets(t, d); len(got) != 0 {
 		t.Errorf("taken for sets: %v", got)

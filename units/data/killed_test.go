@@ -3,6 +3,7 @@ package data
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -63,6 +64,59 @@ func TestKilledAtEveryChange(t *testing.T) {
 			}
 			if first <= c.least {
 				t.Errorf("%d changes: too few to be one", first-1)
+			}
+		})
+	}
+}
+
+// The writer is killed after each of its changes, while an older store lies
+// aside: no store is lost, and the one in place in the end is the newest.
+func TestKilledProtection(t *testing.T) {
+	for name, do := range map[string]func(d *Dir) error{
+		"aside": func(d *Dir) error { _, err := d.SetAside(); return err },
+		"back": func(d *Dir) error {
+			if _, err := d.SetAside(); err != nil {
+				return err
+			}
+			put(t, filepath.Join(d.root.Name(), Protection, "data.mdb"), "nothing")
+			_, err := d.PutBack(2, true)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			killed := 0
+			for n := 1; ; n++ {
+				d, path := directory(t, "old")
+				if _, err := d.SetAside(); err != nil {
+					t.Fatal(err)
+				}
+				put(t, filepath.Join(path, Protection, "data.mdb"), "newest")
+				put(t, filepath.Join(path, Protection, versionFile), `{"schemaVersion":2}`)
+				d.killAt(n)
+				died := dies(t, func() error { return do(d) })
+				d.step = func() {}
+				if _, err := d.PutBack(2, false); err != nil {
+					t.Fatal(err)
+				}
+				text, err := os.ReadFile(filepath.Join(path, Protection, "data.mdb"))
+				if name == "back" && string(text) == "nothing" { // as it was when it was killed
+					_, err = d.PutBack(2, true)
+					text, _ = os.ReadFile(filepath.Join(path, Protection, "data.mdb"))
+				}
+				if err != nil || string(text) != "newest" {
+					t.Fatalf("killed after change %d: %q, %v", n, text, err)
+				}
+				old, err := filepath.Glob(filepath.Join(path, SavedDir, Protection+"*/data.mdb"))
+				if err != nil || len(old) == 0 {
+					t.Fatalf("killed after change %d: aside %v, %v", n, old, err)
+				}
+				if !died {
+					break
+				}
+				killed++
+			}
+			if killed < 2 {
+				t.Errorf("%d changes: too few", killed)
 			}
 		})
 	}

@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// aside is where a signing-protection store is kept that a version must not
-// meet.
+// aside is where the signing-protection store is kept that was set aside last,
+// since a version must not meet it. Those before it have a number after it.
 const aside = SavedDir + "/" + Protection
 
 // SetAside takes the signing-protection store away, and returns where it is
@@ -21,25 +21,54 @@ func (d *Dir) SetAside() (string, error) {
 	if err := d.makeSaved(); err != nil {
 		return "", err
 	}
-	to := aside
-	for n := 2; ; n++ {
-		if _, err := d.root.Lstat(to); errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		to = aside + "-" + strconv.Itoa(n) // all that were ever set aside stay
+	// All that were ever set aside stay. Between the two renames none has the
+	// name that PutBack looks for, and the newest is in place.
+	if err := d.number(aside); err != nil {
+		return "", err
 	}
-	if err := d.root.Rename(Protection, to); err != nil {
+	if err := d.root.Rename(Protection, aside); err != nil {
 		return "", fmt.Errorf("setting %s aside: %w", Protection, err)
 	}
 	d.step()
-	return to, errors.Join(d.sync("."), d.sync(SavedDir))
+	return aside, errors.Join(d.sync(SavedDir), d.sync("."))
 }
 
-// PutBack brings the signing-protection store back that was set aside, if
-// there is none in place and the version that starts next opens stores up to
-// that schema. It reports whether it did. The node must not run.
-func (d *Dir) PutBack(schema int) (bool, error) {
-	if _, err := d.root.Lstat(Protection); !errors.Is(err, fs.ErrNotExist) {
+// number gives a store, if it is there, a name of its own among those that were
+// set aside.
+func (d *Dir) number(store string) error {
+	if _, err := d.root.Lstat(store); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for n := 2; ; n++ {
+		to := aside + "-" + strconv.Itoa(n)
+		if _, err := d.root.Lstat(to); err == nil {
+			continue
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := d.root.Rename(store, to); err != nil {
+			return fmt.Errorf("setting %s aside: %w", Protection, err)
+		}
+		d.step()
+		return errors.Join(d.sync(SavedDir), d.sync("."))
+	}
+}
+
+// Aside reports whether the store that was set aside last is still there.
+func (d *Dir) Aside() (bool, error) {
+	_, err := d.root.Lstat(aside)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// PutBack brings the signing-protection store back that was set aside last, if
+// the version that starts next opens stores up to that schema, and there is
+// none in place. over is set if nothing was signed with one in place: it is
+// then set aside. PutBack reports whether it did. The node must not run.
+func (d *Dir) PutBack(schema int, over bool) (bool, error) {
+	if _, err := d.root.Lstat(Protection); !errors.Is(err, fs.ErrNotExist) && (err != nil || !over) {
 		return false, err
 	}
 	v, err := d.version(aside)
@@ -50,6 +79,9 @@ func (d *Dir) PutBack(schema int) (bool, error) {
 		return false, err
 	case v.Schema > schema:
 		return false, nil
+	}
+	if err := d.number(Protection); err != nil {
+		return false, err
 	}
 	if err := d.root.Rename(aside, Protection); err != nil {
 		return false, fmt.Errorf("putting %s back: %w", Protection, err)

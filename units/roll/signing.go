@@ -32,7 +32,7 @@ const signedAhead = 5 * time.Minute
 // known which is.
 func (r *run) protect(d *data.Dir, g Generation, known int, older bool) error {
 	if known > 0 {
-		back, err := d.PutBack(known)
+		back, err := d.PutBack(known, false)
 		if err != nil {
 			return err
 		}
