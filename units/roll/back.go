@@ -28,7 +28,7 @@ func (r *run) goBack(ctx context.Context, cause error) (Outcome, error) {
 	if ctx.Err() != nil {
 		return r.abandon(ctx)
 	}
-	r.halted = errors.Is(cause, errStopped)
+	r.halted = errors.Is(cause, ErrStopped)
 	switch {
 	case r.interrupted && r.state.Intent.Recovered:
 		r.say("the host went down in the middle of the roll; %s was put back at boot", r.from.Version)
@@ -46,7 +46,7 @@ func (r *run) goBack(ctx context.Context, cause error) (Outcome, error) {
 	}
 	b := r.back
 	switch {
-	case r.halted || errors.Is(b.failed, errStopped):
+	case r.halted || errors.Is(b.failed, ErrStopped):
 		// Who stops a node in the middle of a roll wants it down, whatever the
 		// version.
 	case b.failed != nil && b.inPlace:
@@ -65,7 +65,7 @@ func (r *run) goBack(ctx context.Context, cause error) (Outcome, error) {
 	switch {
 	case !b.inPlace || b.broken != nil:
 		result = Failed
-	case r.halted || errors.Is(b.failed, errStopped):
+	case r.halted || errors.Is(b.failed, ErrStopped):
 		result = Cancelled
 	}
 	if b.failed != nil || !b.inPlace || len(r.trouble) > 0 {

@@ -77,3 +77,80 @@ func TestBusy(t *testing.T) {
 		})
 	}
 }
+
+// Who stops the node before the roll does wants it down, whatever the version.
+func TestStoppedBeforeTheStop(t *testing.T) {
+	const agent = "aztec-prover-agent@a.service"
+	for name, c := range map[string]struct {
+		change func(h *host) // while the roll waits for the node
+		result string
+		runs   bool
+	}{
+		"inactive": {func(h *host) { h.halt() }, Cancelled, false},
+		"failed":   {func(h *host) { h.run.ActiveState, h.run.PID = "failed", 0 }, Cancelled, false},
+		"stopping": {func(h *host) {
+			h.run.ActiveState, h.run.PID = "deactivating", 0
+			over := time.Now().Add(20 * time.Second)
+			h.on["running"] = func() {
+				if h.run.ActiveState == "deactivating" && time.Now().After(over) {
+					h.halt()
+				}
+			}
+		}, Cancelled, false},
+		"outdated": {func(h *host) {
+			h.run.ActiveState, h.run.PID, h.run.Outdated = "failed", 0, true
+		}, Done, true},
+		"crashed, and runs again": {func(h *host) { h.run.Invocation, h.run.PID, h.run.Restarts = "7", 777, 1 }, Done, true},
+		"an agent was started":    {func(h *host) { h.others[agent] = true }, Done, true},
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			h := newHost(t)
+			h.others = map[string]bool{agent: false}
+			h.edit(func(s *State) { s.Intent.Busy = BusyPlan{Wait: time.Minute} })
+			e := h.engine()
+			asked := 0
+			e.Busy = func(context.Context, units.Meta) string {
+				if asked++; asked == 1 {
+					return "an agent proves"
+				}
+				if asked == 2 {
+					c.change(h)
+				}
+				return ""
+			}
+			out, err := e.Run(t.Context(), "val1")
+			if err != nil || out.Result != c.result {
+				t.Fatalf("%+v, %v", out, err)
+			}
+			want, starts := "4.1.3", 2
+			if !c.runs {
+				want, starts = "4.1.2", 1
+				if !strings.Contains(out.Reason, "stopped by somebody else") {
+					t.Errorf("the reason is %s", out.Reason)
+				}
+			}
+			if s := h.whole(want, c.runs); len(s.Skipped) != 0 || h.starts != starts {
+				t.Errorf("skipped %v, %d starts", s.Skipped, h.starts)
+			}
+			if name == "an agent was started" && !h.others[agent] {
+				t.Error("the agent does not run any more")
+			}
+		})
+	}
+}
+
+// While data are copied the node is stopped anyway: that it was disabled, too,
+// is what is seen of who stops it.
+func TestDisabledBeforeTheStart(t *testing.T) {
+	inBubble(t, "disabled", func(t *testing.T) {
+		h := newHost(t)
+		h.on["stop"] = func() { h.run.Enabled = false }
+		out, err := h.engine().Run(t.Context(), "val1")
+		if err != nil || out.Result != Cancelled || !strings.Contains(out.Reason, "stopped by somebody else") {
+			t.Fatalf("%+v, %v", out, err)
+		}
+		if s := h.whole("4.1.2", false); len(s.Skipped) != 0 || h.starts != 1 {
+			t.Errorf("skipped %v, %d starts", s.Skipped, h.starts)
+		}
+	})
+}

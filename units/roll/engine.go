@@ -156,23 +156,30 @@ func (r *run) forward(ctx context.Context) (Outcome, error) {
 	}
 	in := r.state.Intent
 	in.Begun, in.WasEnabled = true, before.Enabled
-	up := before.ActiveState != "inactive" && before.ActiveState != "failed"
+	up := !before.down()
 	in.WasActive = up || before.Outdated
 	if before.Outdated && !up {
 		r.say("%s is down, since its node wants to be another version: it %s", r.state.Unit, before.Exit)
 	}
 	if up {
 		in.Before = r.health(ctx)
-		if in.Dependents, err = r.Manager.Dependents(ctx, r.state.Unit); err != nil {
-			r.say("%v", err)
-		}
 	}
 	if why := r.waitIdle(ctx); why != "" {
 		in.Begun = false
 		return r.finish(Busy, why)
 	}
-	if ctx.Err() != nil {
+	if up {
+		before, err = r.lookAgain(ctx)
+	}
+	switch {
+	case ctx.Err() != nil:
 		return r.finish(Cancelled, cancelled)
+	case err != nil:
+		in.Begun = false
+		return r.finish(Failed, err.Error())
+	case up && before.down() && !before.Outdated:
+		in.Begun = false
+		return r.finish(Cancelled, ErrStopped.Error())
 	}
 	if err := r.clearData(); err != nil {
 		return r.finish(Failed, err.Error())
@@ -197,6 +204,32 @@ func (r *run) forward(ctx context.Context) (Outcome, error) {
 		return r.finish(Waiting, r.waiting)
 	}
 	return r.finish(Done, "")
+}
+
+// lookAgain is what a unit does that ran when the roll began: health and
+// waitIdle take their time, and who stopped it meanwhile wants it down. What
+// runs then is what systemd stops with it.
+func (r *run) lookAgain(ctx context.Context) (Running, error) {
+	for {
+		now, err := r.Manager.Running(ctx, r.state.Unit)
+		if err != nil {
+			return now, err
+		}
+		if now.down() {
+			return now, nil
+		}
+		if now.ActiveState != "deactivating" {
+			if r.state.Intent.Dependents, err = r.Manager.Dependents(ctx, r.state.Unit); err != nil {
+				r.say("%v", err)
+			}
+			return now, nil
+		}
+		select {
+		case <-ctx.Done():
+			return now, ctx.Err()
+		case <-time.After(pollEvery):
+		}
+	}
 }
 
 func (r *run) stop(ctx context.Context) error {

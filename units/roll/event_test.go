@@ -74,7 +74,7 @@ func allEvents(t *testing.T) map[string][]string {
 	run("cancelled", func(h *host) {
 		h.behave["4.1.3"] = silent
 		h.on["running"] = func() {
-			if h.asked["start"] == 1 && h.asked["running"] > 2 {
+			if h.asked["start"] == 1 && h.asked["running"] > 4 {
 				h.halt()
 			}
 		}

@@ -56,6 +56,9 @@ type Running struct {
 	Outdated    bool   // it is down because the node wants to be another version
 }
 
+// down reports whether it does not run, and systemd does not see to that.
+func (r Running) down() bool { return r.ActiveState == "inactive" || r.ActiveState == "failed" }
+
 // Answer is what the node says about itself.
 type Answer struct {
 	Version string // as it calls itself, for texts only; may be empty

@@ -191,7 +191,7 @@ func TestStoppedInTheMiddle(t *testing.T) {
 		e := h.engine()
 		e.Probe = h.probe
 		h.on["running"] = func() {
-			if h.asked["start"] == 1 && h.asked["running"] > 2 {
+			if h.asked["start"] == 1 && h.asked["running"] > 4 {
 				h.halt()
 			}
 		}

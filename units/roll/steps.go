@@ -93,6 +93,11 @@ func (r *run) startNew(ctx context.Context) error {
 		r.say("%s was stopped and stays stopped", r.state.Unit)
 		return nil
 	}
+	// Data may have been copied for hours. Of a stop meanwhile nothing is to be
+	// seen but that the unit was disabled, too.
+	if now, err := r.Manager.Running(ctx, r.state.Unit); err == nil && r.state.Intent.WasEnabled && !now.Enabled {
+		return ErrStopped
+	}
 	r.tried = true
 	return r.start(ctx)
 }

@@ -12,9 +12,10 @@ import (
 // pollEvery is how often the gate looks.
 const pollEvery = 100 * time.Millisecond
 
-// errStopped says that somebody else stopped the node: with Restart=always it
-// never ends up inactive of its own accord.
-var errStopped = errors.New("it was stopped by somebody else")
+// ErrStopped says that somebody else stopped the node: with Restart=always it
+// never ends up inactive of its own accord. Manager.Start returns it when its
+// job was cancelled by another one.
+var ErrStopped = errors.New("it was stopped by somebody else")
 
 // watch is one version before the gate.
 type watch struct {
@@ -62,7 +63,7 @@ func (w *watch) look(ctx context.Context, now Running) (bool, error) {
 		return false, w.invoked(now)
 	}
 	if now.ActiveState == "inactive" && now.SubState == "dead" {
-		return false, errStopped
+		return false, ErrStopped
 	}
 	if now.ActiveState == "deactivating" {
 		return false, nil // what it ends as says whether it crashed or was stopped
