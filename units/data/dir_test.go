@@ -241,11 +241,11 @@ func TestVersions(t *testing.T) {
 
 func TestProtectionAside(t *testing.T) {
 	d, path := directory(t, "old")
-	at, err := d.SetAside()
+	at, err := d.SetAside(false)
 	if err != nil || at != SavedDir+"/"+Protection {
 		t.Fatalf("%q, %v", at, err)
 	}
-	if again, err := d.SetAside(); again != "" || err != nil {
+	if again, err := d.SetAside(false); again != "" || err != nil {
 		t.Errorf("a second time: %q, %v", again, err)
 	}
 	if back, err := d.PutBack(1, false); back || err != nil {
@@ -255,7 +255,7 @@ func TestProtectionAside(t *testing.T) {
 		t.Errorf("put back: %v, %v", back, err)
 	}
 	untouched(t, path)
-	if _, err := d.SetAside(); err != nil {
+	if _, err := d.SetAside(false); err != nil {
 		t.Fatal(err)
 	}
 	// What a version made since stays; and all that were set aside do.
@@ -263,7 +263,7 @@ func TestProtectionAside(t *testing.T) {
 	if back, err := d.PutBack(9, false); back || err != nil {
 		t.Errorf("put over another: %v, %v", back, err)
 	}
-	if at, err := d.SetAside(); err != nil || at != SavedDir+"/"+Protection {
+	if at, err := d.SetAside(false); err != nil || at != SavedDir+"/"+Protection {
 		t.Errorf("%q, %v", at, err)
 	}
 	older := filepath.Join(path, SavedDir, Protection+"-2/data.mdb")
@@ -283,6 +283,20 @@ func TestProtectionAside(t *testing.T) {
 	}
 	if text, err := os.ReadFile(filepath.Join(path, SavedDir, Protection+"-3/data.mdb")); err != nil || string(text) != "nothing" {
 		t.Errorf("what it replaced: %q, %v", text, err)
+	}
+	// One that nothing was signed with does not take the place of the newest.
+	if _, err := d.SetAside(false); err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(path, Protection, "data.mdb"), "nothing")
+	if at, err := d.SetAside(true); err != nil || at != SavedDir+"/"+Protection {
+		t.Errorf("%q, %v", at, err)
+	}
+	if back, err := d.PutBack(2, false); !back || err != nil {
+		t.Errorf("put back: %v, %v", back, err)
+	}
+	if text, err := os.ReadFile(filepath.Join(path, Protection, "data.mdb")); err != nil || string(text) != "newer" {
+		t.Errorf("in place: %q, %v", text, err)
 	}
 	if got := sets(t, d); len(got) != 0 {
 		t.Errorf("taken for sets: %v", got)

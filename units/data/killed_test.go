@@ -73,9 +73,9 @@ func TestKilledAtEveryChange(t *testing.T) {
 // aside: no store is lost, and the one in place in the end is the newest.
 func TestKilledProtection(t *testing.T) {
 	for name, do := range map[string]func(d *Dir) error{
-		"aside": func(d *Dir) error { _, err := d.SetAside(); return err },
+		"aside": func(d *Dir) error { _, err := d.SetAside(false); return err },
 		"back": func(d *Dir) error {
-			if _, err := d.SetAside(); err != nil {
+			if _, err := d.SetAside(false); err != nil {
 				return err
 			}
 			put(t, filepath.Join(d.root.Name(), Protection, "data.mdb"), "nothing")
@@ -87,7 +87,7 @@ func TestKilledProtection(t *testing.T) {
 			killed := 0
 			for n := 1; ; n++ {
 				d, path := directory(t, "old")
-				if _, err := d.SetAside(); err != nil {
+				if _, err := d.SetAside(false); err != nil {
 					t.Fatal(err)
 				}
 				put(t, filepath.Join(path, Protection, "data.mdb"), "newest")

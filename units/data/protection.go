@@ -11,15 +11,23 @@ import (
 // since a version must not meet it. Those before it have a number after it.
 const aside = SavedDir + "/" + Protection
 
-// SetAside takes the signing-protection store away, and returns where it is
-// kept below the data directory. Without one it returns "". The node must not
-// run.
-func (d *Dir) SetAside() (string, error) {
+// SetAside takes the signing-protection store away, and returns where the one
+// is kept, below the data directory, that PutBack brings. Without one in place
+// it returns "". unused is set if nothing was signed with it since another was
+// set aside, which then stays the one that comes back. The node must not run.
+func (d *Dir) SetAside(unused bool) (string, error) {
 	if _, err := d.root.Lstat(Protection); errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
 	if err := d.makeSaved(); err != nil {
 		return "", err
+	}
+	if unused {
+		if there, err := d.Aside(); err != nil {
+			return "", err
+		} else if there {
+			return aside, d.number(Protection)
+		}
 	}
 	// All that were ever set aside stay. Between the two renames none has the
 	// name that PutBack looks for, and the newest is in place.
@@ -65,10 +73,10 @@ func (d *Dir) Aside() (bool, error) {
 
 // PutBack brings the signing-protection store back that was set aside last, if
 // the version that starts next opens stores up to that schema, and there is
-// none in place. over is set if nothing was signed with one in place: it is
+// none in place. unused is set if nothing was signed with one in place: it is
 // then set aside. PutBack reports whether it did. The node must not run.
-func (d *Dir) PutBack(schema int, over bool) (bool, error) {
-	if _, err := d.root.Lstat(Protection); !errors.Is(err, fs.ErrNotExist) && (err != nil || !over) {
+func (d *Dir) PutBack(schema int, unused bool) (bool, error) {
+	if _, err := d.root.Lstat(Protection); !errors.Is(err, fs.ErrNotExist) && (err != nil || !unused) {
 		return false, err
 	}
 	v, err := d.version(aside)

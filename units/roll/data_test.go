@@ -214,6 +214,70 @@ func TestSigningProtection(t *testing.T) {
 	}
 }
 
+// What was signed comes back with the version that signed it, even if the one
+// that could not be gone back to has made a store of its own meanwhile.
+func TestSignedComesBack(t *testing.T) {
+	inBubble(t, "rollback fails", func(t *testing.T) {
+		h := hostWithData(t, Rollback, DataSwap)
+		h.behave["4.1.2"] = liar
+		h.edit(func(s *State) { s.Intent.Data.FromSigns, s.Intent.Data.ToSigns = 2, 1 })
+		h.data.writes["4.1.2"], h.data.writes["4.1.3"] = 1, 2
+		h.data.put(data.Protection+"/db_version", `{"schemaVersion":2}`)
+		h.data.put(data.Protection+"/data.mdb", "signed by 4.1.3")
+		out, err := h.engine().Run(t.Context(), "val1")
+		if err != nil || out.Result != RolledBack || out.NoSigning != "" {
+			t.Fatalf("%+v, %v", out, err)
+		}
+		if s := h.whole("4.1.3", true); s.NoSigning != nil {
+			t.Errorf("%+v", s.NoSigning)
+		}
+		if got := read(filepath.Join(h.data.path, data.Protection, "data.mdb")); got != "signed by 4.1.3" {
+			t.Errorf("it signs on what is %s", got)
+		}
+	})
+}
+
+// An instance that must not sign yet does not after another roll either, and
+// the drop-in is made that an engine was killed before.
+func TestNoSigningStays(t *testing.T) {
+	for name, c := range map[string]struct {
+		inPlace bool // a store that both versions open
+		aside   string
+		over    bool // no slot is left that another version could have signed
+		holds   bool
+	}{
+		"a store of its own":            {inPlace: true, aside: data.SavedDir + "/" + data.Protection, holds: true},
+		"and not known where the other": {inPlace: true, holds: true},
+		"no store":                      {aside: data.SavedDir + "/" + data.Protection, holds: true},
+		"all slots are past":            {inPlace: true, over: true},
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			h := hostWithData(t, Update, DataAsIs)
+			until := time.Now().Add(time.Hour)
+			if c.over {
+				until = time.Now()
+			}
+			h.edit(func(s *State) {
+				s.Intent.Data = DataPlan{FromSigns: 1, ToSigns: 1}
+				s.NoSigning = &NoSigning{Reason: "of a test", Until: until, Aside: c.aside}
+			})
+			h.data.put(data.SavedDir+"/"+data.Protection+"/db_version", `{"schemaVersion":2}`)
+			if c.inPlace {
+				h.data.put(data.Protection+"/db_version", `{"schemaVersion":1}`)
+			}
+			out, err := h.engine().Run(t.Context(), "val1")
+			if err != nil || out.Result != Done || (out.NoSigning != "") != c.holds {
+				t.Fatalf("%+v, %v", out, err)
+			}
+			dropIn, env := h.files.noSigning("val1", unitName)
+			off := strings.Contains(read(dropIn), "EnvironmentFile="+env) && strings.Contains(read(env), "VALIDATOR_DISABLED=true")
+			if s := h.whole("4.1.3", true); off != c.holds || (s.NoSigning != nil) != c.holds {
+				t.Errorf("drop-in %v, state %+v, want %v", off, s.NoSigning, c.holds)
+			}
+		})
+	}
+}
+
 func TestCopyThatTakesTooLong(t *testing.T) {
 	h := hostWithData(t, Update, DataCopy)
 	h.edit(func(s *State) { s.Intent.Data.Limit = 1 })
