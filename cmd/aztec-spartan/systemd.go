@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -15,7 +16,16 @@ import (
 type rollManager struct{ *manager.Manager }
 
 func (m rollManager) Start(ctx context.Context, unit string) error {
-	return m.Manager.Start(ctx, unit)
+	return startError(m.Manager.Start(ctx, unit))
+}
+
+// startError is roll.ErrStopped for a start that somebody else has cancelled:
+// it does not end so when the roll itself gives it up.
+func startError(err error) error {
+	if job := (*manager.JobError)(nil); errors.As(err, &job) && job.Result == manager.Canceled {
+		return fmt.Errorf("%w: %w", roll.ErrStopped, err)
+	}
+	return err
 }
 
 func (m rollManager) Stop(ctx context.Context, unit string) error {

@@ -10,7 +10,8 @@ import (
 )
 
 // Manager is the part of the service manager that a roll needs. Start and
-// Stop wait for their job and fail when its result is not "done".
+// Stop wait for their job and fail when its result is not "done"; Start with
+// ErrStopped when somebody else has cancelled its job.
 type Manager interface {
 	Start(ctx context.Context, unit string) error
 	// StartNoWait queues a start and returns.
@@ -265,6 +266,9 @@ func (r *run) start(ctx context.Context) error {
 	if err := r.Manager.Start(limited, r.state.Unit); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if errors.Is(err, ErrStopped) {
+			return ErrStopped // nothing to hold against the version
 		}
 		if limited.Err() != nil {
 			err = fmt.Errorf("its start job was not done within %s", r.state.Intent.Gate.Start)

@@ -2,6 +2,7 @@ package roll
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -226,6 +227,42 @@ func TestDependents(t *testing.T) {
 			}
 			if !strings.Contains(strings.Join(out.Evidence, "\n"), agent+" was stopped with") {
 				t.Errorf("not said:\n%s", strings.Join(out.Evidence, "\n"))
+			}
+		})
+	}
+}
+
+// A stop cancels the start job that the engine waits for: of the new version,
+// or of the old one on the way back. Either stays stopped, and what needs it.
+func TestStoppedInTheStart(t *testing.T) {
+	const agent = "aztec-prover-agent@a.service"
+	for name, c := range map[string]struct {
+		behave behaviour // of the new version
+		starts int       // that were asked for
+	}{
+		"the new version": {"", 1},
+		"the old version": {silent, 2},
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			h := newHost(t)
+			h.behave["4.1.3"] = c.behave
+			h.others = map[string]bool{agent: true}
+			h.on["start"] = func() {
+				if h.asked["start"] == c.starts {
+					h.refuse["start"] = fmt.Errorf("%w: the job was cancelled", ErrStopped)
+				}
+			}
+			out, err := h.engine().Run(t.Context(), "val1")
+			if err != nil || out.Result != Cancelled {
+				t.Fatalf("%+v, %v", out, err)
+			}
+			if s := h.whole("4.1.2", false); len(s.Skipped) != 0 || h.asked["start"] != c.starts || h.asked["queue"] != 0 {
+				t.Errorf("skipped %v, asked %v", s.Skipped, h.asked)
+			}
+			for _, p := range out.Phases {
+				if p.Name == PhaseJob && p.Result == Fell {
+					t.Errorf("it is held against %s: %s", p.Version, p.Evidence)
+				}
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package roll
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/aztec-spartan/aztec-spartan/units/data"
@@ -161,7 +162,8 @@ func (r *run) startOld(ctx context.Context) {
 	if b.inPlace && b.failed == nil {
 		b.failed = r.prove(ctx, b.before)
 	}
-	if ctx.Err() == nil {
+	// Those that need it would bring it back.
+	if ctx.Err() == nil && !errors.Is(b.failed, ErrStopped) {
 		_ = r.startDependents(ctx) // it never fails
 	}
 }

@@ -13,8 +13,7 @@ import (
 const pollEvery = 100 * time.Millisecond
 
 // ErrStopped says that somebody else stopped the node: with Restart=always it
-// never ends up inactive of its own accord. Manager.Start returns it when its
-// job was cancelled by another one.
+// never ends up inactive of its own accord, and nobody else cancels its start.
 var ErrStopped = errors.New("it was stopped by somebody else")
 
 // watch is one version before the gate.
