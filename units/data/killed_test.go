@@ -69,6 +69,49 @@ func TestKilledAtEveryChange(t *testing.T) {
 	}
 }
 
+// A node that was started in the middle of a swap has made stores anew, or a
+// file of such a name. They give way, whichever direction the swap ends in.
+func TestSettleAfterANodeRan(t *testing.T) {
+	moments := 0
+	for n := 1; ; n++ {
+		d, path := directory(t, "old")
+		if err := d.Save(t.Context(), 1, Copy); err != nil {
+			t.Fatal(err)
+		}
+		fill(t, path, "new")
+		d.killAt(n)
+		died := dies(t, func() error { return d.Swap(2, 1) })
+		if !died {
+			break
+		}
+		for i, store := range stores {
+			name := filepath.Join(path, store)
+			if _, err := os.Lstat(name); err == nil {
+				continue
+			}
+			if i == 0 {
+				put(t, name, "a file")
+				continue
+			}
+			put(t, filepath.Join(name, "data.mdb"), "on a mix")
+			put(t, filepath.Join(name, versionFile), "{}")
+			moments++
+		}
+		d.killAt(1)
+		dies(t, d.Settle)
+		d.step = func() {}
+		if err := d.Settle(); err != nil {
+			t.Fatalf("killed after change %d: %v", n, err)
+		}
+		if got := holds(t, path); got != "new" && got != "old" {
+			t.Errorf("killed after change %d: in place is %s", n, got)
+		}
+	}
+	if moments < 4 {
+		t.Errorf("%d stores were made anew: too few", moments)
+	}
+}
+
 // The writer is killed after each of its changes, while an older store lies
 // aside: no store is lost, and the one in place in the end is the newest.
 func TestKilledProtection(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Swap takes the stores in place away, as the set of generation out, and puts
@@ -79,10 +81,9 @@ func (d *Dir) arrive(in, out string) error {
 		return err
 	}
 	for _, name := range names {
-		if err := d.root.Rename(in+"/"+name, name); err != nil {
+		if err := d.place(in+"/"+name, name); err != nil {
 			return err
 		}
-		d.step()
 	}
 	if err := errors.Join(d.sync("."), d.sync(in)); err != nil {
 		return err
@@ -99,6 +100,24 @@ func (d *Dir) arrive(in, out string) error {
 	}
 	d.step()
 	return d.sync(SavedDir)
+}
+
+// place moves a store into place. What is there already was made by a node that
+// was started in the middle, on stores of no version: it gives way.
+func (d *Dir) place(from, name string) error {
+	err := d.root.Rename(from, name)
+	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ENOTDIR) {
+		if err := d.root.RemoveAll(name); err != nil {
+			return err
+		}
+		d.step()
+		err = d.root.Rename(from, name)
+	}
+	if err != nil {
+		return err
+	}
+	d.step()
+	return nil
 }
 
 // Settle ends what an earlier run began: a copy that is not whole is dropped,
@@ -149,10 +168,9 @@ func (d *Dir) comeBack(out string) error {
 		return err
 	}
 	for _, name := range names {
-		if err := d.root.Rename(out+"/"+name, name); err != nil {
+		if err := d.place(out+"/"+name, name); err != nil {
 			return err
 		}
-		d.step()
 	}
 	if err := errors.Join(d.sync("."), d.sync(out), d.root.Remove(out)); err != nil {
 		return err
