@@ -114,7 +114,7 @@ func (r *run) keepData(ctx context.Context) error {
 		r.say("the data of %s are kept (%s), in %.1f s", r.from.Version, p.Method, r.out.DataSeconds)
 	}
 	p := r.state.Intent.Data
-	return r.protect(d, r.to, p.ToSigns, p.Older)
+	return r.protect(d, r.to, p.ToSigns, p.Older && r.from.Image != r.to.Image)
 }
 
 func (r *run) copyData(ctx context.Context, d *data.Dir) error {
@@ -171,7 +171,7 @@ func (r *run) giveBack(ctx context.Context) {
 	}
 	had := r.state.NoSigning != nil
 	p := r.state.Intent.Data
-	if err := r.protect(d, r.from, p.FromSigns, !p.Older); err != nil {
+	if err := r.protect(d, r.from, p.FromSigns, !p.Older && r.from.Image != r.to.Image); err != nil {
 		r.back.broken = err
 		return
 	}

@@ -278,6 +278,27 @@ func TestNoSigningStays(t *testing.T) {
 	}
 }
 
+// Going back to other settings of the same version leaves it its validator: it
+// knows what it signed.
+func TestSettingsBackSigns(t *testing.T) {
+	inBubble(t, "settings", func(t *testing.T) {
+		h := hostWithData(t, Update, DataAsIs)
+		h.behave["4.1.3"] = liar
+		h.edit(func(s *State) {
+			s.Intent.Kind, s.Intent.Data = Config, DataPlan{}
+			s.Generations[1].Image = s.Generations[0].Image
+		})
+		h.data.put(data.Protection+"/db_version", `{"schemaVersion":2}`)
+		out, err := h.engine().Run(t.Context(), "val1")
+		if err != nil || out.Result != RolledBack || out.NoSigning != "" {
+			t.Fatalf("%+v, %v", out, err)
+		}
+		if s := h.whole("4.1.2", true); s.NoSigning != nil || !h.data.has(data.Protection) {
+			t.Errorf("%+v, store %v", s.NoSigning, h.data.has(data.Protection))
+		}
+	})
+}
+
 func TestCopyThatTakesTooLong(t *testing.T) {
 	h := hostWithData(t, Update, DataCopy)
 	h.edit(func(s *State) { s.Intent.Data.Limit = 1 })
