@@ -105,7 +105,7 @@ func (d *Dir) Save(ctx context.Context, generation int, m Method) (err error) {
 		return err
 	}
 	d.step()
-	return d.sync(SavedDir)
+	return errors.Join(d.sync(SavedDir), d.sync(".")) // SavedDir itself may be new
 }
 
 func (d *Dir) copyTree(ctx context.Context, from, to string, m Method) error {
