@@ -24,6 +24,8 @@ type app struct {
 
 	sealer sealer // nil: that of the running host
 	disk   disk   // nil: atomicfile
+	// unitRuns is what systemd says of a unit; nil: the running one is asked.
+	unitRuns func(ctx context.Context, unit string) (bool, error)
 }
 
 func newApp(out io.Writer) *app { return &app{root: "/", out: out, err: out} }

@@ -43,6 +43,8 @@ const (
 	manifestEntry  = "manifest.json"
 	// signingDir is what an attester has signed, which goes wherever its key does.
 	signingDir = "signing-protection"
+	// cacheRoot has a directory for every instance that was started once.
+	cacheRoot = "/var/cache/aztec"
 )
 
 // exportFlags are what export was called with.
@@ -155,10 +157,16 @@ func (a *app) passphrase(ctx context.Context, file string, fresh bool) (string, 
 	return words, nil
 }
 
-func (a *app) export(ctx context.Context, inst profiles.Instance, file string, to age.Recipient, f exportFlags) error {
+func (a *app) export(ctx context.Context, inst profiles.Instance, file string, to age.Recipient, f exportFlags) (err error) {
 	fail := func(err error) error { return fmt.Errorf("exporting %s: %w", inst.Name, err) }
-	if a.runs(ctx, inst) {
-		return withHint(fail(errors.New("it runs: what it signs from now on would be missing")), "aztec-spartan stop %s", inst.Name)
+	if err := a.mayRun(inst.Name); err != nil {
+		return fail(err)
+	}
+	if err := a.mayMove(inst.Name, f); err != nil {
+		return fail(err)
+	}
+	if err := a.isStopped(ctx, inst); err != nil {
+		return fail(err)
 	}
 	state, err := a.files().Load(inst.Name)
 	if err != nil {
@@ -170,6 +178,24 @@ func (a *app) export(ctx context.Context, inst profiles.Instance, file string, t
 	}
 	if exists(file) {
 		return withHint(usage(fail(fmt.Errorf("%s is there already", file))), "choose another name")
+	}
+	placed := false
+	if f.move {
+		// From the mark on nothing starts it, so what is read after a second
+		// look is the last that was signed here.
+		defer func() {
+			if err != nil && !placed {
+				err = errors.Join(err, a.clearElsewhere(context.WithoutCancel(ctx), inst))
+			}
+		}()
+		e := elsewhere{Why: movedAway, Since: time.Now().UTC()}
+		e.Host, _ = os.Hostname()
+		if err := a.markElsewhere(ctx, inst, e); err != nil {
+			return fail(err)
+		}
+		if err := a.isStopped(ctx, inst); err != nil {
+			return fail(err)
+		}
 	}
 	m, err := a.manifestOf(ctx, inst, f.move)
 	if err != nil {
@@ -191,13 +217,14 @@ func (a *app) export(ctx context.Context, inst profiles.Instance, file string, t
 	if err := errors.Join(w.Close(), out.Sync()); err != nil {
 		return fail(err)
 	}
-	if f.move { // before the bundle can be used
-		e := elsewhere{Why: movedAway, Since: m.Created, Host: m.Host}
-		if err := a.markElsewhere(ctx, inst, e); err != nil {
-			return fail(err)
-		}
+	if err := a.isStopped(ctx, inst); err != nil { // systemctl knows no lock
+		return fail(err)
 	}
-	if err := errors.Join(os.Rename(out.Name(), file), atomicfile.SyncDir(filepath.Dir(file))); err != nil {
+	if err := os.Rename(out.Name(), file); err != nil {
+		return fail(err)
+	}
+	placed = true
+	if err := atomicfile.SyncDir(filepath.Dir(file)); err != nil {
 		return fail(err)
 	}
 	a.print("%s is in %s; on the other host: aztec-spartan import %s", inst.Name, file, filepath.Base(file))
@@ -205,6 +232,38 @@ func (a *app) export(ctx context.Context, inst profiles.Instance, file string, t
 		a.note("this host refuses to start %s from now on; aztec-spartan start %s --here takes that back, if it never ran elsewhere", inst.Name, inst.Name)
 	}
 	return nil
+}
+
+// mayMove refuses --move where this host cannot promise that it was the last to
+// sign: the key is on another one, or the instance is not yet sure that it is not.
+func (a *app) mayMove(name string, f exportFlags) error {
+	e, err := a.loadElsewhere(name)
+	if err != nil || e == nil || !f.move {
+		return err
+	}
+	const asCopy = "without --move the file is a copy, which waits for an epoch where it is imported"
+	switch e.Why {
+	case cameHere:
+		return withHint(fmt.Errorf("it came from the host %s and has not run here yet: only that file says until when its key may have signed", quoted(e.Host)),
+			"import that file on the third host, or start it here first; "+asCopy)
+	case promoted:
+		return withHint(fmt.Errorf("%s has taken over from it, with the same keys", quoted(e.Host)), "aztec-spartan export %s FILE --move moves that one", e.Host)
+	}
+	return withHint(fmt.Errorf("it moved to another host on %s, and may have signed there since", e.Since.Local().Format(time.DateTime)),
+		"import the file of then; if it never ran there: aztec-spartan start %s --here, and this again once it is stopped; "+asCopy, name)
+}
+
+// isStopped refuses an instance that runs, or may, as systemd does not say.
+func (a *app) isStopped(ctx context.Context, inst profiles.Instance) error {
+	unit, err := a.unitOf(inst)
+	if err != nil {
+		return err
+	}
+	running, err := a.isRunning(ctx, unit)
+	if err == nil && running {
+		err = withHint(errors.New("it runs: what it signs from now on would be missing"), "aztec-spartan stop %s", inst.Name)
+	}
+	return err
 }
 
 func (a *app) manifestOf(ctx context.Context, inst profiles.Instance, move bool) (manifest, error) {
@@ -278,15 +337,25 @@ func (a *app) exportParts(ctx context.Context, w *bundle.Writer, inst profiles.I
 			return err
 		}
 	}
-	return a.exportData(ctx, w, inst.Name, all)
+	return a.exportData(ctx, w, inst, all)
 }
 
 // exportData adds what was signed, the node's own P2P key, and, if asked for,
 // the rest.
-func (a *app) exportData(ctx context.Context, w *bundle.Writer, name string, all bool) error {
-	root, err := os.OpenRoot(a.path(filepath.Join(dataRoot, name)))
+func (a *app) exportData(ctx context.Context, w *bundle.Writer, inst profiles.Instance, all bool) error {
+	name := inst.Name
+	dir, err := a.dataPath(name)
+	if err != nil {
+		return withHint(err, "mount the disk that they are on")
+	}
+	root, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		// systemd makes both directories at the first start.
+		if !exists(a.path(filepath.Join(cacheRoot, name))) {
+			return nil
+		}
+		err := fmt.Errorf("it has run here, and its data, with what it has signed, are not in %s", dir)
+		return withHint(err, "mount the disk that they are on; if they are lost for good: mkdir %s", dir)
 	}
 	if err != nil {
 		return err

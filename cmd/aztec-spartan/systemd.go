@@ -149,6 +149,9 @@ func (a *app) systemdVersion(ctx context.Context) (int, error) {
 
 // isRunning reports whether the unit of an instance runs on this host.
 func (a *app) isRunning(ctx context.Context, unit string) (bool, error) {
+	if a.unitRuns != nil {
+		return a.unitRuns(ctx, unit)
+	}
 	if !a.live() {
 		return false, nil
 	}
