@@ -101,10 +101,14 @@ func (r *diskReport) add(what string, bytes int64, command string) {
 func (a *app) diskOf(name string) diskInstance {
 	dir := filepath.Join(dataRoot, name)
 	i := diskInstance{Name: name, Dir: dir, Stores: []diskStore{}}
-	i.FreeBytes, i.Size, _ = doctor.Disks{}.Room(a.path(dir))
-	found, _ := os.ReadDir(a.path(dir)) // none before the first start
+	path, err := a.dataPath(name)
+	if err != nil {
+		path = a.path(dir) // their disk is away
+	}
+	i.FreeBytes, i.Size, _ = doctor.Disks{}.Room(path)
+	found, _ := os.ReadDir(path) // none before the first start
 	for _, f := range found {
-		s := diskStore{f.Name(), diskUsage(a.path(filepath.Join(dir, f.Name())))}
+		s := diskStore{f.Name(), diskUsage(filepath.Join(path, f.Name()))}
 		i.Bytes += s.Bytes
 		i.Stores = append(i.Stores, s)
 	}

@@ -85,7 +85,10 @@ func (a *app) resync(ctx context.Context, m *manager.Manager, inst profiles.Inst
 	if catalog.DataDir(inst) == "" || !probeTarget(meta).FollowsChain() {
 		return usage(fail(fmt.Errorf("a %s has no stores of the chain", inst.Role)))
 	}
-	r := aside{a.path(filepath.Join(dataRoot, inst.Name))}
+	r, err := a.asideOf(inst.Name)
+	if err != nil {
+		return fail(err)
+	}
 	s, err := m.State(ctx, unit)
 	if err != nil {
 		return err
@@ -165,6 +168,14 @@ func (a *app) awaitHealth(ctx context.Context, name string, t probe.Target, time
 
 // aside is the data directory of an instance, with what was moved aside in it.
 type aside struct{ data string }
+
+func (a *app) asideOf(name string) (aside, error) {
+	dir, err := a.dataPath(name)
+	if err != nil {
+		err = withHint(err, "mount the disk that they are on")
+	}
+	return aside{dir}, err
+}
 
 func (r aside) dir() string { return filepath.Join(r.data, asideDir) }
 

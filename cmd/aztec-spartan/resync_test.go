@@ -75,6 +75,28 @@ func TestAside(t *testing.T) {
 	}
 }
 
+// Stores on another disk are found there before the node was started, too.
+func TestStoresElsewhere(t *testing.T) {
+	a := newApp(&bytes.Buffer{})
+	a.root = t.TempDir()
+	settled(t, a, "val1", stubNode(t, 0))
+	put(t, a.path(mountPath("val1")), string(mountUnit("val1", "/srv/val1")))
+	if _, err := a.asideOf("val1"); err == nil || !strings.Contains(err.Error(), "nor where it is bound to") {
+		t.Errorf("a disk that is away: %v", err)
+	}
+	put(t, a.path("/srv/val1/"+dataMarker("val1")), "val1\n")
+	dataDir(t, a.path("/srv/val1"), "archiver")
+	if r, err := a.asideOf("val1"); err != nil || r.data != a.path("/srv/val1") {
+		t.Errorf("resync works in %s, %v", r.data, err)
+	}
+	if i := a.diskOf("val1"); i.Bytes == 0 {
+		t.Errorf("disk: %+v", i)
+	}
+	if s, err := a.status(t.Context(), fakeUnits{}, "val1"); err != nil || s.DiskBytes == 0 {
+		t.Errorf("status: %d, %v", s.DiskBytes, err)
+	}
+}
+
 func TestDisk(t *testing.T) {
 	root := doctorTree(t, "http://127.0.0.1:1")
 	dir := filepath.Join(root, "var/lib/aztec/val1")

@@ -168,7 +168,9 @@ func (a *app) status(ctx context.Context, m unitReader, name string) (status, er
 	}
 	s.ActiveState, s.SubState, s.MainPID, s.Restarts = u.ActiveState, u.SubState, u.MainPID, u.NRestarts
 	s.Enabled = u.UnitFileState == "enabled"
-	s.DiskBytes = diskUsage(a.path(filepath.Join(dataRoot, inst.Name)))
+	if dir, err := a.dataPath(inst.Name); err == nil { // else their disk is away
+		s.DiskBytes = diskUsage(dir)
+	}
 	if img, err := a.have(meta.Image); err == nil {
 		s.RootfsBytes = img.WrittenBytes + img.SharedBytes
 	}
