@@ -122,6 +122,9 @@ func (a *app) planConfig(ctx context.Context, t target, earlier []*configPlan) (
 	if p.old, p.inst, err = a.before(name, f); err != nil {
 		return nil, err
 	}
+	if p.old != nil {
+		a.endStandby(&p.inst)
+	}
 	if p.sec, err = a.loadSecrets(ctx, name); err != nil {
 		return nil, err
 	}

@@ -245,6 +245,7 @@ func (a *app) judge(ctx context.Context, arr *arrival) error {
 		a.note("its data were in %s there, and are in /var/lib/aztec/%s here: config %s --data-dir DIR moves them", quoted(arr.inst.DataDir), name, name)
 		arr.inst.DataDir = ""
 	}
+	a.endStandby(&arr.inst)
 	if err := catalog.Validate(arr.inst); err != nil {
 		return usage(fmt.Errorf("importing %s: %w", name, err))
 	}

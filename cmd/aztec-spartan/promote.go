@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -84,8 +85,25 @@ func mayPromote(next, old probe.Report) error {
 	return nil
 }
 
+// settleStandby learns what became of the instance that one stood by for: it
+// stands by for none that is gone.
+func (a *app) settleStandby(s *status) {
+	if s.StandbyOf == "" {
+		return
+	}
+	if _, err := a.loadInstance(s.StandbyOf); errors.Is(err, fs.ErrNotExist) {
+		s.StandbyOf = ""
+		return
+	}
+	e, err := a.loadElsewhere(s.StandbyOf)
+	s.Promoted = err == nil && e != nil && e.Why == promoted && e.Host == s.Name
+}
+
 // standbyWords says what an instance that stands by waits for.
 func standbyWords(s status) string {
+	if s.Promoted {
+		return fmt.Sprintf("for %s no longer: it has taken over; aztec-spartan remove %s ends that one for good", s.StandbyOf, s.StandbyOf)
+	}
 	switch s.Health {
 	case string(probe.Standby):
 		return fmt.Sprintf("for %s, whose keys it has: it waits for the cutover to the rollup of %s", s.StandbyOf, s.Version)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,43 @@ func TestPromotedIsRefused(t *testing.T) {
 	}
 	if err := a.settleElsewhere(t.Context(), inst, startFlags{here: true}); err != nil {
 		t.Error(err)
+	}
+}
+
+// What is done is not advised again.
+func TestStatusAfterPromote(t *testing.T) {
+	h := newScriptHost(t)
+	h.must(h.good("val1")...)
+	h.must("val1-v6", "--from", "val1", "--version", "6.0.0", "--no-pull")
+	a := newApp(nil)
+	a.root = h.root
+	old, err := a.loadInstance("val1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	says := func() (status, string) {
+		t.Helper()
+		s, err := a.status(t.Context(), nil, "val1-v6")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Health = string(probe.Healthy)
+		return s, standbyWords(s)
+	}
+	if s, words := says(); s.Promoted || !strings.Contains(words, "promote val1-v6 ends val1") {
+		t.Errorf("before it: %v, %s", s.Promoted, words)
+	}
+	if err := a.markElsewhere(t.Context(), old, elsewhere{Why: promoted, Since: time.Now(), Host: "val1-v6"}); err != nil {
+		t.Fatal(err)
+	}
+	if s, words := says(); !s.Promoted || strings.Contains(words, "promote ") || !strings.Contains(words, "remove val1 ends") {
+		t.Errorf("after it: %v, %s", s.Promoted, words)
+	}
+	if err := os.RemoveAll(a.path(instancePath("val1", ""))); err != nil {
+		t.Fatal(err)
+	}
+	if s, _ := says(); s.StandbyOf != "" || s.Promoted {
+		t.Errorf("val1 is removed: %+v", s)
 	}
 }
 

@@ -63,6 +63,19 @@ func (a *app) standbyKeys(ctx context.Context, inst *profiles.Instance, sec *sec
 	return nil
 }
 
+// endStandby has an instance whose predecessor is gone stand by for nobody: it
+// has its keys for itself.
+func (a *app) endStandby(inst *profiles.Instance) {
+	if inst.StandbyOf == "" {
+		return
+	}
+	if _, err := a.loadInstance(inst.StandbyOf); !errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	a.note("%s stood by for %s, which is not here: it has its keys for itself now", inst.Name, inst.StandbyOf)
+	inst.StandbyOf = ""
+}
+
 // checkStandby refuses a version that brings an instance onto the rollup of
 // another one with the same keys: the one that stood by, or the one before it.
 // doing is for the error.
@@ -168,8 +181,8 @@ func checkCollisions(catalog profiles.Catalog, t profiles.Tenant, others []profi
 	}
 	failed := usage(fmt.Errorf("configuring %s: %w", t.Name, err))
 	c, ok := errors.AsType[*profiles.CollisionError](err)
-	if !ok { // the instance before a cutover is gone
-		return withHint(failed, "take standby_of out of %s: it has its keys for itself now", instancePath(t.Name, "instance.toml"))
+	if !ok { // the instance before a cutover cannot be read
+		return withHint(failed, "put %s right first", instancePath(t.StandbyOf, "instance.toml"))
 	}
 	switch {
 	case c.What == profiles.SharedPort:

@@ -72,15 +72,48 @@ func TestStandbyOnTheSameRollup(t *testing.T) {
 	}
 }
 
-// When the instance before the cutover is gone, it is said what to do.
+// When the instance before the cutover is removed, as README says, the one that
+// stood by goes on to be configured, and has its keys for itself.
 func TestStandbyOfNobody(t *testing.T) {
 	h := newScriptHost(t)
 	h.must(h.good("val1")...)
 	h.must("val1-v6", "--from", "val1", "--version", "6.0.0", "--no-pull")
-	if err := os.RemoveAll(filepath.Join(h.root, instancePath("val1", ""))); err != nil {
+	toml := instancePath("val1", "instance.toml")
+	was := h.read(toml)
+	if err := os.WriteFile(filepath.Join(h.root, toml), []byte("nonsense"), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if said, code := h.config("val1-v6", "--no-pull"); code != exitUsage || !strings.Contains(said, "hint: take standby_of out") {
-		t.Errorf("code %d: %s", code, said)
+	if said, code := h.config("val1-v6", "--no-pull"); code != exitUsage || !strings.Contains(said, "hint: put "+toml+" right") {
+		t.Errorf("val1 cannot be read: code %d: %s", code, said)
+	}
+	if err := os.WriteFile(filepath.Join(h.root, toml), []byte(was), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if code, said := call(t, h.root, "remove", "val1"); code != 0 {
+		t.Fatalf("remove: code %d: %s", code, said)
+	}
+	if said := h.must("val1-v6", "--no-pull", "--set", "LOG_LEVEL=debug"); !strings.Contains(said, "val1-v6 stood by for val1, which is not here") {
+		t.Errorf("it is not said: %s", said)
+	}
+	if text := h.read(instancePath("val1-v6", "instance.toml")); strings.Contains(text, "standby_of") {
+		t.Errorf("%s", text)
+	}
+}
+
+// One that stood by moves to a host that never had the one before it.
+func TestImportOfAStandby(t *testing.T) {
+	h, to, dir := newScriptHost(t), t.TempDir(), t.TempDir()
+	h.must(h.good("val1")...)
+	h.must("val1-v6", "--from", "val1", "--version", "6.0.0", "--no-pull")
+	words, file := filepath.Join(dir, "words"), filepath.Join(dir, "val1-v6.age")
+	put(t, words, "correct horse battery\n")
+	if code, said := call(t, h.root, "export", "val1-v6", file, "--passphrase-file", words, "--move"); code != 0 {
+		t.Fatalf("export: code %d: %s", code, said)
+	}
+	if code, said := call(t, to, "import", file, "--passphrase-file", words); code != 0 || !strings.Contains(said, "stood by for val1") {
+		t.Fatalf("import: code %d: %s", code, said)
+	}
+	if text := get(t, filepath.Join(to, instancePath("val1-v6", "instance.toml"))); strings.Contains(text, "standby_of") {
+		t.Errorf("%s", text)
 	}
 }

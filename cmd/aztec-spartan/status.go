@@ -144,6 +144,7 @@ func (a *app) status(ctx context.Context, m unitReader, name string) (status, er
 		LastRoll: state.LastRoll, Skipped: append([]roll.Skip{}, state.Skipped...), Pin: state.Pin, NoSigning: state.NoSigning,
 		Health: healthUnknown, Reason: "not asked: --root never talks to systemd",
 	}
+	a.settleStandby(&s)
 	if g, ok := state.Generation(state.Previous); ok {
 		s.PreviousVersion = g.Version
 	}

@@ -14,6 +14,7 @@ type status struct {
 	Role            string          `json:"role"`
 	Network         string          `json:"network"`
 	StandbyOf       string          `json:"standby_of,omitempty"` // the instance whose keys it has, for the next rollup
+	Promoted        bool            `json:"promoted,omitempty"`   // it has taken over from that one, which refuses to start
 	Unit            string          `json:"unit"`
 	Version         string          `json:"version"`
 	Digest          string          `json:"digest"`
