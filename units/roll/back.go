@@ -63,7 +63,7 @@ func (r *run) goBack(ctx context.Context, cause error) (Outcome, error) {
 	}
 	result := RolledBack
 	switch {
-	case !b.inPlace || b.broken != nil:
+	case !b.inPlace || r.undone():
 		result = Failed
 	case r.halted || errors.Is(b.failed, ErrStopped):
 		result = Cancelled
@@ -73,6 +73,11 @@ func (r *run) goBack(ctx context.Context, cause error) (Outcome, error) {
 	}
 	return r.finish(result, r.reason(cause.Error()))
 }
+
+// undone reports whether the way back did not come to its end: the data are
+// not those of the old version, or what must be known of them is not. Its
+// intent stays, for another engine to take the roll back.
+func (r *run) undone() bool { return r.back.broken != nil || r.back.left }
 
 // situation is what is in place and what runs, for who has to go on from there
 // by hand.
@@ -207,7 +212,7 @@ func (r *run) abandon(ctx context.Context) (Outcome, error) {
 		r.giveBack(ctx)
 	}
 	result := Cancelled
-	if !inPlace {
+	if !inPlace || r.undone() {
 		result = Failed
 	}
 	return r.finish(result, r.reason(cancelled))

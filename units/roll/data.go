@@ -161,6 +161,15 @@ func (r *run) giveBack(ctx context.Context) {
 		r.fails("its data were left as they are: the node is %s", now.ActiveState)
 		return
 	}
+	if !r.loaded {
+		r.loaded = r.Manager.Reload(ctx) == nil // why not is said already
+	}
+	if !r.loaded || !r.inPlace() {
+		// What starts next is the new version, and these are its data.
+		r.fails("its data were left as they are")
+		r.back.left = true
+		return
+	}
 	if err := r.returnData(d); err != nil {
 		r.fails("%v", err)
 		if err := d.Settle(); err != nil {
@@ -176,7 +185,14 @@ func (r *run) giveBack(ctx context.Context) {
 		return
 	}
 	if had || r.state.NoSigning != nil { // a drop-in has come or gone
-		if err := r.Manager.Reload(ctx); err != nil {
+		err := r.Manager.Reload(ctx)
+		if err != nil {
+			err = r.Manager.Reload(ctx)
+		}
+		switch {
+		case err != nil && r.state.NoSigning != nil: // it would sign, and the store is away
+			r.back.broken = err
+		case err != nil:
 			r.fails("%v", err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -337,6 +338,103 @@ func TestGrace(t *testing.T) {
 	})
 }
 
+// takenBack asserts that another engine ends what one could not.
+func (h *host) takenBack() {
+	h.t.Helper()
+	h.on, h.refuse, h.full = map[string]func(){}, map[string]error{}, nil
+	if s, err := h.files.Load("val1"); err != nil || s.Intent == nil || !s.Intent.Begun || s.LastRoll == nil {
+		h.t.Fatalf("left: %+v, %v", s, err)
+	}
+	if out, err := h.engine().Run(h.t.Context(), "val1"); err != nil || out.Result != RolledBack {
+		h.t.Errorf("%+v, %v", out, err)
+	}
+	h.whole("4.1.2", true)
+	h.data.are("4.1.2")
+	if slices.Contains(h.data.lost, "4.1.2") {
+		h.t.Error("the old version was started on data of another")
+	}
+}
+
+// What systemd would start is the new version: it keeps its data.
+func TestDataStayWithTheVersion(t *testing.T) {
+	for name, fault := range map[string]func(h *host){
+		"no reload": func(h *host) { h.refuse["reload"] = errors.New("no reload") },
+		"no unit":   func(h *host) { h.full = onlyUnits },
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			h := hostWithData(t, Update, DataCopy)
+			h.behave["4.1.3"] = liar
+			h.on["start"] = func() { fault(h) }
+			out, err := h.engine().Run(t.Context(), "val1")
+			if err == nil || out.Result != Failed || !strings.Contains(out.Reason, "its data were left as they are") {
+				t.Errorf("%+v, %v", out, err)
+			}
+			h.runs("4.1.3", true)
+			h.data.are("4.1.3")
+			if len(h.data.lost) != len([]string{"archiver", "world_state"}) { // by its first start
+				t.Errorf("stores were emptied by %v", h.data.lost)
+			}
+			h.takenBack()
+		})
+	}
+	inBubble(t, "the second reload works", func(t *testing.T) {
+		h := hostWithData(t, Update, DataCopy)
+		h.behave["4.1.3"] = liar
+		h.on["reload"] = func() {
+			delete(h.refuse, "reload")
+			if h.asked["reload"] == 2 {
+				h.refuse["reload"] = errors.New("no reload")
+			}
+		}
+		if out, err := h.engine().Run(t.Context(), "val1"); err != nil || out.Result != RolledBack {
+			t.Errorf("%+v, %v", out, err)
+		}
+		h.whole("4.1.2", true)
+		h.data.are("4.1.2")
+	})
+	inBubble(t, "at boot", func(t *testing.T) {
+		h := hostWithData(t, Update, DataCopy)
+		h.dieAt, h.behave["4.1.3"] = 14, liar
+		if !h.killed(false) || h.process != "4.1.3" {
+			t.Fatalf("killed too early: %s", h.process)
+		}
+		h.halt()
+		h.dieAt, h.refuse["reload"] = 0, errors.New("no reload")
+		if _, err := h.engine().Recover(t.Context(), "val1"); err == nil {
+			t.Error("put right, though the new version is what a boot starts")
+		}
+		if s, err := h.files.Load("val1"); err != nil || s.Intent == nil || s.Intent.Recovered {
+			t.Errorf("%+v, %v", s.Intent, err)
+		}
+		h.data.are("4.1.3")
+	})
+}
+
+// A node whose store is away does not start before systemd knows that it must
+// not sign.
+func TestNotStartedToSign(t *testing.T) {
+	inBubble(t, "no reload", func(t *testing.T) {
+		h := hostWithData(t, Update, DataCopy)
+		h.behave["4.1.3"] = liar
+		h.data.writes["4.1.3"] = 2
+		h.edit(func(s *State) { s.Intent.Data.FromSigns, s.Intent.Data.ToSigns = 1, 2 })
+		h.on["reload"] = func() {
+			if h.asked["reload"] > 2 {
+				h.refuse["reload"] = errors.New("no reload")
+			}
+		}
+		out, err := h.engine().Run(t.Context(), "val1")
+		if err == nil || out.Result != Failed || !strings.Contains(out.Reason, "it was not started: no reload") {
+			t.Errorf("%+v, %v", out, err)
+		}
+		h.runs("", false)
+		h.takenBack()
+		if s, err := h.files.Load("val1"); err != nil || s.NoSigning == nil {
+			t.Errorf("it signs: %v", err)
+		}
+	})
+}
+
 // Data that are on a disk which is away are not started on, nor is anything
 // else begun.
 func TestDataAway(t *testing.T) {
@@ -354,10 +452,12 @@ func TestDataAway(t *testing.T) {
 		h.behave["4.1.3"] = liar
 		h.on["start"] = func() { h.data.away = errors.New("the disk is away") }
 		out, err := h.engine().Run(t.Context(), "val1")
-		if err != nil || out.Result != Failed || !strings.Contains(out.Reason, "it was not started: the disk is away") {
+		if err == nil || out.Result != Failed || !strings.Contains(out.Reason, "it was not started: the disk is away") {
 			t.Errorf("%+v, %v", out, err)
 		}
 		h.runs("", false)
+		h.data.away = nil
+		h.takenBack()
 	})
 	inBubble(t, "at boot", func(t *testing.T) {
 		h := hostWithData(t, Update, DataCopy)

@@ -61,7 +61,8 @@ var ErrStale = errors.New("the roll was asked for before the instance was change
 // Run carries out the intent recorded for the instance, or takes back one
 // that an earlier engine began. The caller holds the instance's lock. The
 // outcome is recorded before Run returns; an error means that it could not
-// be, or that nothing was begun.
+// be, that nothing was begun, or that the data could not be put back: then the
+// intent stays, and another Run takes it back.
 func (e *Engine) Run(ctx context.Context, instance string) (Outcome, error) {
 	e.evidence = nil
 	s, err := e.Files.Load(instance)
@@ -312,11 +313,17 @@ func (r *run) finish(result, reason string) (Outcome, error) {
 		r.out.NoSigning = r.state.NoSigning.Reason
 	}
 	r.out.Evidence, r.out.Finished = r.evidence, time.Now().UTC()
-	r.state.Intent, r.state.LastRoll = nil, &r.out
+	r.state.LastRoll = &r.out
+	if !r.undone() {
+		r.state.Intent = nil
+	}
 	if err := r.Files.Save(r.instance, r.state); err != nil {
 		return r.out, err
 	}
 	r.note(r.ended())
+	if r.undone() {
+		return r.out, fmt.Errorf("rolling %s back: %s; it is not over, and is taken back by the next roll or at boot", r.instance, reason)
+	}
 	return r.out, nil
 }
 

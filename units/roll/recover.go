@@ -45,6 +45,9 @@ func (e *Engine) Recover(ctx context.Context, instance string) (bool, error) {
 	if r.back.broken != nil {
 		return true, fmt.Errorf("recovering %s: %w", instance, r.back.broken)
 	}
+	if !r.loaded {
+		return true, fmt.Errorf("recovering %s: %s", instance, r.reason("systemd does not read the unit of the old version"))
+	}
 	r.state.Intent.Recovered = true
 	if err := e.Files.Save(instance, r.state); err != nil {
 		return true, errors.Join(fmt.Errorf("recovering %s: it is put right, and will be judged as if it were not", instance), err)

@@ -116,6 +116,7 @@ type back struct {
 	up      bool   // the instance is to run afterwards
 	before  string // invocation that the old version must not have; "": it may be the one that ran all the time
 	inPlace bool   // the old generation is
+	left    bool   // the new version is what starts, and its data are in place
 	broken  error  // the data are in a state that nothing must be started on
 	failed  error  // why the old version does not run, or does not pass the gate
 }
@@ -159,7 +160,7 @@ func (r *run) startOld(ctx context.Context) {
 	}
 	b.failed = r.start(ctx)
 	r.restored = b.inPlace && r.loaded && b.failed == nil
-	if b.inPlace && b.failed == nil {
+	if b.inPlace && !b.left && b.failed == nil {
 		b.failed = r.prove(ctx, b.before)
 	}
 	// Those that need it would bring it back.
