@@ -79,7 +79,7 @@ func TestFaults(t *testing.T) {
 		},
 		"no start": {
 			fault:  func(h *host) { h.refuse["start"] = unreachable },
-			result: RolledBack, reasons: []string{"then 4.1.2 failed too: the manager does not answer"}, starts: 2,
+			result: RolledBack, reasons: []string{"then 4.1.2 failed too: the manager does not answer"}, runs: "4.1.2", starts: 2,
 		},
 		"no stop": {
 			fault:  func(h *host) { h.refuse["stop"] = unreachable },
@@ -409,4 +409,33 @@ func (m *hanging) Stop(ctx context.Context, unit string) error {
 		return ctx.Err()
 	}
 	return m.host.Stop(ctx, unit)
+}
+
+// With the wait for a start its job is given up, and systemd does not start
+// again what was never started: it is queued once more.
+func TestStartGivenUp(t *testing.T) {
+	const agent = "aztec-prover-agent@a.service"
+	inBubble(t, "the old version and an agent", func(t *testing.T) {
+		h := newHost(t)
+		h.others = map[string]bool{agent: true}
+		h.behave["4.1.3"] = silent
+		h.on["start"] = func() {
+			if h.asked["start"] > 1 {
+				<-time.After(DefaultGate.Start + time.Second)
+			}
+		}
+		out, err := h.engine().Run(t.Context(), "val1")
+		if err != nil || out.Result != RolledBack || !strings.Contains(out.Reason, "then 4.1.2 failed too: its start job was not done within") {
+			t.Fatalf("%+v, %v", out, err)
+		}
+		h.whole("4.1.2", true)
+		if !h.others[agent] || h.asked["queue"] != 2 {
+			t.Errorf("the agent runs: %v, asked %v", h.others[agent], h.asked)
+		}
+		for _, unit := range []string{unitName, agent} {
+			if !strings.Contains(strings.Join(out.Evidence, "\n"), "queueing a start of "+unit) {
+				t.Errorf("not said of %s", unit)
+			}
+		}
+	})
 }

@@ -159,6 +159,9 @@ func (r *run) startOld(ctx context.Context) {
 		return
 	}
 	b.failed = r.start(ctx)
+	if b.failed != nil {
+		r.queue(ctx, r.state.Unit, b.failed)
+	}
 	r.restored = b.inPlace && r.loaded && b.failed == nil
 	if b.inPlace && !b.left && b.failed == nil {
 		b.failed = r.prove(ctx, b.before)
@@ -181,7 +184,9 @@ func (r *run) startDependents(ctx context.Context) error {
 		if err == nil {
 			r.say("%s was stopped with %s and is started again", unit, r.state.Unit)
 			limited, cancel := context.WithTimeout(ctx, r.state.Intent.Gate.Start)
-			err = r.Manager.Start(limited, unit)
+			if err = r.Manager.Start(limited, unit); err != nil {
+				r.queue(ctx, unit, err)
+			}
 			cancel()
 		}
 		if err != nil {
@@ -189,4 +194,18 @@ func (r *run) startDependents(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// queue queues a start again that failed for a reason. With the wait for it
+// the job itself is given up: one that waited for another unit would leave a
+// node down that systemd does not start by itself. Of a unit that is starting
+// it changes nothing.
+func (r *run) queue(ctx context.Context, unit string, reason error) {
+	if ctx.Err() != nil || errors.Is(reason, ErrStopped) {
+		return
+	}
+	r.say("queueing a start of %s, which is not waited for", unit)
+	if err := r.Manager.StartNoWait(ctx, unit); err != nil {
+		r.say("%s was not started: %v", unit, err)
+	}
 }
