@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// lookupTimeout bounds the look-up of one name.
+// lookupTimeout bounds the look-up of one name for egress, and of all names that
+// the firewall lets in.
 const lookupTimeout = 10 * time.Second
 
 // egress are the addresses and networks of whom an agent may talk to. A unit

@@ -30,7 +30,7 @@ own. It is loaded before a node starts. In config.toml, firewall = false under
 [network] does without it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ports, err := a.closedPorts(cmd.Context())
+			ports, err := a.closedPorts(cmd.Context(), net.DefaultResolver.LookupNetIP)
 			if err != nil {
 				return err
 			}
@@ -74,7 +74,7 @@ func (a *app) loadFirewall(ctx context.Context) error {
 	}
 	var ports []firewall.Port
 	if config.Network.Firewall {
-		if ports, err = a.closedPorts(ctx); err != nil {
+		if ports, err = a.closedPorts(ctx, net.DefaultResolver.LookupNetIP); err != nil {
 			return err
 		}
 	}
@@ -85,8 +85,15 @@ func (a *app) loadFirewall(ctx context.Context) error {
 	return err
 }
 
-// closedPorts are those of all units, whether they run or not.
-func (a *app) closedPorts(ctx context.Context) ([]firewall.Port, error) {
+// lookupIP is net.Resolver.LookupNetIP.
+type lookupIP func(ctx context.Context, network, host string) ([]netip.Addr, error)
+
+// closedPorts are those of all units, whether they run or not. Names are looked
+// up within lookupTimeout in all: ports are open until the table is loaded, and
+// aztec-firewall.service has TimeoutStartSec=.
+func (a *app) closedPorts(ctx context.Context, lookup lookupIP) ([]firewall.Port, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
 	paths, err := filepath.Glob(filepath.Join(a.path(systemdDir), "aztec-*@*.service"))
 	if err != nil {
 		return nil, err
@@ -100,7 +107,7 @@ func (a *app) closedPorts(ctx context.Context) ([]firewall.Port, error) {
 			continue
 		}
 		if meta.RPCPort != 0 {
-			ports = append(ports, firewall.Port{Number: meta.RPCPort, Owner: meta.Instance + " RPC", Allow: a.addresses(ctx, meta)})
+			ports = append(ports, firewall.Port{Number: meta.RPCPort, Owner: meta.Instance + " RPC", Allow: a.addresses(ctx, meta, lookup)})
 		}
 		if meta.AdminPort != 0 {
 			ports = append(ports, firewall.Port{Number: meta.AdminPort, Owner: meta.Instance + " admin"})
@@ -110,7 +117,7 @@ func (a *app) closedPorts(ctx context.Context) ([]firewall.Port, error) {
 }
 
 // addresses are those of who may reach an instance's RPC port. A name that is not known today lets nobody in.
-func (a *app) addresses(ctx context.Context, meta units.Meta) []netip.Prefix {
+func (a *app) addresses(ctx context.Context, meta units.Meta, lookup lookupIP) []netip.Prefix {
 	var list []netip.Prefix
 	for _, who := range meta.Allow {
 		if who == profiles.AllowAny {
@@ -124,7 +131,7 @@ func (a *app) addresses(ctx context.Context, meta units.Meta) []netip.Prefix {
 			list = append(list, netip.PrefixFrom(ip, ip.BitLen()))
 			continue
 		}
-		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", who)
+		found, err := lookup(ctx, "ip", who)
 		if err != nil {
 			a.note("warning: %s: allow: %v", meta.Instance, err)
 		}
