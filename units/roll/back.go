@@ -203,7 +203,8 @@ func (r *run) halfway(old Content) bool {
 func (r *run) abandon(ctx context.Context) (Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTimeout)
 	defer cancel()
-	r.trouble = nil // of a way back that the request cut short
+	// Those of a way back that the request cut short.
+	r.trouble, r.back.left, r.back.broken = nil, false, nil
 	r.say("cancelled: putting %s back", r.from.Version)
 	inPlace := r.putBack(ctx)
 	if (r.interrupted || !r.stopped.IsZero()) && !r.restored {

@@ -1,6 +1,7 @@
 package roll
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -387,6 +388,27 @@ func TestDataStayWithTheVersion(t *testing.T) {
 			}
 		}
 		if out, err := h.engine().Run(t.Context(), "val1"); err != nil || out.Result != RolledBack {
+			t.Errorf("%+v, %v", out, err)
+		}
+		h.whole("4.1.2", true)
+		h.data.are("4.1.2")
+	})
+	inBubble(t, "cancelled, and the reload works then", func(t *testing.T) {
+		h := hostWithData(t, Update, DataCopy)
+		h.behave["4.1.3"] = liar
+		ctx, cancel := context.WithCancel(t.Context())
+		h.on["reload"] = func() {
+			delete(h.refuse, "reload")
+			if n := h.asked["reload"]; n == 2 || n == 3 {
+				h.refuse["reload"] = errors.New("no reload")
+			}
+		}
+		h.on["start"] = func() {
+			if h.asked["start"] == 2 {
+				cancel()
+			}
+		}
+		if out, err := h.engine().Run(ctx, "val1"); err != nil || out.Result != Cancelled {
 			t.Errorf("%+v, %v", out, err)
 		}
 		h.whole("4.1.2", true)
