@@ -130,3 +130,35 @@ func TestReportHasNoSecrets(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 }
+
+// In a config.toml that is wrong nothing tells what is secret: it is left out,
+// with the reason, and no error quotes it.
+func TestReportWrongConfig(t *testing.T) {
+	for name, notify := range map[string]string{
+		"no URL":          `url = "hooks.example/services/SECRET-PATH"`,
+		"not quoted":      `url = SECRETLETTERS`,
+		"one word":        `command = ["curl -H Authorization:SECRET-HEADER"]`,
+		"unknown setting": "command = [\"/bin/curl\", \n\"x = SECRET-HEADER\"]\nurls = 1",
+		"no file":         `url_file = "hooks.example/SECRET-PATH"`,
+	} {
+		root := doctorTree(t, fakeEthereum(t, 11155111))
+		config := filepath.Join(root, configFile)
+		if err := os.WriteFile(config, []byte("[network]\nntp_servers = []\n[notify]\n"+notify+"\n[metrics]\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out := filepath.Join(t.TempDir(), "report.tar.gz")
+		var said bytes.Buffer
+		if code := run(t.Context(), []string{"report", "val1", "--root", root, "-o", out}, strings.NewReader(""), &said, &said); code != 0 {
+			t.Fatalf("%s: exit code %d: %s", name, code, said.String())
+		}
+		files, _ := unpackReport(t, out)
+		for file, text := range files {
+			if strings.Contains(text, "SECRET") {
+				t.Errorf("%s: %s has it:\n%s", name, file, text)
+			}
+		}
+		if text := files["config.toml"]; !strings.Contains(text, "left out, as what of it is secret cannot be told: reading /etc/aztec-spartan/config.toml") {
+			t.Errorf("%s: config.toml is %s", name, text)
+		}
+	}
+}

@@ -31,7 +31,7 @@ func (a *app) reportParts(inst profiles.Instance, since string) []part {
 		{name: "doctor.json", about: "what aztec-spartan doctor says", collect: a.reportDoctor(inst)},
 		{name: "instance.toml", about: "settings, URLs cut to their hosts", collect: a.reportSettings(inst)},
 		{name: "local.env", about: "your own variables: names, and values that are known to be no secrets", collect: a.reportVariables(inst)},
-		{name: "config.toml", about: "settings of this host", collect: a.copyFile(configFile)},
+		{name: "config.toml", about: "settings of this host", collect: a.reportHostConfig},
 		{name: "unit.service", about: "the generated unit", collect: a.copyFile(filepath.Join(systemdDir, unit))},
 		{name: "drop-ins.txt", about: "what systemctl edit added, without values of Environment=", collect: a.reportDropIns(unit)},
 		{name: "state.json", about: "generations, skipped versions, last roll", collect: a.copyFile(filepath.Join(stateDir, name, "state.json"))},
@@ -39,6 +39,15 @@ func (a *app) reportParts(inst profiles.Instance, since string) []part {
 		{name: "errors.txt", about: "errors and warnings of the node, with their times", hashes: true, collect: a.reportJournal(name, unit, since, "warn")},
 		{name: "journal.txt", about: "the journal since " + since + ", with rolls", hashes: true, collect: a.reportJournal(name, unit, since, "")},
 	}
+}
+
+// reportHostConfig copies config.toml, unless it is wrong: what of it is secret
+// is known from its settings.
+func (a *app) reportHostConfig(ctx context.Context, w io.Writer) error {
+	if _, err := a.hostConfig(); err != nil {
+		return fmt.Errorf("left out, as what of it is secret cannot be told: %w", err)
+	}
+	return a.copyFile(configFile)(ctx, w)
 }
 
 func (a *app) reportVersions(inst profiles.Instance) func(context.Context, io.Writer) error {
@@ -251,22 +260,43 @@ func (a *app) hostSecrets(ctx context.Context) (redact.Words, error) {
 		}
 		words = append(words, more...)
 	}
-	c, err := a.hostConfig()
-	if err == nil {
-		url, uerr := a.notifyURL(c)
-		if uerr == nil {
-			words = append(words, redact.URLWords(url)...)
-		}
-		for _, word := range c.Notify.Command[min(1, len(c.Notify.Command)):] {
-			for _, w := range append(strings.Fields(word), word) {
-				words = append(words, secretWords(w, true)...)
-			}
-		}
-	}
+	words = append(words, a.notifySecrets()...)
 	if data, err := os.ReadFile(a.path(credentialsFile)); err == nil {
 		words = append(words, credentialWords(data)...)
 	}
 	return redact.NewWords(words), nil
+}
+
+// notifySecrets are those of [notify]. In a config.toml that is wrong nothing
+// tells which those are: all that it may have there is one, since what is wrong
+// is quoted where it is said.
+func (a *app) notifySecrets() []string {
+	var words []string
+	c, err := a.hostConfig()
+	if err != nil {
+		data, _ := os.ReadFile(a.path(configFile)) // what cannot be read is not quoted
+		_, section, _ := strings.Cut(string(data), "[notify]")
+		for line := range strings.Lines(section) {
+			if strings.HasPrefix(strings.TrimSpace(line), "[") {
+				break
+			}
+			_, value, _ := strings.Cut(line, "=")
+			value = strings.TrimSpace(value)
+			for _, w := range append(strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(" \t\"'[],", r) }), strings.Trim(value, "\"'[] ")) {
+				words = append(words, secretWords(w, true)...)
+			}
+		}
+		return words
+	}
+	if url, err := a.notifyURL(c); err == nil {
+		words = append(words, redact.URLWords(url)...)
+	}
+	for _, word := range c.Notify.Command[min(1, len(c.Notify.Command)):] {
+		for _, w := range append(strings.Fields(word), word) {
+			words = append(words, secretWords(w, true)...)
+		}
+	}
+	return words
 }
 
 // formerSecrets are those in copies of keystores, in the node's own P2P key,
