@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -109,5 +110,48 @@ func TestHookTimeout(t *testing.T) {
 	cancel()
 	if _, err := runHook(t, ctx, script(t, "sleep 1000"), profiles.Update{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: got %v", err)
+	}
+}
+
+// Whoever may write a directory on the way can put another program there.
+func TestMayRunAsRoot(t *testing.T) {
+	for name, test := range map[string]struct {
+		mode os.FileMode
+		uid  int
+		want string
+	}{
+		"root's alone":    {0o755, 0, ""},
+		"of the group":    {0o775, 0, "others than root decide what is there"},
+		"everybody's":     {0o777, 0, "others than root decide what is there"},
+		"sticky":          {0o777 | os.ModeSticky, 0, ""},
+		"somebody's":      {0o755, 1000, "others than root decide what is there"},
+		"somebody's /tmp": {0o777 | os.ModeSticky, 1000, "others than root decide what is there"},
+	} {
+		top := t.TempDir()
+		path := filepath.Join(top, "mid", "in", "hook")
+		write(t, path, "#!/bin/sh\n", 0o755)
+		mid, link, tilted := filepath.Join(top, "mid"), filepath.Join(top, "link"), filepath.Join(top, "relative")
+		if err := errors.Join(os.Chown(mid, test.uid, 0), os.Chmod(mid, test.mode), os.Symlink(path, link), os.Symlink("mid/in", tilted)); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range []string{path, link, filepath.Join(tilted, "hook")} {
+			err := mayRunAsRoot(p)
+			if said := fmt.Sprint(err); test.want == "" && err != nil || !strings.Contains(said, test.want) {
+				t.Errorf("%s: %s: got %v, want %q", name, p, err, test.want)
+			}
+			if test.want != "" && !strings.HasSuffix(fmt.Sprint(err), "go-w "+mid) {
+				t.Errorf("%s: %s: %v does not name %s", name, p, err, mid)
+			}
+		}
+		// A link of somebody's leads where they want.
+		if err := os.Lchown(link, 1000, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := mayRunAsRoot(link); err == nil {
+			t.Errorf("%s: a link of somebody's is followed", name)
+		}
+	}
+	if err := mayRunAsRoot("/bin/sh"); err != nil {
+		t.Error(err)
 	}
 }

@@ -107,6 +107,18 @@ func (a *app) receiver() (hostConfig, notify.Sender, error) {
 	return c, c.sender(url), err
 }
 
+// mayTell refuses a command that is not root's alone: it runs as root.
+func mayTell(to notify.Sender) error {
+	c, ok := to.(notify.Command)
+	if !ok {
+		return nil
+	}
+	if err := mayRunAsRoot(c.Argv[0]); err != nil {
+		return withHint(fmt.Errorf("notifying: the command %s: %w", c.Argv[0], err), "look at [notify] in %s", configFile)
+	}
+	return nil
+}
+
 func (a *app) testNotify(ctx context.Context) error {
 	_, to, err := a.receiver()
 	if err != nil {
@@ -114,6 +126,9 @@ func (a *app) testNotify(ctx context.Context) error {
 	}
 	if to == nil {
 		return withHint(usage(errors.New("notify: nobody is to be told")), "set url, url_file or command under [notify] in %s", configFile)
+	}
+	if err := mayTell(to); err != nil {
+		return err
 	}
 	a.warnNotify(ctx)
 	e := a.event(notify.Test, "", "this is a test, by aztec-spartan notify --test")
@@ -210,6 +225,9 @@ func (a *app) deliver(ctx context.Context) error {
 	}
 	if to == nil {
 		return nil
+	}
+	if err := mayTell(to); err != nil {
+		return err
 	}
 	return a.locked(ctx, notifyLock, "notify", func() error {
 		return a.spool().Deliver(ctx, to, func(format string, args ...any) { a.note(format, args...) })

@@ -167,3 +167,30 @@ func TestSeenOf(t *testing.T) {
 		}
 	}
 }
+
+// The command runs as root, so it is not run if others could change it.
+func TestNotifyCommandOfOthers(t *testing.T) {
+	dir := t.TempDir()
+	ran := filepath.Join(dir, "ran")
+	tool := filepath.Join(dir, "in", "tell")
+	write(t, tool, "#!/bin/sh\ntouch "+ran+"\n", 0o755)
+	a := notifyTree(t, "[notify]\ncommand = [\""+tool+"\"]\n")
+	a.tell(t.Context(), notify.Down, "val1", "x")
+	for mode, code := range map[os.FileMode]int{0o777: exitFailed, 0o755: 0} {
+		if err := os.Chmod(filepath.Dir(tool), mode); err != nil {
+			t.Fatal(err)
+		}
+		for _, verb := range [][]string{{"notify", "--test"}, {"notify", "deliver"}} {
+			_ = os.Remove(ran)
+			var said bytes.Buffer
+			got := run(t.Context(), append(verb, "--root", a.root), strings.NewReader(""), &said, &said)
+			if got != code || code != 0 && (exists(ran) || !a.spool().Waits() || !strings.Contains(said.String(), "others than root decide what is there")) {
+				t.Errorf("%v: %v: exit code %d: %s", mode, verb, got, said.String())
+			}
+			if code == 0 && !exists(ran) {
+				t.Errorf("%v: %v: it did not run", mode, verb)
+			}
+		}
+		a.tell(t.Context(), notify.Down, "val1", "y")
+	}
+}
