@@ -242,21 +242,3 @@ func (a *app) warnDependents(names []string) {
 		}
 	}
 }
-
-// diskUse is what a tree takes on the disk, in bytes, as far as it can be
-// read.
-func diskUse(root string) int64 {
-	var sum int64
-	_ = filepath.WalkDir(root, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return nil
-		}
-		if info, err := d.Info(); err == nil {
-			if st, ok := info.Sys().(*syscall.Stat_t); ok {
-				sum += st.Blocks * 512
-			}
-		}
-		return nil
-	})
-	return sum
-}

@@ -133,7 +133,7 @@ func (a *app) confirmPurge(ctx context.Context, plans []*removalPlan, yes bool) 
 	for _, p := range plans {
 		names = append(names, p.name)
 		for _, path := range append(p.ours(), p.purge...) {
-			a.note("%s: %s (%s)", p.name, path, bytesOf(diskUse(a.path(path))))
+			a.note("%s: %s (%s)", p.name, path, bytesOf(diskUsage(a.path(path))))
 		}
 		for _, key := range a.keysAtStake(ctx, p.name) {
 			a.note("%s: keys of %s", p.name, key)
