@@ -275,9 +275,10 @@ func (ad *adopter) consent(ctx context.Context, f adoptFlags, r *adoptionRecord)
 		return withHint(usage(errors.New("adopt: without a terminal nobody can be asked; the instance is configured, the container was not touched")), "--yes stops the container and goes on")
 	}
 	yes := false
-	err := ad.form(ctx, huh.NewConfirm().Title("Stop the container and go on as "+r.Name+"?").Affirmative("Stop it").Negative("Cancel").Value(&yes))
+	cancelled := errors.New("adopt: cancelled; the instance is configured, the container was not touched")
+	err := ad.form(ctx, cancelled, huh.NewConfirm().Title("Stop the container and go on as "+r.Name+"?").Affirmative("Stop it").Negative("Cancel").Value(&yes))
 	if err == nil && !yes {
-		err = errors.New("adopt: cancelled; the instance is configured, the container was not touched")
+		err = cancelled
 	}
 	return err
 }

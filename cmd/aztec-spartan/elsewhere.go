@@ -160,10 +160,11 @@ func (a *app) askElsewhere(ctx context.Context, inst profiles.Instance, e elsewh
 			"if it runs nowhere else, and will not: aztec-spartan start %s --not-elsewhere", inst.Name)
 	}
 	nowhere := false
-	err := a.form(ctx, huh.NewConfirm().Title(fmt.Sprintf("Does the key of %s run anywhere else, on %s for instance?", inst.Name, quoted(e.Host))).
+	cancelled := errors.New("start: cancelled, nothing was changed")
+	err := a.form(ctx, cancelled, huh.NewConfirm().Title(fmt.Sprintf("Does the key of %s run anywhere else, on %s for instance?", inst.Name, quoted(e.Host))).
 		Description("Two nodes with one key are slashed.").Affirmative("No, nowhere").Negative("Cancel").Value(&nowhere))
 	if err == nil && !nowhere {
-		err = errors.New("start: cancelled, nothing was changed")
+		err = cancelled
 	}
 	return err
 }

@@ -132,7 +132,7 @@ func (a *app) passphrase(ctx context.Context, file string, fresh bool) (string, 
 				return nil
 			}))
 		}
-		if err := a.form(ctx, fields...); err != nil {
+		if err := a.form(ctx, errors.New("cancelled, nothing was changed"), fields...); err != nil {
 			return "", err
 		}
 	default:

@@ -260,7 +260,7 @@ func (a *app) askedKey(ctx context.Context, given keysFlags) (keystore.Key, erro
 		if !a.terminal() {
 			return keystore.Key{}, withHint(usage(errors.New("what to add is missing")), "--key-file FILE (- is standard input), --key-env NAME, --keystore FILE, or --remote-signer URL --address ADDRESS")
 		}
-		err := a.form(ctx, huh.NewInput().Title("Private key of the attester").Description("0x and 64 digits; not echoed").
+		err := a.form(ctx, errors.New("cancelled, nothing was changed"), huh.NewInput().Title("Private key of the attester").Description("0x and 64 digits; not echoed").
 			EchoMode(huh.EchoModePassword).Value(&f.typedKey).Validate(func(s string) error {
 			_, err := keystore.ParseKey(s)
 			return err

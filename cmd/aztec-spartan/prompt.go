@@ -18,10 +18,14 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/profiles/keystore"
 )
 
+// errConfigCancelled is true of all questions of config: it writes after the
+// last one.
+var errConfigCancelled = errors.New("config: cancelled, nothing was changed")
+
 // form asks questions on the terminal, one at a time: what is typed or pasted
 // ahead cannot land in another field. Answers never reach a log; secrets are
-// not echoed.
-func (a *app) form(ctx context.Context, fields ...huh.Field) error {
+// not echoed. Ctrl-C is the error cancelled, which says what was changed so far.
+func (a *app) form(ctx context.Context, cancelled error, fields ...huh.Field) error {
 	var groups []*huh.Group
 	for _, f := range fields {
 		groups = append(groups, huh.NewGroup(f))
@@ -31,7 +35,7 @@ func (a *app) form(ctx context.Context, fields ...huh.Field) error {
 		WithAccessible(accessible())
 	err := f.RunWithContext(ctx)
 	if errors.Is(err, huh.ErrUserAborted) {
-		return fmt.Errorf("config: cancelled, nothing was changed")
+		return cancelled
 	}
 	return err
 }
@@ -42,7 +46,7 @@ func accessible() bool { return os.Getenv("TERM") == "dumb" || os.Getenv("ACCESS
 
 func (a *app) promptName(ctx context.Context) (string, error) {
 	name := "val1"
-	err := a.form(ctx, huh.NewInput().Title("Name of the instance").Value(&name).Validate(profiles.ValidName))
+	err := a.form(ctx, errConfigCancelled, huh.NewInput().Title("Name of the instance").Value(&name).Validate(profiles.ValidName))
 	return name, err
 }
 
@@ -69,7 +73,7 @@ func (a *app) promptRole(ctx context.Context, name string, f *configFlags) error
 		options = slices.Insert(options, at, huh.NewOption(r.Name+": "+r.Description, r.Name))
 	}
 	options = append(options, huh.NewOption("prover: a broker and a prover node together", roleProver))
-	if err := a.form(ctx, huh.NewSelect[string]().Title("Role").Options(options...).Value(&f.role)); err != nil {
+	if err := a.form(ctx, errConfigCancelled, huh.NewSelect[string]().Title("Role").Options(options...).Value(&f.role)); err != nil {
 		return err
 	}
 	changed := f.changed
@@ -90,9 +94,9 @@ func (a *app) confirm(ctx context.Context, plans []*configPlan) error {
 		return nil
 	}
 	yes := true
-	err := a.form(ctx, huh.NewConfirm().Title("Write "+join(names)+"?").Affirmative("Write").Negative("Cancel").Value(&yes))
+	err := a.form(ctx, errConfigCancelled, huh.NewConfirm().Title("Write "+join(names)+"?").Affirmative("Write").Negative("Cancel").Value(&yes))
 	if err == nil && !yes {
-		err = errors.New("config: cancelled, nothing was changed")
+		err = errConfigCancelled
 	}
 	return err
 }
@@ -229,7 +233,7 @@ func (a *app) promptInstance(ctx context.Context, old, inst *profiles.Instance, 
 	if len(fields) == 0 {
 		return nil
 	}
-	if err := a.form(ctx, fields...); err != nil {
+	if err := a.form(ctx, errConfigCancelled, fields...); err != nil {
 		return err
 	}
 	for value, was := range proposed {
@@ -321,7 +325,7 @@ func (a *app) promptVersion(ctx context.Context, inst *profiles.Instance, f *con
 	if len(fields) == 0 {
 		return nil
 	}
-	return a.form(ctx, fields...)
+	return a.form(ctx, errConfigCancelled, fields...)
 }
 
 func notEmpty(s string) error {

@@ -146,9 +146,10 @@ func (a *app) confirmPurge(ctx context.Context, plans []*removalPlan, yes bool) 
 		return withHint(usage(fmt.Errorf("removing %s: without a terminal nobody can be asked; nothing was changed", strings.Join(names, ", "))), "--yes deletes all of the above")
 	}
 	sure := false
-	err := a.form(ctx, huh.NewConfirm().Title("Delete all of this? Nothing brings it back.").Affirmative("Delete").Negative("Cancel").Value(&sure))
+	cancelled := errors.New("remove: cancelled, nothing was changed")
+	err := a.form(ctx, cancelled, huh.NewConfirm().Title("Delete all of this? Nothing brings it back.").Affirmative("Delete").Negative("Cancel").Value(&sure))
 	if err == nil && !sure {
-		err = errors.New("remove: cancelled, nothing was changed")
+		err = cancelled
 	}
 	return err
 }
