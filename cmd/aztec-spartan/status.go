@@ -92,8 +92,20 @@ type unitReader interface {
 const atOnce = 32
 
 // statuses are those of instances, in their order. One that cannot be read does
-// not hide the others.
+// not hide the others; one that is not there is an error.
 func (a *app) statuses(ctx context.Context, m unitReader, names []string, detailed bool) ([]status, error) {
+	all, errs := a.look(ctx, m, names, detailed)
+	for _, err := range errs {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return all, ctx.Err()
+}
+
+// look is the status of each instance, with the errors, which are the reasons
+// of their statuses, too.
+func (a *app) look(ctx context.Context, m unitReader, names []string, detailed bool) ([]status, []error) {
 	all, errs := make([]status, len(names)), make([]error, len(names))
 	var next *time.Time
 	if m != nil {
@@ -112,20 +124,15 @@ func (a *app) statuses(ctx context.Context, m unitReader, names []string, detail
 			if err == nil && detailed && m != nil {
 				s.details = a.details(ctx, s)
 			}
+			if err != nil {
+				s.Health, s.Reason = healthUnknown, redact.Text(err.Error())
+			}
 			s.NextCheck = next
 			all[i], errs[i] = s, err
 		})
 	}
 	looking.Wait()
-	for i, err := range errs {
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil, err
-		case err != nil:
-			all[i].Health, all[i].Reason = healthUnknown, redact.Text(err.Error())
-		}
-	}
-	return all, ctx.Err()
+	return all, errs
 }
 
 // status returns what could be learned, with an error too.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -285,5 +286,54 @@ func TestDetails(t *testing.T) {
 	s := all[0]
 	if s.L1 != nil || s.Publishers != nil || s.CPUSeconds != 0 || !strings.Contains(strings.Join(s.Unknown, "\n"), "L1: ") {
 		t.Errorf("with an L1 that is away: %+v", s.details)
+	}
+}
+
+// gatheredUnits answers nobody before all have asked.
+type gatheredUnits struct {
+	fakeUnits
+	all *sync.WaitGroup
+}
+
+func (g gatheredUnits) State(ctx context.Context, unit string) (manager.UnitState, error) {
+	if unit == updateTimer {
+		return manager.UnitState{}, nil
+	}
+	g.all.Done()
+	gathered := make(chan struct{})
+	go func() {
+		defer close(gathered)
+		g.all.Wait()
+	}()
+	select {
+	case <-gathered:
+		return g.fakeUnits.State(ctx, unit)
+	case <-ctx.Done():
+		return manager.UnitState{}, ctx.Err()
+	}
+}
+
+// The watch looks at instances together: nodes that hang keep it no longer than
+// one does. One that is gone meanwhile hides no other.
+func TestWatchLooksAtAllTogether(t *testing.T) {
+	a := newApp(&bytes.Buffer{})
+	a.root = t.TempDir()
+	port := stubNode(t, 0)
+	var all sync.WaitGroup
+	for i := range 8 {
+		settled(t, a, fmt.Sprintf("node%d", i), port)
+		all.Add(1)
+	}
+	write(t, a.path(instancePath("torn", "instance.toml")), "{", 0o640)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	got, err := a.everyStatusOf(ctx, gatheredUnits{fakeUnits{}, &all})
+	if err != nil || len(got) != 9 {
+		t.Fatalf("%v, %+v", err, got)
+	}
+	for _, s := range got {
+		if want := s.Name != "torn"; (s.Health == string(probe.Healthy)) != want {
+			t.Errorf("%s is %s: %s", s.Name, s.Health, s.Reason)
+		}
 	}
 }

@@ -80,24 +80,21 @@ func (a *app) watch(ctx context.Context) error {
 // everyStatus is the status of all instances; one that cannot be read does not
 // hide the others.
 func (a *app) everyStatus(ctx context.Context) ([]status, error) {
-	names, err := a.instanceNames()
-	if err != nil {
-		return nil, err
-	}
 	m, err := connect(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
-	var all []status
-	for _, name := range names {
-		s, err := a.statusOrWhy(ctx, m, name)
-		if ctx.Err() != nil {
-			return nil, err
-		}
-		all = append(all, s)
+	return a.everyStatusOf(ctx, m)
+}
+
+func (a *app) everyStatusOf(ctx context.Context, m unitReader) ([]status, error) {
+	names, err := a.instanceNames()
+	if err != nil {
+		return nil, err
 	}
-	return all, nil
+	all, _ := a.look(ctx, m, names, false)
+	return all, ctx.Err()
 }
 
 func (a *app) statusOrWhy(ctx context.Context, m *manager.Manager, name string) (status, error) {
