@@ -75,6 +75,31 @@ func TestInstallFromSource(t *testing.T) {
 	}
 }
 
+// On a host that runs systemd, uninstall disables what the units were enabled
+// for before they go, and stops timers alone.
+func TestUninstallFromHost(t *testing.T) {
+	dir := t.TempDir()
+	calls := filepath.Join(dir, "calls")
+	fake := "#!/bin/sh\nls " + dir + "/usr/lib/systemd/system/aztec.target >/dev/null 2>&1 && here=there || here=gone\necho \"$here $*\" >>" + calls + "\n"
+	write(t, filepath.Join(dir, "bin/systemctl"), fake)
+	write(t, filepath.Join(dir, "usr/lib/systemd/system/aztec.target"), "[Unit]\n")
+	tool(t, "chmod", "755", filepath.Join(dir, "bin/systemctl"))
+	// A /run of its own, where systemd seems to run.
+	tool(t, "unshare", "--mount", "sh", "-ec", `mount -t tmpfs none /run; mkdir -p /run/systemd/system; cd "$1"
+		PATH=$2/bin:$PATH PREFIX=$2/usr packaging/scripts/install.sh uninstall dist amd64`, "sh", top, dir)
+	data, err := os.ReadFile(calls)
+	want := `there --no-reload disable aztec.target
+there --no-reload disable aztec-recover.service
+there --no-reload disable aztec-gate.service
+there --no-reload disable --now aztec-update.timer
+there --no-reload disable --now aztec-watch.timer
+gone daemon-reload
+`
+	if err != nil || string(data) != want {
+		t.Errorf("%v, %s", err, cmp.Diff(want, string(data)))
+	}
+}
+
 // Below another prefix, units name the program there.
 func TestInstallPrefix(t *testing.T) {
 	dest := t.TempDir()

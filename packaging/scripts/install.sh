@@ -38,7 +38,19 @@ config() {
 }
 
 : "${DESTDIR:=}"
+live=
 [ "$act" = uninstall ] || [ -x "$dist/aztec-spartan-$arch" ] || { echo "no $dist/aztec-spartan-$arch: make build first" >&2; exit 1; }
+[ -n "$DESTDIR" ] || [ ! -d /run/systemd/system ] || live=yes
+# What is enabled here goes before its units do. Nodes run on: only timers are stopped.
+if [ "$act" = uninstall ] && [ -n "$live" ]; then
+	cat packaging/systemd-preset/* | while read -r verb name; do
+		[ -e "packaging/systemd/$name" ] || continue
+		case "$name" in
+		*.timer) systemctl --no-reload disable --now "$name" ;;
+		*) systemctl --no-reload disable "$name" ;;
+		esac || echo "systemctl disable $name failed" >&2
+	done
+fi
 put 755 "$dist/aztec-spartan-$arch" "$prefix/bin/aztec-spartan"
 for file in packaging/systemd/*; do
 	unit "$file"
@@ -72,10 +84,11 @@ config packaging/needrestart.conf /etc/needrestart/conf.d/aztec-spartan.conf
 case "$act" in
 uninstall)
 	rmdir "$DESTDIR$doc/examples" "$DESTDIR$doc" "$DESTDIR$prefix/share/aztec-spartan/metrics" "$DESTDIR$prefix/share/aztec-spartan" 2>/dev/null || true
+	[ -z "$live" ] || systemctl daemon-reload
 	echo "left: /etc/aztec-spartan, /var/lib/aztec-spartan (images), /var/lib/aztec (data of nodes), and nodes that run"
 	;;
 install)
-	[ -n "$DESTDIR" ] || [ ! -d /run/systemd/system ] || {
+	[ -z "$live" ] || {
 		systemd-sysusers aztec-spartan.conf
 		systemd-tmpfiles --create aztec-spartan.conf || true
 		journalctl --update-catalog >/dev/null
