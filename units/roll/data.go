@@ -222,33 +222,38 @@ func (r *run) returnData(d *data.Dir) error {
 	return nil
 }
 
-// tidyData drops what nothing wants any more, once it is known which version
-// stays. It takes time, so the node runs already. What it cannot drop is left
-// for gc.
-func (r *run) tidyData(result string) {
-	p, now := r.state.Intent.Data, time.Now().UTC()
-	if went := result == Done || result == Waiting; p.keeps() && went {
-		if p.Method == DataSwap {
-			r.state.forget(p.Set)
-		}
-		r.state.forget(r.from.Number)
-		r.state.Kept = append(r.state.Kept, Kept{r.from.Number, r.from.Image, r.from.Version, now.Add(p.Grace)})
+// keepSet remembers the set of the version that leaves.
+func (r *run) keepSet(result string) {
+	p := r.state.Intent.Data
+	if !p.keeps() || result != Done && result != Waiting {
+		return
+	}
+	if p.Method == DataSwap {
+		r.state.forget(p.Set)
+	}
+	r.state.forget(r.from.Number)
+	r.state.Kept = append(r.state.Kept, Kept{r.from.Number, r.from.Image, r.from.Version, time.Now().UTC().Add(p.Grace)})
+}
+
+// dropSets drops what nothing wants any more, once the outcome is recorded:
+// before, an engine could still have to go back. It takes time, so the node
+// runs already. What it cannot drop is left for gc.
+func (r *run) dropSets() {
+	if result := r.out.Result; result != Done && result != Waiting && result != RolledBack {
+		return
 	}
 	d, err := r.openData()
 	if d == nil || err != nil {
 		return
 	}
 	defer d.Close()
-	if result != Done && result != Waiting && result != RolledBack {
-		return
-	}
-	r.state.Intent = nil // it wants nothing any more
 	sets, err := d.Sets()
 	if err != nil {
 		r.say("%v", err)
 	}
+	known := len(r.state.Kept)
 	for _, set := range sets {
-		if r.state.Wants(set.Generation, now) {
+		if r.state.Wants(set.Generation, time.Now()) {
 			continue
 		}
 		if err := d.Drop(set.Generation); err != nil {
@@ -256,6 +261,12 @@ func (r *run) tidyData(result string) {
 			continue
 		}
 		r.state.forget(set.Generation)
+	}
+	if len(r.state.Kept) == known {
+		return
+	}
+	if err := r.Files.Save(r.instance, r.state); err != nil {
+		r.say("%v", err)
 	}
 }
 

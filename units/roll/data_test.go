@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -453,6 +454,28 @@ func TestNotStartedToSign(t *testing.T) {
 		h.takenBack()
 		if s, err := h.files.Load("val1"); err != nil || s.NoSigning == nil {
 			t.Errorf("it signs: %v", err)
+		}
+	})
+}
+
+// As long as the outcome is not recorded, the way back may be wanted, and with
+// it the data.
+func TestDataStayUntilTheOutcome(t *testing.T) {
+	inBubble(t, "no grace", func(t *testing.T) {
+		h := hostWithData(t, Update, DataCopy)
+		h.edit(func(s *State) { s.Intent.Data.Grace = 0 })
+		h.on["stop"] = func() { h.full = func(name string) bool { return strings.HasSuffix(name, "state.json") } }
+		if _, err := h.engine().Run(t.Context(), "val1"); !errors.Is(err, syscall.ENOSPC) {
+			t.Fatal(err)
+		}
+		h.full, h.on = nil, nil
+		if out, err := h.engine().Run(t.Context(), "val1"); err != nil || out.Result != RolledBack {
+			t.Errorf("%+v, %v", out, err)
+		}
+		h.whole("4.1.2", true)
+		h.data.are("4.1.2")
+		if slices.Contains(h.data.lost, "4.1.2") || h.data.has(data.SavedDir) {
+			t.Errorf("lost %v, or sets are left", h.data.lost)
 		}
 	})
 }

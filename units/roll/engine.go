@@ -308,7 +308,7 @@ func (r *run) prove(ctx context.Context, before string) error {
 
 func (r *run) finish(result, reason string) (Outcome, error) {
 	r.out.Result, r.out.Reason = result, reason
-	r.tidyData(result)
+	r.keepSet(result)
 	if r.state.NoSigning != nil {
 		r.out.NoSigning = r.state.NoSigning.Reason
 	}
@@ -320,6 +320,7 @@ func (r *run) finish(result, reason string) (Outcome, error) {
 	if err := r.Files.Save(r.instance, r.state); err != nil {
 		return r.out, err
 	}
+	r.dropSets()
 	r.note(r.ended())
 	if r.undone() {
 		return r.out, fmt.Errorf("rolling %s back: %s; it is not over, and is taken back by the next roll or at boot", r.instance, reason)
