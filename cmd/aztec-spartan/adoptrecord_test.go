@@ -37,3 +37,24 @@ func TestAdoptFound(t *testing.T) {
 		}
 	}
 }
+
+// Nor does a restart or a resync start it; there is no systemd to be asked.
+func TestRestartBesideItsContainer(t *testing.T) {
+	a := newApp(io.Discard)
+	a.root = doctorTree(t, fakeEthereum(t, 11155111))
+	inst, err := a.loadInstance("val1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []string{stepPrepared, stepUndone} {
+		if err := a.saveAdoption(&adoptionRecord{Name: "val1", Dir: "/srv/node"}, step); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.restart(t.Context(), nil, "val1"); err == nil || !strings.Contains(err.Error(), "("+step+")") {
+			t.Errorf("restart: %v", err)
+		}
+		if err := a.resync(t.Context(), nil, inst, resyncFlags{}); err == nil || !strings.Contains(err.Error(), "("+step+")") {
+			t.Errorf("resync: %v", err)
+		}
+	}
+}

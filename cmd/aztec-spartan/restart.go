@@ -27,6 +27,9 @@ func (a *app) restartCommand() *cobra.Command {
 
 func (a *app) restart(ctx context.Context, m *manager.Manager, name string) error {
 	return a.lockedInstance(ctx, name, "restart", func(inst profiles.Instance) error {
+		if err := a.mayRun(name); err != nil {
+			return err
+		}
 		unit, err := a.prepare(ctx, inst)
 		if err != nil {
 			return err

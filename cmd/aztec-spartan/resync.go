@@ -49,8 +49,8 @@ p2p-archive), and it is started. When it is healthy again, the old stores are
 removed. What it has signed (signing-protection), its keys and all else stay.
 
 A sync takes minutes to hours. When it is not waited for (--no-wait, Ctrl-C, a
-lost terminal), the old stores stay until resync is called again. --undo puts
-them back.`,
+lost terminal, a node in standby), the old stores stay until resync is called
+again. --undo puts them back.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -70,6 +70,9 @@ them back.`,
 
 func (a *app) resync(ctx context.Context, m *manager.Manager, inst profiles.Instance, f resyncFlags) error {
 	fail := func(err error) error { return fmt.Errorf("resyncing %s: %w", inst.Name, err) }
+	if err := a.mayRun(inst.Name); err != nil {
+		return err // its stores may be those of a container that runs
+	}
 	catalog, err := a.catalog()
 	if err != nil {
 		return err
@@ -143,7 +146,8 @@ func (a *app) exchange(ctx context.Context, m *manager.Manager, unit string, run
 	return r.move()
 }
 
-// awaitHealth asks the node until it is healthy.
+// awaitHealth asks the node until it is healthy. It does not wait for one in
+// standby.
 func (a *app) awaitHealth(ctx context.Context, name string, t probe.Target, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -151,8 +155,10 @@ func (a *app) awaitHealth(ctx context.Context, name string, t probe.Target, time
 	for {
 		r := probe.Check(ctx, probe.Client(), t)
 		switch {
-		case r.Health == probe.Healthy || r.Health == probe.Standby:
+		case r.Health == probe.Healthy:
 			return nil
+		case r.Health == probe.Standby: // which may be a node that has shut down, and may last for weeks
+			return fmt.Errorf("waiting for it to be healthy: it is in standby: %s", r.Reason)
 		case ctx.Err() != nil:
 			return fmt.Errorf("waiting for it to be healthy: %w", ctx.Err())
 		case r.Reason != last:

@@ -3,11 +3,17 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/units/probe"
 )
 
 // dataDir has a file in each of the stores.
@@ -94,6 +100,22 @@ func TestStoresElsewhere(t *testing.T) {
 	}
 	if s, err := a.status(t.Context(), fakeUnits{}, "val1"); err != nil || s.DiskBytes == 0 {
 		t.Errorf("status: %d, %v", s.DiskBytes, err)
+	}
+}
+
+// A node in standby may have shut down: its old stores are not given up for
+// that, and nobody waits for it.
+func TestResyncOfStandby(t *testing.T) {
+	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/status" {
+			http.NotFound(w, r)
+		}
+	}))
+	t.Cleanup(node.Close)
+	a := newApp(io.Discard)
+	target := probe.Target{Name: "val1", URL: node.URL, Namespace: "node", Version: "4.1.2"}
+	if err := a.awaitHealth(t.Context(), "val1", target, time.Minute); err == nil || !strings.Contains(err.Error(), "in standby") {
+		t.Errorf("got %v", err)
 	}
 }
 
