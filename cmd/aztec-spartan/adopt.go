@@ -305,7 +305,7 @@ func (ad *adopter) undo(ctx context.Context, name string, yes bool) error {
 	if err := ad.end(ctx, name); err != nil {
 		return err
 	}
-	if err := ad.giveBack(*r); err != nil {
+	if err := ad.giveBack(ctx, *r); err != nil {
 		return err
 	}
 	if r.Mode == dataCopy {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
+	"github.com/aztec-spartan/aztec-spartan/units/manager"
 )
 
 // How data come from a container.
@@ -159,7 +160,7 @@ func (a *app) takeData(ctx context.Context, r adoptionRecord) error {
 }
 
 // giveBack is takeData backwards. A copy stays: it is what was signed last.
-func (a *app) giveBack(r adoptionRecord) error {
+func (a *app) giveBack(ctx context.Context, r adoptionRecord) error {
 	from, to := a.path(r.From), a.path(r.To)
 	fail := func(err error) error { return fmt.Errorf("putting back the data of %s: %w", r.Name, err) }
 	switch r.Mode {
@@ -177,6 +178,9 @@ func (a *app) giveBack(r adoptionRecord) error {
 			}
 		}
 	case dataInPlace:
+		if err := a.unbind(ctx, r); err != nil {
+			return fail(err)
+		}
 	default:
 		return nil
 	}
@@ -184,6 +188,21 @@ func (a *app) giveBack(r adoptionRecord) error {
 		return nil
 	}
 	return chownTree(from, r.UID, r.GID)
+}
+
+// unbind takes away what says that the data of a container are ours.
+func (a *app) unbind(ctx context.Context, r adoptionRecord) error {
+	mount := mountPath(r.Name)
+	if a.live() && exists(mount) { // else it was stopped before it was removed
+		if err := a.withManager(ctx, func(m *manager.Manager) error { return m.Stop(ctx, filepath.Base(mount)) }); err != nil {
+			return err
+		}
+	}
+	err := errors.Join(atomicfile.Remove(filepath.Join(a.path(r.From), dataMarker(r.Name))), atomicfile.Remove(a.path(mount)))
+	if err != nil {
+		return err
+	}
+	return a.withManager(ctx, func(m *manager.Manager) error { return m.Reload(ctx) })
 }
 
 // renameDir moves a directory to a name that nothing or an empty one has.

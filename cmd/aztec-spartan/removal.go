@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units"
@@ -28,21 +29,30 @@ type removalPlan struct {
 	files      []string // units and links of ours
 	mount      string   // mount unit of its data; "": none
 	state      []string // generations, cache
+	data       []string // those that are not at the usual place
 	purge      []string // data, keys, and what is the operator's
 }
 
-// ours is what goes in any case, in order: links before what they lead to.
-func (p *removalPlan) ours() []string {
+// gone is what goes, in order: links before what they lead to, and data before
+// the mount unit that says where they are. The settings come last.
+func (p *removalPlan) gone(purge bool) []string {
 	list := slices.Clone(p.files)
+	if purge {
+		list = append(list, p.data...)
+	}
 	if p.mount != "" {
 		list = append(list, p.mount)
 	}
-	return append(list, p.state...)
+	list = append(list, p.state...)
+	if purge {
+		list = append(list, p.purge...)
+	}
+	return list
 }
 
 // planRemoval finds what there is of an instance, and refuses one that must
 // not be removed now. A mistake in its settings does not keep it here.
-func (a *app) planRemoval(ctx context.Context, name string) (*removalPlan, error) {
+func (a *app) planRemoval(ctx context.Context, name string, purge bool) (*removalPlan, error) {
 	p := &removalPlan{name: name}
 	refuse := func(hint string, err error, args ...any) error {
 		return withHint(fmt.Errorf("removing %s: %w", name, err), hint, args...)
@@ -59,12 +69,19 @@ func (a *app) planRemoval(ctx context.Context, name string) (*removalPlan, error
 	if state.Intent != nil && state.Intent.Begun {
 		return nil, refuse("if nothing rolls, it was interrupted: aztec-spartan rollback %s takes it back", errors.New("its roll to another version is not finished"), name)
 	}
+	if off := state.NoSigning; off != nil && !purge { // made again, it would know nothing of that
+		return nil, refuse("aztec-spartan start %s --sign, from %s on, lets it, and then this again", fmt.Errorf("it must not sign: %s", off.Reason), name, off.Until.Local().Format(time.DateTime))
+	}
 	adoption, err := a.loadAdoption(name)
 	if err != nil {
 		return nil, err
 	}
 	if adoption != nil && !slices.Contains([]string{stepPrepared, stepAdopted, stepUndone}, adoption.Step) {
 		return nil, refuse("aztec-spartan adopt --undo %s takes it back", errors.New("its adoption from docker is not finished"), name)
+	}
+	docker := adoption != nil && adoption.Step != stepAdopted // has the node
+	if docker && !purge {                                     // made again, it would start beside its container
+		return nil, refuse("remove %s --purge deletes its keys here as well; the container keeps its own", errors.New("it was to take over from docker, and did not, so its keys may be in use"), name)
 	}
 	if err := a.rolling(ctx, name); err != nil {
 		return nil, err
@@ -82,10 +99,17 @@ func (a *app) planRemoval(ctx context.Context, name string) (*removalPlan, error
 	}
 	if mount := mountPath(name); exists(a.path(mount)) {
 		p.mount = mount
-		if bound := a.boundData(mount); exists(a.path(filepath.Join(bound, dataMarker(name)))) {
-			p.purge = append(p.purge, bound)
-		} else if bound != "" {
-			a.note("warning: %s is not known to be the data of %s, and is left alone", bound, name)
+	}
+	for _, dir := range a.dataElsewhere(name) {
+		marker := filepath.Join(dir, dataMarker(name))
+		switch {
+		case docker && adoption.Mode == dataInPlace:
+			a.note("%s is the container's, and stays", dir)
+			p.data = present(p.data, marker)
+		case exists(a.path(marker)):
+			p.data = append(p.data, dir)
+		default:
+			a.note("warning: %s is not known to be the data of %s, and is left alone", dir, name)
 		}
 	}
 	p.state = present(nil, filepath.Join(stateDir, name), filepath.Join("/var/cache/aztec", name))
@@ -151,6 +175,27 @@ func (a *app) findUnit(p *removalPlan) error {
 // hostPath is the host's name of a path that a.path gave.
 func (a *app) hostPath(path string) string {
 	return filepath.Join("/", strings.TrimPrefix(path, a.root))
+}
+
+// dataElsewhere are the directories of an instance's data that are not the
+// usual one, as its mount unit and its settings have them: a remove takes the
+// unit, and leaves the settings.
+func (a *app) dataElsewhere(name string) []string {
+	dirs := []string{a.boundData(mountPath(name))}
+	for _, file := range []string{"instance.toml", removedSettings} {
+		text, err := os.ReadFile(a.path(instancePath(name, file)))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		inst, perr := profiles.ParseInstance(name, text)
+		if err := errors.Join(err, perr); err != nil && dirs[0] == "" {
+			a.note("warning: if %s has data elsewhere, %s does not say where: %v", name, instancePath(name, file), err)
+		} else if err == nil {
+			dirs = append(dirs, inst.DataDir)
+		}
+	}
+	slices.Sort(dirs)
+	return slices.DeleteFunc(slices.Compact(dirs), func(dir string) bool { return dir == "" || dir == filepath.Join(dataRoot, name) })
 }
 
 // boundData is the directory that a mount unit of ours binds.

@@ -40,7 +40,9 @@ again, with the data and the keys that it had. --purge deletes all of that and
 the instance's user as well: it lists what will go, and asks; without a terminal
 it wants --yes. Nothing brings keys back that have no copy elsewhere.
 
-Images stay until gc. An instance whose roll is not finished is not removed.`,
+Images stay until gc. An instance whose roll is not finished is not removed. One
+that must not sign, or that did not take over from docker, is removed with --purge
+alone; data that a container uses where they are stay.`,
 		Example: `  aztec-spartan remove val1
   aztec-spartan remove val1 --purge`,
 		ValidArgsFunction: a.completeNames,
@@ -90,7 +92,7 @@ func (a *app) leftOver(name string) bool {
 func (a *app) removeAll(ctx context.Context, names []string, f removeFlags) error {
 	var plans []*removalPlan
 	for _, name := range names {
-		p, err := a.planRemoval(ctx, name)
+		p, err := a.planRemoval(ctx, name, f.purge)
 		if err != nil {
 			return err
 		}
@@ -132,7 +134,7 @@ func (a *app) confirmPurge(ctx context.Context, plans []*removalPlan, yes bool) 
 	var names []string
 	for _, p := range plans {
 		names = append(names, p.name)
-		for _, path := range append(p.ours(), p.purge...) {
+		for _, path := range p.gone(true) {
 			a.note("%s: %s (%s)", p.name, path, bytesOf(diskUsage(a.path(path))))
 		}
 		for _, key := range a.keysAtStake(ctx, p.name) {
@@ -163,11 +165,7 @@ func (a *app) remove(ctx context.Context, m *manager.Manager, p *removalPlan, pu
 			return r, err
 		}
 	}
-	gone := p.ours()
-	if purge {
-		gone = append(gone, p.purge...)
-	}
-	for _, path := range gone {
+	for _, path := range p.gone(purge) {
 		if err := a.deleteTree(path); err != nil {
 			return r, err
 		}
@@ -181,7 +179,7 @@ func (a *app) remove(ctx context.Context, m *manager.Manager, p *removalPlan, pu
 	if purge {
 		return r, a.dropUser(ctx, p.name)
 	}
-	r.Kept = append(r.Kept, p.purge...)
+	r.Kept = append(append(r.Kept, p.data...), p.purge...)
 	return r, a.asideSettings(p.name)
 }
 

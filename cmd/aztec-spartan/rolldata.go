@@ -253,11 +253,13 @@ func (a *app) resumeSigning(ctx context.Context, name, service string) (bool, er
 		return false, err
 	}
 	off := state.NoSigning
-	if off == nil {
+	if off == nil && !a.files().Forbidden(name, service) {
 		a.note("%s: nothing keeps it from signing", name)
 		return false, nil
 	}
-	if left := time.Until(off.Until); left > 0 {
+	if off == nil {
+		a.note("%s: its state does not say why it must not sign", name) // it was lost, and the drop-in was not
+	} else if left := time.Until(off.Until); left > 0 {
 		err := fmt.Errorf("letting %s sign: a slot that the other version may have signed is not past yet", name)
 		return false, withHint(err, "in %s all are: aztec-spartan start %s --sign", left.Round(time.Second), name)
 	}
@@ -268,12 +270,7 @@ func (a *app) resumeSigning(ctx context.Context, name, service string) (bool, er
 	if err := a.files().Save(name, state); err != nil {
 		return false, err
 	}
-	m, err := connect(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer m.Close()
-	return true, m.Reload(ctx)
+	return true, a.withManager(ctx, func(m *manager.Manager) error { return m.Reload(ctx) })
 }
 
 // startSigning starts an instance that may sign from then on.

@@ -157,6 +157,13 @@ func (f Files) ensure(name string, want []byte, mode fs.FileMode) error {
 	return f.put(name, want, mode)
 }
 
+// Forbidden reports whether a drop-in of ours keeps the node from signing.
+func (f Files) Forbidden(instance, unit string) bool {
+	dropIn, _ := f.noSigning(instance, unit)
+	_, err := os.Lstat(dropIn)
+	return err == nil
+}
+
 // AllowSigning lets the node sign from its next start, once the service manager
 // has read its files again. The caller holds the instance's lock, and forgets
 // the [NoSigning] in its state.
