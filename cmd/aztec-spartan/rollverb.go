@@ -152,7 +152,7 @@ func (a *app) carryOut(ctx context.Context, name string) (roll.Outcome, error) {
 	if err != nil {
 		// Nothing was begun: an intent left behind would be carried out by
 		// whatever starts the service next.
-		return roll.Outcome{}, errors.Join(err, a.files().Drop(name))
+		return roll.Outcome{}, errors.Join(err, a.dropRoll(ctx, name))
 	}
 	defer tail.stop()
 	var jobErr error
@@ -167,6 +167,12 @@ func (a *app) carryOut(ctx context.Context, name string) (roll.Outcome, error) {
 	}
 	tail.until(out.String())
 	return out, nil
+}
+
+// dropRoll forgets a roll that no engine has begun, also when ctx has ended. An
+// engine that holds the lock is at it: then it is left alone.
+func (a *app) dropRoll(ctx context.Context, name string) error {
+	return a.locked(context.WithoutCancel(ctx), name, "update", func() error { return a.files().Drop(name) })
 }
 
 // startRoll starts the service of a roll; job tells when it has ended.

@@ -1,10 +1,15 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/aztec-spartan/aztec-spartan/units/lock"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
@@ -74,4 +79,35 @@ func TestOutcomeErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A roll whose service could not be started is forgotten, but not under an
+// engine that is at it all the same.
+func TestDropRoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &app{root: t.TempDir(), out: io.Discard, err: io.Discard}
+		if err := a.files().Save("val1", roll.State{Intent: &roll.Intent{Kind: roll.Update, From: 1, To: 2}}); err != nil {
+			t.Fatal(err)
+		}
+		recorded := func() bool {
+			s, err := a.files().Load("val1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s.Intent != nil
+		}
+		engine, err := lock.Acquire(t.Context(), a.path(lockDir), "val1", "roll (pid 1)", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		if held := (*lock.HeldError)(nil); !errors.As(a.dropRoll(over, "val1"), &held) || !recorded() {
+			t.Error("it was dropped under an engine")
+		}
+		engine.Release()
+		if err := a.dropRoll(over, "val1"); err != nil || recorded() {
+			t.Errorf("it is kept: %v", err)
+		}
+	})
 }
