@@ -152,13 +152,13 @@ func (r *run) giveBack(ctx context.Context) {
 	case r.restored, r.state.Intent.Recovered: // and with it its data
 		return
 	case err != nil:
-		r.fails("its data were left as they are: %v", err)
+		r.leftAlone(err)
 		return
 	case now.ActiveState == "inactive" || now.ActiveState == "failed":
 	case r.first != "" && now.Invocation == r.first: // the old version, which nothing was taken from
 		return
 	default:
-		r.fails("its data were left as they are: the node is %s", now.ActiveState)
+		r.leftAlone(fmt.Errorf("the node is %s", now.ActiveState))
 		return
 	}
 	if !r.loaded {
@@ -195,6 +195,15 @@ func (r *run) giveBack(ctx context.Context) {
 		case err != nil:
 			r.fails("%v", err)
 		}
+	}
+}
+
+// leftAlone says why giveBack changed nothing. If the old version has data that
+// are kept, it must not start on those in place, and its own must stay.
+func (r *run) leftAlone(why error) {
+	r.fails("its data were left as they are: %v", why)
+	if r.state.Intent.Data.keeps() {
+		r.back.broken = why
 	}
 }
 

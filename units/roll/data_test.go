@@ -379,6 +379,18 @@ func TestDataStayWithTheVersion(t *testing.T) {
 			h.takenBack()
 		})
 	}
+	inBubble(t, "no stop", func(t *testing.T) {
+		h := hostWithData(t, Update, DataCopy)
+		h.behave["4.1.3"] = liar
+		h.on["start"] = func() { h.refuse["stop"] = errors.New("no stop") }
+		out, err := h.engine().Run(t.Context(), "val1")
+		if err == nil || out.Result != Failed || !strings.Contains(out.Reason, "its data were left as they are: the node is active") {
+			t.Errorf("%+v, %v", out, err)
+		}
+		h.runs("4.1.3", true)
+		h.data.are("4.1.3")
+		h.takenBack()
+	})
 	inBubble(t, "the second reload works", func(t *testing.T) {
 		h := hostWithData(t, Update, DataCopy)
 		h.behave["4.1.3"] = liar
