@@ -172,6 +172,9 @@ func (a *app) export(ctx context.Context, inst profiles.Instance, file string, t
 	if err != nil {
 		return fail(err)
 	}
+	if err := unfinishedRoll(state, "exporting", inst.Name); err != nil {
+		return err
+	}
 	if off := state.NoSigning; off != nil {
 		err := fail(fmt.Errorf("it must not sign, which another host would not know: %s", off.Reason))
 		return withHint(err, "aztec-spartan start %s --sign, from %s on, lets it, and then this again", inst.Name, off.Until.Local().Format(time.DateTime))

@@ -81,6 +81,13 @@ func (a *app) resync(ctx context.Context, m *manager.Manager, inst profiles.Inst
 	if err != nil {
 		return err
 	}
+	state, err := a.files().Load(inst.Name)
+	if err != nil {
+		return fail(err)
+	}
+	if err := unfinishedRoll(state, "resyncing", inst.Name); err != nil {
+		return err
+	}
 	meta, err := a.files().Active(unit)
 	if err != nil {
 		return fail(err)

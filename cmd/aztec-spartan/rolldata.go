@@ -252,6 +252,9 @@ func (a *app) resumeSigning(ctx context.Context, name, service string) (bool, er
 	if err != nil {
 		return false, err
 	}
+	if err := unfinishedRoll(state, "starting", name); err != nil {
+		return false, err
+	}
 	off := state.NoSigning
 	if off == nil && !a.files().Forbidden(name, service) {
 		a.note("%s: nothing keeps it from signing", name)

@@ -35,6 +35,17 @@ func (a *app) unfinished(begun bool) (names []string, err error) {
 	return names, err
 }
 
+// unfinishedRoll refuses work at an instance whose roll has begun and has no
+// outcome. A lock ends with the engine that held it, and what the roll has left
+// half moved must not be started, nor copied, before another engine took it back.
+func unfinishedRoll(state roll.State, doing, name string) error {
+	if state.Intent == nil || !state.Intent.Begun {
+		return nil
+	}
+	err := withCode(exitLocked, fmt.Errorf("%s %s: its roll to another version is not finished", doing, name))
+	return withHint(err, "if nothing rolls, it was interrupted: aztec-spartan rollback %s takes it back", name)
+}
+
 // recoverRolls is what aztec-recover.service does at boot. One instance that
 // cannot be put right does not keep the others from it.
 func (a *app) recoverRolls(ctx context.Context) error {

@@ -142,6 +142,9 @@ func (a *app) prepare(ctx context.Context, inst profiles.Instance) (string, erro
 	if err != nil {
 		return "", err
 	}
+	if err := unfinishedRoll(state, "starting", inst.Name); err != nil {
+		return "", err
+	}
 	if err := a.checkStandby(ctx, "starting "+inst.Name, inst, a.versionOf(inst)); err != nil {
 		return "", err
 	}
