@@ -16,6 +16,7 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
 	"github.com/aztec-spartan/aztec-spartan/units/notify"
+	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
 // failureCommand is what aztec-failure@.service runs when a unit has failed.
@@ -39,6 +40,10 @@ func (a *app) failureCommand() *cobra.Command {
 				return usage(fmt.Errorf("failure: %s is no unit", quoted(unit)))
 			}
 			meta, err := a.files().Active(unit)
+			if errors.Is(err, roll.ErrNotInstalled) { // removed meanwhile: trying again helps nobody
+				a.print("%v", err)
+				return nil
+			}
 			if err != nil {
 				return err
 			}
@@ -70,14 +75,11 @@ func (a *app) seeToOutdated(ctx context.Context, m *manager.Manager, unit, name 
 	if err != nil || !outdated(was) {
 		return err
 	}
-	wait, err := a.nextBackoff(name)
-	if err != nil {
-		return err
-	}
+	wait := a.backoff(name)
 	a.print("%s: the node %s: its version is out of date", name, exitWords(was))
 	on, err := m.IsEnabled(ctx, updateTimer)
-	if err != nil {
-		return err
+	if err != nil { // as if auto-update were off
+		a.note("aztec-spartan: %s", words(err))
 	}
 	if err := a.lookAtOnce(ctx, name, on); err != nil {
 		a.note("aztec-spartan: %s", words(err)) // whatever it is, the node is started again
@@ -92,13 +94,23 @@ func (a *app) seeToOutdated(ctx context.Context, m *manager.Manager, unit, name 
 		return ctx.Err()
 	case <-time.After(wait):
 	}
-	if now, err = m.State(ctx, unit); err != nil || !outdated(now) || now.InvocationID != was.InvocationID {
-		return err // somebody was faster
-	}
-	if err := m.ResetFailed(ctx, unit); err != nil {
-		return err
-	}
-	return m.StartNoWait(ctx, unit)
+	// Not in the middle of an export, a removal or a roll.
+	return a.locked(ctx, name, "failure", func() error {
+		if now, err = m.State(ctx, unit); err != nil || !outdated(now) || now.InvocationID != was.InvocationID {
+			return err // somebody was faster
+		}
+		state, err := a.files().Load(name)
+		if err != nil {
+			return err
+		}
+		if err := unfinishedRoll(state, "starting", name); err != nil {
+			return err
+		}
+		if err := m.ResetFailed(ctx, unit); err != nil {
+			return err
+		}
+		return m.StartNoWait(ctx, unit)
+	})
 }
 
 // lookAtOnce updates an instance as its policy says, or only says what there
@@ -146,6 +158,17 @@ const (
 type backoffs struct {
 	Count int       `json:"count"`
 	Last  time.Time `json:"last"`
+}
+
+// backoff is nextBackoff, or the longest where it cannot be known: that is no
+// reason to leave the node down.
+func (a *app) backoff(name string) time.Duration {
+	wait, err := a.nextBackoff(name)
+	if err != nil {
+		a.note("aztec-spartan: %s", words(err))
+		return lastBackoff
+	}
+	return wait
 }
 
 // nextBackoff is how long the next start has to wait: twice as long as before

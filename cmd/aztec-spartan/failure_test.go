@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,33 @@ func TestBackoff(t *testing.T) {
 	}
 	if got := next(); got != lastBackoff {
 		t.Errorf("very often: %s", got)
+	}
+}
+
+// What cannot be remembered does not leave the node down.
+func TestBackoffUnknown(t *testing.T) {
+	var said strings.Builder
+	a := newApp(&said)
+	a.root = t.TempDir()
+	if err := os.MkdirAll(filepath.Join(a.root, lockDir, "val1.outdated"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.backoff("val1"); got != lastBackoff || !strings.Contains(said.String(), "how often val1 ended") {
+		t.Errorf("%s, and %q is said", got, said.String())
+	}
+}
+
+// One that fails itself is started again, however often: nothing else starts
+// the node.
+func TestFailureUnitTriesAgain(t *testing.T) {
+	text, err := os.ReadFile("../../packaging/systemd/aztec-failure@.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Restart=on-failure", "RestartSec=30", "StartLimitIntervalSec=0"} {
+		if !slices.Contains(strings.Split(string(text), "\n"), want) {
+			t.Errorf("%s is missing", want)
+		}
 	}
 }
 
