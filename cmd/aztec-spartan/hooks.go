@@ -72,7 +72,21 @@ func (a *app) afterRoll(ctx context.Context, name string, out roll.Outcome, say 
 		}
 		return g
 	}
-	if err := a.hook(context.WithoutCancel(ctx), u.PostHook, u, hookEnv(name, s, of(out.From), of(out.To), out), say); err != nil {
+	a.postHook(ctx, u, hookEnv(name, s, of(out.From), of(out.To), out), say)
+}
+
+// cancelledHookTime is for the post-hook of a roll that was cancelled: who did
+// that waits for it, and it has an outcome to tell all the same.
+const cancelledHookTime = 10 * time.Second
+
+// postHook runs the hook until it ends, or the roll's service is stopped.
+func (a *app) postHook(ctx context.Context, u profiles.Update, env []string, say func(string)) {
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), cancelledHookTime)
+		defer cancel()
+	}
+	if err := a.hook(ctx, u.PostHook, u, env, say); err != nil {
 		say(fmt.Sprintf("the hook %s failed: %v", u.PostHook, err))
 	}
 }
@@ -112,6 +126,9 @@ func (a *app) hook(ctx context.Context, path string, u profiles.Update, env []st
 		return err
 	}
 	limit := profiles.Age(u.HookTimeout, profiles.DefaultHookTimeout)
+	if until, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(until).Round(time.Second))
+	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path)

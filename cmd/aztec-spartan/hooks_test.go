@@ -155,3 +155,61 @@ func TestMayRunAsRoot(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A stop of the roll's service ends a post-hook; the roll that a stop has
+// cancelled has one still, for a short time.
+func TestPostHookStopped(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "runs")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := newApp(&strings.Builder{})
+	var said []string
+	say := func(line string) { said = append(said, line) }
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		a.postHook(ctx, profiles.Update{PostHook: script(t, "echo >"+pipe+"; sleep 1000")}, nil, say)
+	}()
+	if _, err := os.ReadFile(pipe); err != nil { // it runs
+		t.Fatal(err)
+	}
+	began := time.Now()
+	cancel()
+	<-done
+	if took := time.Since(began); took > hookKillDelay+10*time.Second || !strings.Contains(said[len(said)-1], "failed: ") {
+		t.Errorf("it took %s: %q", took, said)
+	}
+	said = nil
+	a.postHook(ctx, profiles.Update{PostHook: script(t, "echo told")}, nil, say)
+	if !slices.Contains(said, "hook: told") || len(said) != 2 {
+		t.Errorf("after a roll that was cancelled: %q", said)
+	}
+}
+
+// A stop cancels a roll, and does not wait for one that only has its post-hook
+// to run, which may be what stops.
+func TestStopUndecided(t *testing.T) {
+	a := newApp(&strings.Builder{})
+	a.root = t.TempDir()
+	state := roll.State{Unit: "aztec-sequencer@val1.service", Intent: &roll.Intent{Kind: roll.Update, From: 1, To: 2}}
+	put(t, a.path(filepath.Join(stateDir, "val1", "x")), "")
+	if err := a.files().Save("val1", state); err != nil {
+		t.Fatal(err)
+	}
+	if !a.undecided("val1") {
+		t.Error("a roll without an outcome is not cancelled")
+	}
+	state.Intent, state.LastRoll = nil, &roll.Outcome{Result: roll.Done}
+	if err := a.files().Save("val1", state); err != nil {
+		t.Fatal(err)
+	}
+	if a.undecided("val1") {
+		t.Error("a stop waits for the post-hook")
+	}
+	put(t, a.path(filepath.Join(stateDir, "val1", "state.json")), "{")
+	if !a.undecided("val1") {
+		t.Error("a roll of which nothing is known is not cancelled")
+	}
+}

@@ -36,7 +36,7 @@ func (a *app) stop(ctx context.Context, m *manager.Manager, name string) error {
 		return err
 	}
 	rolling := rollUnit(name)
-	if s, err := m.State(ctx, rolling); err == nil && s.ActiveState != "inactive" && s.ActiveState != "failed" {
+	if s, err := m.State(ctx, rolling); err == nil && s.ActiveState != "inactive" && s.ActiveState != "failed" && a.undecided(name) {
 		a.note("cancelling the roll of %s", name)
 		if err := m.Stop(ctx, rolling, a.waiting(rolling, "stop")); err != nil {
 			return err
@@ -51,4 +51,11 @@ func (a *app) stop(ctx context.Context, m *manager.Manager, name string) error {
 	}
 	a.print("stopped %s in %.1f s, and disabled it at boot", name, time.Since(began).Seconds())
 	return nil
+}
+
+// undecided reports whether a roll that runs has no outcome yet. One that has
+// runs its post-hook, which may be what calls stop: it would wait for itself.
+func (a *app) undecided(name string) bool {
+	state, err := a.files().Load(name)
+	return err != nil || state.Intent != nil
 }
