@@ -167,7 +167,29 @@ func (g *guest) appliesConfig() {
 		g.t.Errorf("afterwards: %+v, before: %+v", s, good)
 	}
 	g.fails(exitUsage, "echo "+thirdKey+" | aztec-spartan config val1 --key-file - --apply", "would not put the keys of a node back", "restart val1")
-	if s := g.status(); s.MainPID == 0 || s.RestartNeeded {
+	const other = "config val1 --image " + stage.Repository + ":4.1.3"
+	g.fails(exitUsage, "aztec-spartan "+other, "it has 4.1.2, and another version takes its place in a roll only", "update val1 --to 4.1.3")
+	if s := g.status(); s.MainPID == 0 || s.RestartNeeded || s.Version != "4.1.2" {
 		g.t.Errorf("a refusal changed something: %+v", s)
 	}
+	g.stoppedByHook()
+	g.fails(exitUsage, "aztec-spartan "+other, "update val1 --to 4.1.3")
+	g.sh("aztec-spartan " + other + " --apply")
+	if s := g.status(); s.Version != "4.1.3" || s.Health != "stopped" || s.LastRoll.Kind != roll.Config || s.PreviousVersion != "4.1.2" {
+		g.t.Errorf("another version while it is stopped: %+v, last roll %+v", s, s.LastRoll)
+	}
+}
+
+// stoppedByHook: a post-hook stops the node, and neither waits for the other.
+func (g *guest) stoppedByHook() {
+	g.t.Helper()
+	const toml = "/etc/aztec-spartan/instances/val1/instance.toml"
+	g.sh("printf '#!/bin/sh\naztec-spartan stop val1\n' >/usr/local/sbin/stops && chmod 755 /usr/local/sbin/stops && printf '\n[update]\npost_hook = \"/usr/local/sbin/stops\"\n' >>" + toml)
+	began := time.Now()
+	g.sh("aztec-spartan config val1 --set LOG_LEVEL=debug --settle 1s --apply")
+	g.until("test $(systemctl show -P ActiveState " + rollUnit("val1") + ") = inactive")
+	if s := g.status(); s.Health != "stopped" || s.LastRoll.Result != roll.Done || time.Since(began) > time.Minute {
+		g.t.Errorf("stopped by its post-hook, after %s: %+v, last roll %+v", time.Since(began), s, s.LastRoll)
+	}
+	g.sh("sed -i '/^\\[update\\]/d; /^post_hook/d' " + toml)
 }

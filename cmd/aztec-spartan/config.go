@@ -33,7 +33,8 @@ missing are said at once. The image is fetched, so that settings are checked
 against the very version and the unit is complete. What is not named stays as
 it is. A running node is not restarted: it is said when a restart is needed. With
 --apply it is, as by an update: in aztec-roll@NAME.service, behind the same gate,
-and when it fails, the old settings are put back and the exit code is 4.
+and when it fails, the old settings are put back and the exit code is 4. Another
+version of an instance that is there is for update, or needs --apply.
 
 --role prover makes NAME-broker and NAME, a prover node that uses it. Ports that
 no flag says are the next that neither another instance nor anything else on the

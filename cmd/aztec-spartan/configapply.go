@@ -55,7 +55,7 @@ func (a *app) apply(ctx context.Context, p *configPlan) error {
 	if active == 0 || err != nil || !r.same(current, active) {
 		stale = stale || err != nil || !r.votesOnly(current, active, inst)
 		changed = true
-		if p.roll != nil && running && active != 0 && stale {
+		if p.roll != nil && active != 0 && (running && stale || p.switches()) {
 			return a.recordConfig(p, state)
 		}
 		if err := a.switchOffline(ctx, inst.Name, &state, active, r); err != nil {

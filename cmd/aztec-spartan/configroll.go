@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
@@ -17,7 +18,7 @@ func (a *app) canApply(p *configPlan) error {
 	switch {
 	case !a.live():
 		return withCode(exitUnsupported, errors.New("config --apply: --root never talks to systemd"))
-	case p.old == nil || !p.running:
+	case p.old == nil || !p.running && !p.switches():
 		return nil // nothing runs that could be restarted
 	case p.sec.changed() || p.sec.reform():
 		what = "the keys of a node"
@@ -28,6 +29,30 @@ func (a *app) canApply(p *configPlan) error {
 	}
 	err := usage(fmt.Errorf("configuring %s: --apply would not put %s back", p.inst.Name, what))
 	return withHint(err, "without --apply, and then aztec-spartan restart %s", p.inst.Name)
+}
+
+// switches reports whether another image is to take the place of the one that
+// the instance has.
+func (p *configPlan) switches() bool {
+	return p.rendered != nil && p.active.Image != "" && p.rendered.Image != p.active.Image
+}
+
+// canSwitch refuses another image without a roll: what config puts in place the
+// next start takes, whatever that image does to the data, and whether or not it
+// knows what was signed. written is the image that instance.toml has.
+func canSwitch(p *configPlan, written string) error {
+	if !p.switches() {
+		return nil
+	}
+	to, name, first := p.inst.Image, p.inst.Name, ""
+	if tag := tagOf(to); tag != "" && !strings.Contains(to, "@") && repositoryOf(to) == repositoryOf(p.active.Reference) {
+		to = tag
+	}
+	if written != p.active.Reference { // an update wants settings that are applied
+		first = fmt.Sprintf("image = %q in instance.toml, and then ", p.active.Reference)
+	}
+	err := usage(fmt.Errorf("configuring %s: it has %s, and another version takes its place in a roll only, which looks after data and signing", name, p.active.Version))
+	return withHint(err, "%saztec-spartan update %s --to %s; where the settings have to change with the version, config with --apply", first, name, to)
 }
 
 // recordConfig adds the generation and records the roll to it. The settings of
@@ -84,6 +109,10 @@ func (a *app) carryOutConfig(ctx context.Context, plans []*configPlan) error {
 		if err := outcomeError(name, out); err != nil {
 			a.note("the settings that were tried are kept in %s", filepath.Join(stateDir, name, fmt.Sprint(p.rendered.Number), "instance.toml"))
 			return err
+		}
+		if !p.running {
+			a.print("%s is configured (%s, %s); next: aztec-spartan start %s", name, p.inst.Role, p.rendered.Version, name)
+			continue
 		}
 		a.print("%s is configured and runs with it, down for %.1f s", name, out.DowntimeSeconds)
 	}

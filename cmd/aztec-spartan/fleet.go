@@ -184,6 +184,18 @@ func (a *app) configTargets(ctx context.Context, list []target, f configFlags) (
 		return plans, nil
 	}
 	for _, p := range plans {
+		if !a.live() || f.applies {
+			continue // under --root nothing runs, and there is nothing to lose
+		}
+		written := p.active.Reference
+		if is, err := a.loadInstance(p.inst.Name); err == nil {
+			written = is.Image
+		}
+		if err := canSwitch(p, written); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range plans {
 		if p.asked {
 			a.checkup(ctx, p.inst)
 		}
