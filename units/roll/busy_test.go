@@ -101,6 +101,7 @@ func TestStoppedBeforeTheStop(t *testing.T) {
 			h.run.ActiveState, h.run.PID, h.run.Outdated = "failed", 0, true
 		}, Done, true},
 		"crashed, and runs again": {func(h *host) { h.run.Invocation, h.run.PID, h.run.Restarts = "7", 777, 1 }, Done, true},
+		"disabled, and runs":      {func(h *host) { h.run.Enabled = false }, Done, true},
 		"an agent was started":    {func(h *host) { h.others[agent] = true }, Done, true},
 	} {
 		inBubble(t, name, func(t *testing.T) {

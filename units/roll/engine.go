@@ -157,7 +157,7 @@ func (r *run) forward(ctx context.Context) (Outcome, error) {
 		return r.finish(Failed, err.Error())
 	}
 	in := r.state.Intent
-	in.Begun, in.WasEnabled = true, before.Enabled
+	in.Begun = true
 	up := !before.down()
 	in.WasActive = up || before.Outdated
 	if before.Outdated && !up {
@@ -183,6 +183,7 @@ func (r *run) forward(ctx context.Context) (Outcome, error) {
 		in.Begun = false
 		return r.finish(Cancelled, ErrStopped.Error())
 	}
+	in.WasEnabled = before.Enabled
 	if err := r.clearData(); err != nil {
 		return r.finish(Failed, err.Error())
 	}
