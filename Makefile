@@ -38,8 +38,8 @@ test-unit: # root only for the oracles
 	promtool check rules packaging/metrics/alerts.yml && promtool test rules packaging/metrics/alerts_test.yml
 	promtool check metrics <cmd/aztec-spartan/testdata/metrics.prom
 	go test -tags oracle,strace -run 'Oracle|Strace' ./extract/... ./units/data
-	packaging/scripts/fuzz.sh 20s ./extract ./extract/internal/layer ./extract/internal/rootfs
-	packaging/scripts/fuzz.sh 5s ./extract/internal/archive ./extract/internal/inflate ./extract/internal/registry
+	packaging/scripts/fuzz.sh 20s ./extract:FuzzDocument ./extract/internal/layer:FuzzScan ./extract/internal/rootfs:FuzzApply
+	packaging/scripts/fuzz.sh 5s ./extract:FuzzConfig ./extract:FuzzReference ./extract/internal/layer:FuzzList ./extract/internal/archive ./extract/internal/inflate ./extract/internal/registry
 
 # Hosts and nodes share two cores in CI: one package at a time.
 test-booted: package

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs every fuzz target of some packages for a time: fuzz.sh TIME PACKAGE...
+# Runs fuzz targets for a time, all of a package or one: fuzz.sh TIME PACKAGE[:TARGET]...
 #
 # Go before 1.27 now and then takes the end of that time for a failure
 # (golang/go#75804), and says "context deadline exceeded" with no input that
@@ -18,12 +18,21 @@ fuzz() { # PACKAGE TARGET
 	[ -z "$status" ]
 }
 
-for pkg in $(go list "$@"); do
-	for target in $(go test -list '^Fuzz' "$pkg" | grep '^Fuzz' || true); do
-		echo "== $pkg $target for $time"
-		fuzz "$pkg" "$target" && continue
-		grep -q '^ *context deadline exceeded$' "$said" && ! grep -q 'Failing input' "$said" || exit 1
-		echo "== $pkg $target again"
-		fuzz "$pkg" "$target"
+for arg; do
+	only='^Fuzz'
+	case $arg in *:*) only="^${arg##*:}\$" ;; esac
+	for pkg in $(go list "${arg%:*}"); do
+		targets=$(go test -list "$only" "$pkg" | grep '^Fuzz' || true)
+		if [ -z "$targets" ] && [ "$only" != '^Fuzz' ]; then
+			echo "$arg: there is no such target" >&2
+			exit 1
+		fi
+		for target in $targets; do
+			echo "== $pkg $target for $time"
+			fuzz "$pkg" "$target" && continue
+			grep -q '^ *context deadline exceeded$' "$said" && ! grep -q 'Failing input' "$said" || exit 1
+			echo "== $pkg $target again"
+			fuzz "$pkg" "$target"
+		done
 	done
 done
