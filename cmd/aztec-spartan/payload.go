@@ -201,7 +201,8 @@ func listensAs(port int, name string) error {
 		return err
 	}
 	found := false
-	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+	// Of this thread: that of the process is its first thread's.
+	for _, table := range []string{"/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"} {
 		data, err := os.ReadFile(table)
 		if errors.Is(err, os.ErrNotExist) {
 			continue // a kernel without IPv6

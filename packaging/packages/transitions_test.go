@@ -98,7 +98,7 @@ func (h *host) installed() {
 	h.want("systemctl list-units --no-legend --plain 'aztec*'", "")
 	h.want("systemctl is-enabled aztec.target", "enabled")
 	h.want("getent group aztec | cut -d: -f1; stat -c '%a %U' /var/lib/aztec-spartan/images", "aztec\n700 root")
-	h.want("for u in /usr/lib/systemd/system/aztec*; do case $u in *@.*) cp $u /run/systemd/system/$(basename ${u%@.*})@x.${u##*.};; esac; done; "+
+	h.want("for u in /usr/lib/systemd/system/aztec*; do case $u in *@.*) cp $u /run/systemd/system/$(basename ${u%@.*})@x.service.${u##*.};; esac; done; "+
 		"systemd-analyze verify --man=no /usr/lib/systemd/system/aztec*[^@].* /run/systemd/system/aztec-*@x.* 2>&1 | grep aztec; rm /run/systemd/system/aztec-*@x.*", "")
 	h.want("pgrep -a aztec-spartan", "")
 }
