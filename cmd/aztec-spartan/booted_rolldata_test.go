@@ -191,5 +191,5 @@ func (g *guest) stoppedByHook() {
 	if s := g.status(); s.Health != "stopped" || s.LastRoll.Result != roll.Done || time.Since(began) > time.Minute {
 		g.t.Errorf("stopped by its post-hook, after %s: %+v, last roll %+v", time.Since(began), s, s.LastRoll)
 	}
-	g.sh("sed -i '/^\\[update\\]/d; /^post_hook/d' " + toml)
+	g.sh("sed -i '/^post_hook/d' " + toml)
 }
