@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -14,12 +16,14 @@ import (
 
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/profiles/keystore"
+	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
 	"github.com/aztec-spartan/aztec-spartan/units/credential"
 )
 
 // keysFlags are what keys add was called with.
 type keysFlags struct {
 	keyFile, keystore     string
+	newKey                string // a file to make
 	keyEnv                envKey
 	remoteSigner, address string
 	coinbase, fees        string
@@ -41,9 +45,9 @@ func (a *app) keysCommand() *cobra.Command {
 		Use:   "keys NAME [list | add | remove ADDRESS]",
 		Short: "List, add and remove the keys of an instance",
 		Long: `List the attesters of an instance with what the node will use for each:
-addresses and kinds of signers, never keys. Add a private key, a whole keystore
-(a file, or a directory of them), or an account that a remote signer such as
-web3signer signs for. Remove an attester.
+addresses and kinds of signers, never keys. Add a private key, or one that is
+made now (--new-key), a whole keystore (a file, or a directory of them), or an
+account that a remote signer such as web3signer signs for. Remove an attester.
 
 What is added is checked as the node would, and merged; --replace puts it in the
 place of all that is there. The keystore before is kept beside the new one. A
@@ -53,6 +57,7 @@ would be slashed. One that another instance here has is refused.`,
 		Example: `  aztec-spartan keys val1
   aztec-spartan keys val1 add --key-file ./key
   aztec-spartan keys val1 add --key-env AZTEC_KEY
+  aztec-spartan keys val1 add --new-key ./key
   aztec-spartan keys val1 add --keystore ./keystore.json
   aztec-spartan keys val1 add --remote-signer https://signer.example:9000 --address 0x...
   aztec-spartan keys val1 remove 0x...`,
@@ -82,6 +87,7 @@ would be slashed. One that another instance here has is refused.`,
 	fs := cmd.Flags()
 	fs.StringVar(&f.keyFile, "key-file", "", "`file` with a private key to add; - is standard input")
 	fs.StringVar(&f.keyEnv.name, "key-env", "", "`NAME` of the environment variable that has it; no program that is started inherits it")
+	fs.StringVar(&f.newKey, "new-key", "", "make a private key, which goes into the new `file` too; it has no BLS key, so it registers no validator")
 	fs.StringVar(&f.keystore, "keystore", "", "keystore `file` to add, or a directory of them")
 	fs.StringVar(&f.remoteSigner, "remote-signer", "", "`URL` of the remote signer of --address")
 	fs.StringVar(&f.address, "address", "", "L1 `address` that the remote signer signs for")
@@ -201,14 +207,14 @@ func (a *app) addKeys(ctx context.Context, inst profiles.Instance, f keysFlags) 
 func (a *app) addedKeystore(ctx context.Context, inst profiles.Instance, f keysFlags) ([]byte, error) {
 	o := keystore.Options{Coinbase: orDefault(f.coinbase, inst.Coinbase), FeeRecipient: orDefault(f.fees, inst.FeeRecipient)}
 	given := 0
-	for _, s := range []string{f.keyFile, f.keyEnv.value, f.keystore, f.remoteSigner} {
+	for _, s := range []string{f.keyFile, f.keyEnv.value, f.newKey, f.keystore, f.remoteSigner} {
 		if s != "" {
 			given++
 		}
 	}
 	switch {
 	case given > 1:
-		return nil, usage(errors.New("--key-file, --key-env, --keystore and --remote-signer exclude each other"))
+		return nil, usage(errors.New("--key-file, --key-env, --new-key, --keystore and --remote-signer exclude each other"))
 	case (f.remoteSigner == "") != (f.address == ""):
 		return nil, usage(errors.New("--remote-signer and --address belong together"))
 	case f.keystore != "" && (f.coinbase != "" || f.fees != ""):
@@ -253,12 +259,16 @@ func loadKeystoreFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// askedKey is the key in a file or variable, or the one that is typed.
+// askedKey is the key in a file or variable, one that is made, or the one that
+// is typed.
 func (a *app) askedKey(ctx context.Context, given keysFlags) (keystore.Key, error) {
+	if given.newKey != "" {
+		return a.makeKey(given.newKey)
+	}
 	f := configFlags{keyFile: given.keyFile, keyEnv: given.keyEnv}
 	if f.keys() == 0 {
 		if !a.terminal() {
-			return keystore.Key{}, withHint(usage(errors.New("what to add is missing")), "--key-file FILE (- is standard input), --key-env NAME, --keystore FILE, or --remote-signer URL --address ADDRESS")
+			return keystore.Key{}, withHint(usage(errors.New("what to add is missing")), "--key-file FILE (- is standard input), --key-env NAME, --new-key FILE, --keystore FILE, or --remote-signer URL --address ADDRESS")
 		}
 		err := a.form(ctx, errors.New("cancelled, nothing was changed"), huh.NewInput().Title("Private key of the attester").Description("0x and 64 digits; not echoed").
 			EchoMode(huh.EchoModePassword).Value(&f.typedKey).Validate(func(s string) error {
@@ -271,6 +281,28 @@ func (a *app) askedKey(ctx context.Context, given keysFlags) (keystore.Key, erro
 	}
 	key, _, err := a.givenKey(f)
 	return key, err
+}
+
+// makeKey makes a key and puts it into a new file first: nobody could go to
+// another host with a keystore that is encrypted for this one.
+func (a *app) makeKey(path string) (keystore.Key, error) {
+	key, err := keystore.NewKey()
+	if err != nil {
+		return keystore.Key{}, err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return keystore.Key{}, withHint(usage(fmt.Errorf("--new-key: %s is there already", path)), "--key-file %s adds the key in it", path)
+	}
+	if err != nil {
+		return keystore.Key{}, usage(fmt.Errorf("--new-key: %w", err))
+	}
+	_, err = f.WriteString(key.Reveal() + "\n")
+	if err := errors.Join(err, f.Sync(), f.Close(), atomicfile.SyncDir(filepath.Dir(path))); err != nil {
+		return keystore.Key{}, fmt.Errorf("writing the new key: %w", err)
+	}
+	a.note("the new key is in %s: keep it safe, and away from this host", path)
+	return key, nil
 }
 
 func (a *app) removeKeys(ctx context.Context, inst profiles.Instance, address keystore.Address) error {

@@ -55,6 +55,17 @@ func ParseKey(s string) (Key, error) {
 	return Key{func() [32]byte { return b }}, nil
 }
 
+// NewKey makes a key that nobody knows. The error is the random source's.
+func NewKey() (Key, error) {
+	private, err := secp256k1.GeneratePrivateKey()
+	if err != nil {
+		return Key{}, fmt.Errorf("making a private key: %w", err)
+	}
+	defer private.Zero()
+	b := private.Key.Bytes()
+	return Key{func() [32]byte { return b }}, nil
+}
+
 // guessable finds what people type in place of a key: a small number, or one
 // byte over and over. Funds sent to such accounts are gone within seconds.
 func guessable(b [32]byte) bool {

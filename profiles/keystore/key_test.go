@@ -156,3 +156,21 @@ func TestCheckFeeRecipient(t *testing.T) {
 		}
 	}
 }
+
+func TestNewKey(t *testing.T) {
+	one, err := NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := ParseKey(one.Reveal())
+	if err != nil || !again.Equal(one) || again.Address() != one.Address() {
+		t.Errorf("what was made is not read back: %v", err)
+	}
+	if one.Equal(other) {
+		t.Error("the same key was made twice")
+	}
+}
