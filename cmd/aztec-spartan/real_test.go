@@ -58,11 +58,14 @@ func (g *guest) realNode(set *realimage.Set) {
 	if out := g.sh("journalctl --no-pager -u " + val1); strings.Contains(out, realimage.DevKey[2:]) || strings.Contains(out, "ADMIN API KEY") {
 		g.t.Error("the journal holds a secret")
 	}
-	g.makesKeys()
 	payload := "0x" + strings.Repeat("ab", 20)
 	g.votesFor(payload)
 	g.votesFor("none")
 	g.votesFor(payload)
+	g.makesKeys()
+	if !g.status().RestartNeeded {
+		g.t.Error("keys were added, and status does not say that a restart is needed")
+	}
 	g.rolls("update val1 --to "+updated, updated)
 	if s := g.status(); s.Payload == nil || s.Payload.From != fromNode || s.Payload.Payload != payload {
 		g.t.Errorf("after an update it votes for %+v", s.Payload)
