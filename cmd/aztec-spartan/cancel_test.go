@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,13 @@ import (
 
 // interrupted runs a verb on a terminal, and answers its question by Ctrl-C.
 func interrupted(t *testing.T, question string, verb func(ctx context.Context, tty *os.File) error) error {
+	t.Helper()
+	return left(t, question, "\x03", verb)
+}
+
+// left runs a verb on a terminal that is asked a question and given an answer
+// that is none, or SIGTERM for the empty one.
+func left(t *testing.T, question, answer string, verb func(ctx context.Context, tty *os.File) error) error {
 	t.Helper()
 	t.Setenv("TERM", "xterm")
 	t.Setenv("ACCESSIBLE", "")
@@ -26,8 +34,13 @@ func interrupted(t *testing.T, question string, verb func(ctx context.Context, t
 	go p.read(master)
 	done := make(chan error, 1)
 	go func() { done <- verb(ctx, slave) }()
-	if err := p.answer(ctx, master, question, "\x03"); err != nil {
+	if err := p.answer(ctx, master, question, answer); err != nil {
 		t.Fatal(err)
+	}
+	if answer == "" {
+		if err := unix.Kill(os.Getpid(), unix.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return <-done
 }
@@ -78,6 +91,20 @@ func TestCtrlCAtAdopt(t *testing.T) {
 		return b.consent(ctx, adoptFlags{}, r)
 	})
 	if err == nil || err.Error() != "adopt: cancelled; the instance is configured, the container was not touched" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A signal answers no question: the default would be taken for the answer.
+func TestTerminated(t *testing.T) {
+	h := newScriptHost(t)
+	err := left(t, "Name of the instance", "", func(ctx context.Context, tty *os.File) error {
+		a := newApp(tty)
+		a.in, a.err, a.root = tty, tty, h.root
+		_, err := a.promptName(ctx)
+		return err
+	})
+	if !errors.Is(err, errConfigCancelled) {
 		t.Errorf("got %v", err)
 	}
 }

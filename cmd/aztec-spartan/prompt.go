@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/huh"
 
 	// The terminal is asked nothing.
@@ -30,11 +31,20 @@ func (a *app) form(ctx context.Context, cancelled error, fields ...huh.Field) er
 	for _, f := range fields {
 		groups = append(groups, huh.NewGroup(f))
 	}
-	f := huh.NewForm(groups...).WithInput(a.in).WithOutput(a.err).
+	f := huh.NewForm(groups...).
+		// An interrupted program leaves its reader behind, on a closed file; one that quits waits for it.
+		WithProgramOptions(tea.WithFilter(func(_ tea.Model, msg tea.Msg) tea.Msg {
+			if _, ok := msg.(tea.InterruptMsg); ok {
+				return tea.QuitMsg{}
+			}
+			return msg
+		})).
+		WithInput(a.in).WithOutput(a.err).
 		WithTheme(huh.ThemeBase16()). // the terminal's own colours: nobody asks it which those are
 		WithAccessible(accessible())
 	err := f.RunWithContext(ctx)
-	if errors.Is(err, huh.ErrUserAborted) {
+	left := err == nil && !accessible() && f.State != huh.StateCompleted // by a signal
+	if left || errors.Is(err, huh.ErrUserAborted) {
 		return cancelled
 	}
 	return err
