@@ -77,6 +77,21 @@ func (a *app) planData(catalog profiles.Catalog, p *configPlan) error {
 	return nil
 }
 
+// dataHome is the directory that the data of an instance are in; "" if its role
+// has none.
+func (a *app) dataHome(inst profiles.Instance) string {
+	if catalog, err := a.catalog(); err == nil && catalog.DataDir(inst) == "" {
+		return ""
+	}
+	return a.boundOrUsual(inst.Name)
+}
+
+// boundOrUsual is the directory of data: that on another disk, whether it is
+// mounted where the node looks or not.
+func (a *app) boundOrUsual(name string) string {
+	return orDefault(a.boundData(mountPath(name)), filepath.Join(dataRoot, name))
+}
+
 // keptData is the directory of the data of an instance of that name and role
 // that was removed, "" if it was the usual one: made again, it must not begin
 // on an empty one.

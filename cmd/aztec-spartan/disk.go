@@ -99,7 +99,7 @@ func (r *diskReport) add(what string, bytes int64, command string) {
 }
 
 func (a *app) diskOf(name string) diskInstance {
-	dir := filepath.Join(dataRoot, name)
+	dir := a.boundOrUsual(name)
 	i := diskInstance{Name: name, Dir: dir, Stores: []diskStore{}}
 	path, err := a.dataPath(name)
 	if err != nil {

@@ -44,9 +44,11 @@ func (a *app) instanceSecrets(ctx context.Context, name string) ([]string, error
 			words = append(words, secretWords(secret, true)...)
 		}
 	}
-	if s.p2pKey != "" {
-		words = append(words, secretWords(s.p2pKey, true)...)
-		words = append(words, secretWords(strings.TrimPrefix(s.p2pKey, secp256k1Key), true)...)
+	own, err := a.ownP2PKeys(name)
+	errs = append(errs, err)
+	for _, key := range append(own, s.p2pKey) {
+		words = append(words, secretWords(key, true)...)
+		words = append(words, secretWords(strings.TrimPrefix(key, secp256k1Key), true)...)
 	}
 	key, err := os.ReadFile(a.path(instancePath(name, adminKeyFile)))
 	if !errors.Is(err, fs.ErrNotExist) {

@@ -4,9 +4,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 
 	versions "github.com/hashicorp/go-version"
 
@@ -78,6 +81,42 @@ func (a *app) loadP2PKey(name string, s *secrets) error {
 		return usage(fmt.Errorf("reading %s: %w", instancePath(name, p2pKeyFile), err))
 	}
 	return nil
+}
+
+// ownP2PKeys are the keys that the node of an instance made itself, wherever
+// its data lie. The node's user can write there.
+func (a *app) ownP2PKeys(name string) ([]string, error) {
+	var keys []string
+	for _, dir := range append(a.dataElsewhere(name), filepath.Join(dataRoot, name)) {
+		key, err := readRegular(a.path(dir), p2pKeyFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return keys, fmt.Errorf("reading the P2P key in the data of %s: %w", name, err)
+		}
+		keys = append(keys, strings.TrimSpace(string(key)))
+	}
+	return keys, nil
+}
+
+// readRegular reads a small file of a directory that others write to. It follows
+// nothing out of it, and waits for no pipe.
+func readRegular(dir, file string) ([]byte, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, err := root.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
+		return nil, errors.Join(err, fs.ErrNotExist)
+	}
+	return io.ReadAll(io.LimitReader(f, maxKeyFile))
 }
 
 // p2pCredential hands the key over as a file to versions that take one. Others

@@ -59,6 +59,10 @@ func TestReportHasNoSecrets(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	var moved bytes.Buffer
+	if code := run(t.Context(), []string{"config", "val1", "--no-pull", "--data-dir", "/srv/val1", "--root", root}, strings.NewReader(""), &moved, &moved); code != 0 {
+		t.Fatalf("--data-dir: exit code %d: %s", code, moved.String())
+	}
 	dir, unit := "etc/aztec-spartan/instances/val1/", "aztec-sequencer@val1.service"
 	toml := filepath.Join(root, dir, "instance.toml")
 	settings, err := os.ReadFile(toml)
@@ -70,17 +74,21 @@ func TestReportHasNoSecrets(t *testing.T) {
 	write(dir+"keystore.json.old", `{"schemaVersion":1,"validators":[{"attester":"0x`+otherKey+`","remoteSigner":"https://u:`+secret("signer")+`@s.example"}]}`)
 	write(dir+"secrets.env", "VALIDATOR_PRIVATE_KEY="+secret("env")+"\n")
 	write(dir+"admin-api-key", secret("admin")+"\n")
-	write("var/lib/aztec/val1/p2p-private-key", secret("p2p"))
-	write("var/lib/aztec/val1/archiver/data.mdb", strings.Repeat("x", 10000))
+	write("var/lib/aztec/val1/p2p-private-key", secret("p2p.before"))
+	write("srv/val1/p2p-private-key", secret("p2p"))
+	write("srv/val1/archiver/data.mdb", strings.Repeat("x", 10000))
 	write("etc/aztec-spartan/registry-auth.json", `{"auths":{"r.example":{"auth":"`+base64.StdEncoding.EncodeToString([]byte("me:"+secret("registry.pw")))+`"}}}`)
 	write("etc/aztec-spartan/config.toml", "# "+secret("registry.pw")+" was noted here\n[registry]\nrepository = \"127.0.0.1:1/aztecprotocol/aztec\"\n[network]\nntp_servers = []\n"+
 		"[notify]\ncommand = [\"/usr/bin/curl\", \"-H\", \"Authorization: "+secret("header")+"\"]\n")
 	write("etc/systemd/system/"+unit, "[Unit]\nDescription=x\n[X-AztecSpartan]\nSchema=1\nInstance=val1\n")
-	write("etc/systemd/system/"+unit+".d/override.conf", "[Service]\nEnvironment=A="+secret("first")+" \\\n  B="+secret("second")+"\nMemoryHigh=7G\n")
+	write("etc/systemd/system/"+unit+".d/override.conf", "[Service]\nEnvironment=A="+secret("first")+" \\\n  B="+secret("second")+" \"C=x "+secret("third")+"\"\nMemoryHigh=7G\nEnvironmentFile=-/etc/more.env\n")
+	write("etc/systemd/system/aztec-sequencer@.service.d/all.conf", "[Service]\nSetCredential=a:"+secret("credential")+"\nNice=7\n")
+	write("etc/more.env", "THEIRS=\""+secret("more")+"\"\nLOG_LEVEL=verbose\n")
 	// What leaks anywhere: a roll's reason has all of them.
 	all := []string{
-		secret("aws"), secret("debug"), secret("local"), secret("beacon"), secret("signer"), secret("env"), secret("admin"), secret("p2p"),
+		secret("aws"), secret("debug"), secret("local"), secret("beacon"), secret("signer"), secret("env"), secret("admin"), secret("p2p"), secret("p2p.before"),
 		secret("registry.pw"), secret("header"), otherKey, someKey, "SECRETKEY",
+		secret("first"), secret("second"), secret("third"), secret("credential"), secret("more"),
 	}
 	write("var/lib/aztec-spartan/instances/val1/state.json", `{"schema":1,"last_roll":{"kind":"update","from":"4.1.2","to":"4.1.3","result":"rolled-back","reason":"it said `+strings.Join(all, " ")+`"}}`)
 	out := filepath.Join(t.TempDir(), "report.tar.gz")
@@ -90,7 +98,7 @@ func TestReportHasNoSecrets(t *testing.T) {
 	}
 	files, order := unpackReport(t, out)
 	for name, text := range files {
-		for _, s := range append(all, secret("first"), secret("second")) {
+		for _, s := range all {
 			if strings.Contains(text, s) {
 				t.Errorf("%s is in %s", s, name)
 			}

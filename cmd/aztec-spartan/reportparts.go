@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -158,43 +157,6 @@ func (a *app) reportSettings(inst profiles.Instance) func(context.Context, io.Wr
 	}
 }
 
-// secretDirective are those of a unit whose values may be secrets.
-var secretDirective = regexp.MustCompile(`^\s*(Environment|SetCredential|SetCredentialEncrypted)\s*=`)
-
-// withoutValues takes the values of such directives, which may go on over
-// several lines, out of a unit's text.
-func withoutValues(text []byte) string {
-	var out strings.Builder
-	inside := false
-	for line := range strings.Lines(string(text)) {
-		begins := !inside && secretDirective.MatchString(line)
-		hidden := inside || begins
-		if begins {
-			name, _, _ := strings.Cut(line, "=")
-			fmt.Fprintf(&out, "%s=%s\n", name, notShown)
-		}
-		inside = hidden && strings.HasSuffix(strings.TrimRight(line, "\r\n"), `\`)
-		if !hidden {
-			out.WriteString(line)
-		}
-	}
-	return out.String()
-}
-
-func (a *app) reportDropIns(unit string) func(context.Context, io.Writer) error {
-	return func(_ context.Context, w io.Writer) error {
-		files, err := filepath.Glob(a.path(filepath.Join(systemdDir, unit+".d", "*.conf")))
-		for _, f := range files {
-			text, err := os.ReadFile(f)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(w, "# %s\n%s\n", filepath.Base(f), withoutValues(text))
-		}
-		return err
-	}
-}
-
 // reportData lists the stores of the data directory with what they take.
 func (a *app) reportData(inst profiles.Instance) func(context.Context, io.Writer) error {
 	return func(_ context.Context, w io.Writer) error {
@@ -299,8 +261,8 @@ func (a *app) notifySecrets() []string {
 	return words
 }
 
-// formerSecrets are those in copies of keystores, in the node's own P2P key,
-// and in variables that this program does not know.
+// formerSecrets are those in copies of keystores, in drop-ins, and in variables
+// that this program does not know.
 func (a *app) formerSecrets(ctx context.Context, name string) ([]string, error) {
 	var words []string
 	copies, err := filepath.Glob(a.path(instancePath(name, keystoreFile+".old*")))
@@ -319,8 +281,12 @@ func (a *app) formerSecrets(ctx context.Context, name string) ([]string, error) 
 			words = append(words, secretWords(secret, true)...)
 		}
 	}
-	if data, err := os.ReadFile(a.path(filepath.Join(dataRoot, name, p2pKeyFile))); err == nil {
-		words = append(words, secretWords(strings.TrimSpace(string(data)), true)...)
+	if unit, err := a.installedUnit(name); err == nil {
+		found, err := a.dropInSecrets(unit)
+		if err != nil {
+			return nil, fmt.Errorf("reading the drop-ins of %s: %w", name, err)
+		}
+		words = append(words, found...)
 	}
 	if data, err := os.ReadFile(a.path(instancePath(name, secretEnvFile))); err == nil {
 		if file, err := envfile.Parse(data); err == nil {

@@ -95,11 +95,20 @@ func TestStoresElsewhere(t *testing.T) {
 	if r, err := a.asideOf("val1"); err != nil || r.data != a.path("/srv/val1") {
 		t.Errorf("resync works in %s, %v", r.data, err)
 	}
-	if i := a.diskOf("val1"); i.Bytes == 0 {
+	if i := a.diskOf("val1"); i.Bytes == 0 || i.Dir != "/srv/val1" {
 		t.Errorf("disk: %+v", i)
 	}
-	if s, err := a.status(t.Context(), fakeUnits{}, "val1"); err != nil || s.DiskBytes == 0 {
-		t.Errorf("status: %d, %v", s.DiskBytes, err)
+	s, err := a.status(t.Context(), fakeUnits{}, "val1")
+	if err != nil || s.DiskBytes == 0 || s.DataDir != "/srv/val1" {
+		t.Errorf("status: %d in %q, %v", s.DiskBytes, s.DataDir, err)
+	}
+	var page bytes.Buffer
+	a.out = &page
+	if a.statusPage(s); !strings.Contains(page.String(), " in /srv/val1\n") {
+		t.Errorf("status: %s", page.String())
+	}
+	if dirs := roomDirs([]status{s, {Name: "agent-1"}}); !slices.Equal(dirs, []string{imageDir, "/srv/val1"}) {
+		t.Errorf("looked at: %q", dirs)
 	}
 }
 

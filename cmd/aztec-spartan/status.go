@@ -147,7 +147,7 @@ func (a *app) status(ctx context.Context, m unitReader, name string) (status, er
 	}
 	s := status{
 		Name: name, Role: inst.Role, Network: inst.Network, StandbyOf: inst.StandbyOf, Unit: state.Unit,
-		Version: meta.Version, Digest: meta.Digest, Reference: meta.Reference, Generation: meta.Generation,
+		Version: meta.Version, Digest: meta.Digest, Reference: meta.Reference, Generation: meta.Generation, DataDir: a.dataHome(inst),
 		LastRoll: state.LastRoll, Skipped: append([]roll.Skip{}, state.Skipped...), Pin: state.Pin, NoSigning: state.NoSigning,
 		Health: healthUnknown, Reason: "not asked: --root never talks to systemd",
 	}

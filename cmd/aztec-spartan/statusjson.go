@@ -31,7 +31,8 @@ type status struct {
 	Restarted       *restarted      `json:"restarted,omitempty"`
 	MemoryBytes     uint64          `json:"memory_bytes"`
 	CPUSeconds      float64         `json:"cpu_seconds"`  // since it was started; 0 if systemd does not count
-	DiskBytes       int64           `json:"disk_bytes"`   // the data directory, as allocated
+	DataDir         string          `json:"data_dir"`     // where its data are; "": its role has none
+	DiskBytes       int64           `json:"disk_bytes"`   // its data, as allocated
 	RootfsBytes     int64           `json:"rootfs_bytes"` // files of its image; other images may share them
 	PreviousVersion string          `json:"previous_version"`
 	RestartNeeded   bool            `json:"restart_needed"`

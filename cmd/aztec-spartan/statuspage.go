@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -86,7 +85,9 @@ func (a *app) statusPage(s status) {
 		}
 		line("cpu", "%s", text)
 	}
-	line("data", "%s in %s", humanize.IBytes(uint64(s.DiskBytes)), filepath.Join(dataRoot, s.Name))
+	if s.DataDir != "" {
+		line("data", "%s in %s", humanize.IBytes(uint64(s.DiskBytes)), s.DataDir)
+	}
 	if s.RootfsBytes > 0 {
 		line("rootfs", "%s", humanize.IBytes(uint64(s.RootfsBytes)))
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -122,15 +121,22 @@ func seenOf(all []status) []notify.Seen {
 	return seen
 }
 
-// rooms are the disks that nodes and images fill.
-func (a *app) rooms(all []status, low int64) []notify.Room {
+// roomDirs are on the disks that images and nodes fill.
+func roomDirs(all []status) []string {
 	dirs := []string{imageDir}
 	for _, s := range all {
-		dirs = append(dirs, filepath.Join(dataRoot, s.Name))
+		if s.DataDir != "" {
+			dirs = append(dirs, s.DataDir)
+		}
 	}
+	return dirs
+}
+
+// rooms are those disks.
+func (a *app) rooms(all []status, low int64) []notify.Room {
 	var rooms []notify.Room
 	seen := map[uint64]bool{}
-	for _, dir := range dirs {
+	for _, dir := range roomDirs(all) {
 		free, total, err := doctor.Disks{}.Room(a.path(dir))
 		if err != nil {
 			continue
