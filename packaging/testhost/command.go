@@ -1,7 +1,6 @@
 package testhost
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // Result is how a command ended.
@@ -98,15 +96,12 @@ func (h *Host) run(cmd *exec.Cmd, name string) (Result, error) {
 		return Result{}, fmt.Errorf("running %s: the host has ended: %w", name, h.exit())
 	default:
 	}
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	// A daemon that was started must not keep us waiting for its output.
-	cmd.WaitDelay = 200 * time.Millisecond
-	err := cmd.Run()
-	r := Result{Stdout: stdout.String(), Stderr: stderr.String()}
+	var r Result
+	var err error
+	r.Stdout, r.Stderr, err = outputs(cmd)
 	var exit *exec.ExitError
 	switch {
-	case err == nil, errors.Is(err, exec.ErrWaitDelay):
+	case err == nil:
 		return r, nil
 	case !errors.As(err, &exit):
 		return r, fmt.Errorf("running %s: %w", name, err)
