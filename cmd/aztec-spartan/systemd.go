@@ -40,6 +40,7 @@ func (m rollManager) Running(ctx context.Context, unit string) (roll.Running, er
 	return roll.Running{
 		ActiveState: s.ActiveState, SubState: s.SubState, Invocation: s.InvocationID,
 		PID: s.MainPID, Restarts: s.NRestarts, Exit: exitWords(s), Enabled: s.UnitFileState == "enabled", Outdated: outdated(s),
+		Halted: halted(s),
 	}, nil
 }
 
@@ -78,6 +79,14 @@ const (
 func outdated(s manager.UnitState) bool {
 	return s.ActiveState == "failed" && s.ExecMainCode == cldExited &&
 		(s.ExecMainStatus == exitRollupUpgrade || s.ExecMainStatus == exitVersionUpgrade)
+}
+
+// halted reports whether a unit has failed in being stopped: its node had to be
+// killed at TimeoutStopSec=, or ended with an error of its own. With
+// Restart=always one that fails by itself is started again, but for what
+// outdated names and for a start limit, which only a drop-in brings.
+func halted(s manager.UnitState) bool {
+	return s.ActiveState == "failed" && s.Restart == "always" && s.Result != "start-limit-hit" && !outdated(s)
 }
 
 // exitWords says how a node ended, if it did.

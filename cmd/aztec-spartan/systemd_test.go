@@ -10,6 +10,25 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
+// A unit that has failed and is not started again was stopped by somebody.
+func TestHalted(t *testing.T) {
+	for name, c := range map[string]struct {
+		state manager.UnitState
+		want  bool
+	}{
+		"killed at TimeoutStopSec": {manager.UnitState{ActiveState: "failed", Result: "timeout", Restart: "always", ExecMainCode: cldKilled, ExecMainStatus: 9}, true},
+		"an error when stopped":    {manager.UnitState{ActiveState: "failed", Result: "exit-code", Restart: "always", ExecMainCode: cldExited, ExecMainStatus: 1}, true},
+		"out of date":              {manager.UnitState{ActiveState: "failed", Result: "exit-code", Restart: "always", ExecMainCode: cldExited, ExecMainStatus: 79}, false},
+		"never restarted":          {manager.UnitState{ActiveState: "failed", Result: "exit-code", Restart: "no", ExecMainCode: cldExited, ExecMainStatus: 1}, false},
+		"too often restarted":      {manager.UnitState{ActiveState: "failed", Result: "start-limit-hit", Restart: "always"}, false},
+		"to be restarted":          {manager.UnitState{ActiveState: "activating", SubState: "auto-restart", Result: "exit-code", Restart: "always"}, false},
+	} {
+		if got := halted(c.state); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
 // A start that was cancelled is a stop by hand, unless the roll gave it up.
 func TestStartError(t *testing.T) {
 	for name, c := range map[string]struct {

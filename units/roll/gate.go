@@ -54,6 +54,13 @@ type Running struct {
 	Exit        string // how the main process ended last, in words; empty if it did not
 	Enabled     bool   // starts at boot
 	Outdated    bool   // it is down because the node wants to be another version
+	Halted      bool   // it has failed while somebody stopped it
+}
+
+// stopped reports whether somebody has stopped it: with Restart=always it never
+// ends up so of its own accord.
+func (r Running) stopped() bool {
+	return r.ActiveState == "inactive" && r.SubState == "dead" || r.Halted
 }
 
 // down reports whether it does not run, and systemd does not see to that.

@@ -231,6 +231,66 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// A stop by hand is one however early it comes, and however it ends.
+func TestStopByHandAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		after    Running // the stop; Invocation and Enabled are as they were
+		disabled bool
+		looks    int // of the gate, before it
+	}{
+		"before the first look":             {Running{ActiveState: "inactive", SubState: "dead"}, false, 0},
+		"and disabled, and forgotten":       {Running{ActiveState: "inactive", SubState: "dead"}, true, 0},
+		"killed, before the first look":     {Running{ActiveState: "failed", SubState: "failed", Halted: true, Exit: "was killed by signal 9"}, false, 0},
+		"killed when it would not end":      {Running{ActiveState: "failed", SubState: "failed", Halted: true, Exit: "was killed by signal 9"}, false, 1},
+		"an error of its own, when stopped": {Running{ActiveState: "failed", SubState: "failed", Halted: true, Exit: "exited with code 1"}, false, 1},
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			h := newHost(t)
+			h.edit(func(s *State) { s.Intent.Gate = Gate{Timeout: time.Minute, Settle: 10 * time.Second} })
+			looks := 0
+			h.on["running"] = func() {
+				if h.process != "4.1.3" || h.run.ActiveState != "active" {
+					return
+				}
+				if looks++; looks > c.looks {
+					invocation := h.run.Invocation
+					h.halt()
+					h.run = c.after
+					if h.run.Enabled = !c.disabled; !c.disabled {
+						h.run.Invocation = invocation
+					}
+				}
+			}
+			out, err := h.engine().Run(t.Context(), "val1")
+			if err != nil || out.Result != Cancelled || !strings.Contains(out.Reason, "stopped by somebody else") {
+				t.Fatalf("%+v, %v", out, err)
+			}
+			if s := h.whole("4.1.2", false); len(s.Skipped) != 0 || h.starts != 2 {
+				t.Errorf("skipped %v, %d starts", s.Skipped, h.starts)
+			}
+		})
+	}
+}
+
+// A unit that systemd did not start, as a condition of it does not hold, was
+// stopped by nobody.
+func TestNotStartedIsNotStopped(t *testing.T) {
+	inBubble(t, "condition", func(t *testing.T) {
+		h := newHost(t)
+		h.on["running"] = func() {
+			if h.process == "4.1.3" && h.run.ActiveState == "active" {
+				h.halt()
+				h.run.Invocation = "1" // of the old version
+			}
+		}
+		out, err := h.engine().Run(t.Context(), "val1")
+		if err != nil || out.Result != RolledBack || !strings.Contains(out.Reason, "the unit has not started") {
+			t.Fatalf("%+v, %v", out, err)
+		}
+		h.whole("4.1.2", true)
+	})
+}
+
 // A stop by hand takes its time. Meanwhile the node has no process any more,
 // or does not answer as before: neither is held against the version.
 func TestStopByHandInTheGate(t *testing.T) {

@@ -12,8 +12,7 @@ import (
 // pollEvery is how often the gate looks.
 const pollEvery = 100 * time.Millisecond
 
-// ErrStopped says that somebody else stopped the node: with Restart=always it
-// never ends up inactive of its own accord, and nobody else cancels its start.
+// ErrStopped says that somebody else stopped the node, or cancelled its start.
 var ErrStopped = errors.New("it was stopped by somebody else")
 
 // watch is one version before the gate.
@@ -61,7 +60,7 @@ func (w *watch) look(ctx context.Context, now Running) (bool, error) {
 	if w.first.Invocation == "" {
 		return false, w.invoked(now)
 	}
-	if now.ActiveState == "inactive" && now.SubState == "dead" {
+	if now.stopped() {
 		return false, ErrStopped
 	}
 	if now.ActiveState == "deactivating" {
@@ -102,6 +101,14 @@ func (w *watch) invoked(now Running) error {
 		w.first, w.since = now, time.Now()
 		w.pass(PhaseInvocation, Passed, "invocation %s, pid %d", now.Invocation, now.PID)
 		return nil
+	}
+	// Its start job was done, so it ran; a unit whose conditions do not hold
+	// keeps the invocation before. One that is disabled, too, may be forgotten
+	// by systemd with its invocation.
+	began := now.Invocation != "" && now.Invocation != w.before
+	forgotten := now.Invocation == "" && w.state.Intent.WasEnabled && !now.Enabled
+	if now.stopped() && (began || forgotten) {
+		return ErrStopped
 	}
 	if time.Since(w.since) <= w.gate.Start {
 		return nil
