@@ -103,11 +103,7 @@ func (a *app) statusPage(s status) {
 		}
 	}
 	if p := s.Pin; p != nil {
-		text := "to " + p.Version
-		if !p.Until.IsZero() {
-			text += " until " + p.Until.Local().Format(time.DateTime)
-		}
-		line("pinned", "%s", text)
+		line("pinned", "to %s", p)
 	}
 	if off := s.NoSigning; off != nil {
 		line("signing", "off since %s: %s", off.Since.Local().Format(time.DateTime), off.Reason)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,14 +11,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
+	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
 // installed is one image as versions --json prints it.
 type installed struct {
 	pulled
-	ActiveFor []string `json:"active_for"` // instances whose unit runs it
-	Pinned    bool     `json:"pinned"`
-	Damaged   string   `json:"damaged,omitempty"` // why its record cannot be read; what is not known is empty then
+	ActiveFor []string    `json:"active_for"` // instances whose unit runs it
+	Pinned    bool        `json:"pinned"`
+	PinnedFor []pinnedFor `json:"pinned_for,omitempty"` // instances that are kept at its version
+	SkippedBy []skippedBy `json:"skipped_by,omitempty"` // instances whose updates do not take it
+	Damaged   string      `json:"damaged,omitempty"`    // why its record cannot be read; what is not known is empty then
 
 	platform string
 }
@@ -28,9 +32,10 @@ func (a *app) versionsCommand() *cobra.Command {
 		Use:   "versions",
 		Short: "List installed versions, and those the registry offers",
 		Long: `List the images in the version store and which instances run them, and the
-versions that the configured repository offers. Tags that mean something else
-there than here are told, as are images whose record is damaged, with what brings
-it back. --json lists the installed ones.`,
+versions that the configured repository offers; in between, which versions
+updates of instances skip, and why, and at which they are kept by a pin. Tags that
+mean something else there than here are told, as are images whose record is
+damaged, with what brings it back. --json lists the installed ones.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.needRoot("versions", false); err != nil {
@@ -56,7 +61,7 @@ it back. --json lists the installed ones.`,
 				}
 				fmt.Fprintf(w, "%s\t%.19s\t%s\t%s\t%s\n", orDefault(v.Version, unknownVersion(v)), v.Digest, orDefault(v.Reference, "unknown"), orDefault(join(v.ActiveFor), "-"), pin)
 			}
-			if err := w.Flush(); err != nil || offline {
+			if err := errors.Join(w.Flush(), a.showKept()); err != nil || offline {
 				return err
 			}
 			return a.printOffered(cmd.Context(), list)
@@ -79,7 +84,7 @@ func (a *app) installed() ([]installed, []*extract.RecordError, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	users := map[string][]string{}
+	users, states := map[string][]string{}, map[string]roll.State{}
 	names, err := a.instanceNames()
 	if err != nil {
 		return nil, nil, err
@@ -89,8 +94,9 @@ func (a *app) installed() ([]installed, []*extract.RecordError, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		if _, meta, err := a.generations(inst); err == nil {
+		if state, meta, err := a.generations(inst); err == nil {
 			users[meta.Image] = append(users[meta.Image], name)
+			states[name] = state
 		}
 	}
 	list := []installed{}
@@ -100,6 +106,14 @@ func (a *app) installed() ([]installed, []*extract.RecordError, error) {
 			DownloadedBytes: img.DownloadedBytes, WrittenBytes: img.WrittenBytes, SharedBytes: img.SharedBytes,
 			ReusedBytes: img.ReusedBytes, Seconds: img.Seconds,
 		})
+		for _, name := range names {
+			if s, ok := states[name].Skips(img.Digest); ok {
+				v.SkippedBy = append(v.SkippedBy, skippedBy{name, s.Reason, s.Since})
+			}
+			if p := states[name].Pin; p != nil && p.Version == img.Version {
+				v.PinnedFor = append(v.PinnedFor, pinnedFor{name, p.Until})
+			}
+		}
 		list = append(list, v)
 	}
 	for _, record := range damaged {

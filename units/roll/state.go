@@ -38,6 +38,14 @@ type Pin struct {
 	Since   time.Time `json:"since"`
 }
 
+// String says at which version it keeps an instance, and until when.
+func (p Pin) String() string {
+	if p.Until.IsZero() {
+		return p.Version
+	}
+	return p.Version + " until " + p.Until.Local().Format(time.DateTime)
+}
+
 // Generation is one set of unit, environment and settings.
 type Generation struct {
 	Number    int       `json:"number"`
