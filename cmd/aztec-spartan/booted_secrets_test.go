@@ -46,7 +46,7 @@ func TestSecretsStaySecret(t *testing.T) {
 		const planted = "c0ffee5ecret0planted"
 		g.sh("echo " + planted + " | tee -a /root/said >/var/tmp/planted && chmod 644 /var/tmp/planted && systemd-cat echo " + planted)
 		g.types(": " + planted)
-		g.sh("systemd-run -q --service-type=exec --unit planted --uid nobody --setenv PLANTED=" + planted + " sh -c ': " + planted + "; sleep 600; :'")
+		g.sh("systemd-run -q --service-type=exec --unit planted --uid nobody --setenv PLANTED=" + planted + " sh -c ': " + planted + "; sleep 600; :' && journalctl --sync")
 		if places := g.places(planted); len(places) != len(lookIn) {
 			g.t.Errorf("what was planted is only found in %q", places)
 		}

@@ -65,11 +65,11 @@ func TestAlive(t *testing.T) {
 		want     error
 		min, max time.Duration
 	}{
-		{"nothing answers", closedPort, "100", true, 300 * time.Millisecond, nil, 300 * time.Millisecond, 2 * time.Second},
-		{"accepts and is silent", func(*testing.T) string { return silent.URL }, "100", true, 300 * time.Millisecond, nil, 300 * time.Millisecond, 2 * time.Second},
-		{"ends", closedPort, "0.3", true, time.Minute, ErrGone, 200 * time.Millisecond, 1300 * time.Millisecond},
-		{"ends while a request hangs", func(*testing.T) string { return silent.URL }, "0.3", true, time.Minute, ErrGone, 200 * time.Millisecond, 1300 * time.Millisecond},
-		{"ends as a zombie", closedPort, "0.3", false, time.Minute, ErrGone, 200 * time.Millisecond, 1300 * time.Millisecond},
+		{"nothing answers", closedPort, "100", true, 300 * time.Millisecond, nil, 300 * time.Millisecond, 30 * time.Second},
+		{"accepts and is silent", func(*testing.T) string { return silent.URL }, "100", true, 300 * time.Millisecond, nil, 300 * time.Millisecond, 30 * time.Second},
+		{"ends", closedPort, "0.3", true, time.Minute, ErrGone, 200 * time.Millisecond, 30 * time.Second},
+		{"ends while a request hangs", func(*testing.T) string { return silent.URL }, "0.3", true, time.Minute, ErrGone, 200 * time.Millisecond, 30 * time.Second},
+		{"ends as a zombie", closedPort, "0.3", false, time.Minute, ErrGone, 200 * time.Millisecond, 30 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			began := time.Now()
@@ -93,7 +93,7 @@ func TestAliveAnswers(t *testing.T) {
 		}))
 		began := time.Now()
 		err := Alive(t.Context(), AliveParams{PID: os.Getpid(), URL: server.URL, Budget: time.Minute})
-		if took := time.Since(began); err != nil || took > 5*time.Second {
+		if took := time.Since(began); err != nil || took > 30*time.Second {
 			t.Errorf("%d: after %s: %v", code, took, err)
 		}
 		server.Close()
@@ -122,7 +122,7 @@ func TestAliveBecomesReady(t *testing.T) {
 	defer server.Close()
 	began := time.Now()
 	err = Alive(t.Context(), AliveParams{PID: os.Getpid(), URL: "http://" + address, Budget: time.Minute})
-	if took := time.Since(began); err != nil || took < 250*time.Millisecond || took > 10*time.Second {
+	if took := time.Since(began); err != nil || took < 250*time.Millisecond || took > 30*time.Second {
 		t.Errorf("after %s: %v", took, err)
 	}
 	if err := <-opened; err != nil {

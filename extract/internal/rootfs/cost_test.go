@@ -17,7 +17,7 @@ import (
 // patience is what 100,000 entries may take, many times what they do; what is quadratic takes minutes.
 const (
 	many     = 100_000
-	patience = 5 * time.Second
+	patience = 20 * time.Second
 )
 
 // numbered is many entries with paths that end in their number.
