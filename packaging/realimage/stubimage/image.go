@@ -75,6 +75,9 @@ const (
 	Signs = "4.2.3-signs"
 	// Proves is good, and its agent has a job for an hour.
 	Proves = "4.1.2-proves"
+	// Cutover, which Build does not write, is Standby until there is a file
+	// "cutover" in the data directory, and then on another rollup.
+	Cutover = "5.0.1-cutover"
 )
 
 // Tags are all tags, oldest version first.
@@ -107,6 +110,7 @@ var faults = map[string]string{
 	Deaf:       `{"deaf":true,"report_version":"4.1.2"}`,
 	Full:       `{"fills_disk":true}`,
 	Standby:    `{"standby":true}`,
+	Cutover:    `{"cutover":true,"rollup":"0x5fbdb2315678afecb367f032d93f642f64180aa3"}`,
 	Proves:     `{"proves_ms":3600000}`,
 	Schema:     `{"schemas":{"archiver":6}}`,
 	Wipes:      `{"schemas":{"archiver":6},"report_version":"4.1.2"}`,
@@ -114,16 +118,29 @@ var faults = map[string]string{
 	Signs:      `{"schemas":{"signing-protection":2},"report_version":"4.1.2"}`,
 }
 
+// Release is a version that does what the one of a tag does (As: one of Tags, or Cutover).
+type Release struct{ Version, As string }
+
 // Build writes the OCI layout into dir, which need not exist. It calls `go
 // build` and has to run inside the module.
 func Build(dir string) error {
-	if err := build(context.Background(), dir); err != nil {
+	var list []Release
+	for _, tag := range Tags() {
+		list = append(list, Release{tag, tag})
+	}
+	return BuildReleases(dir, list...)
+}
+
+// BuildReleases is Build with versions in place of Tags, for those who read
+// them and must not be told what is wrong with them.
+func BuildReleases(dir string, list ...Release) error {
+	if err := build(context.Background(), dir, list); err != nil {
 		return fmt.Errorf("building the stub image: %w", err)
 	}
 	return nil
 }
 
-func build(ctx context.Context, dir string) error {
+func build(ctx context.Context, dir string, list []Release) error {
 	scratch, err := os.MkdirTemp("", "stubimage-")
 	if err != nil {
 		return err
@@ -147,8 +164,8 @@ func build(ctx context.Context, dir string) error {
 		}
 		below = append(below, layer)
 	}
-	for _, tag := range Tags() {
-		if err := add(ctx, l, tag, below); err != nil {
+	for _, r := range list {
+		if err := add(ctx, l, r, below); err != nil {
 			return err
 		}
 	}
@@ -156,17 +173,17 @@ func build(ctx context.Context, dir string) error {
 }
 
 // add writes one tag: the shared layers and its own on top.
-func add(ctx context.Context, l *tree.Layout, tag string, below []tree.Layer) error {
-	version := tag
-	if tag == Docker {
+func add(ctx context.Context, l *tree.Layout, r Release, below []tree.Layer) error {
+	tag, version := r.Version, r.Version
+	if r.As == Docker {
 		version = Good
 	}
-	top, err := aztec(version, faults[tag]).Write(ctx, l.Blobs)
+	top, err := aztec(version, faults[r.As]).Write(ctx, l.Blobs)
 	if err != nil {
 		return err
 	}
 	layers := append(below[:len(below):len(below)], top)
-	switch tag {
+	switch r.As {
 	case Docker:
 		img, err := tree.DockerImage(config(version), runtime.GOARCH, layers...)
 		if err != nil {

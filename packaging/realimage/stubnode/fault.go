@@ -29,6 +29,11 @@ type faults struct {
 	// Standby answers /status with 200 and nothing else, as a node that waits for
 	// its rollup.
 	Standby bool `json:"standby,omitempty"`
+	// Cutover is a Standby that ends when there is a file "cutover" in the data
+	// directory: then the node follows its rollup.
+	Cutover bool `json:"cutover,omitempty"`
+	// Rollup is the address of the rollup contract, where it is not that of 4.1.2.
+	Rollup string `json:"rollup,omitempty"`
 	// ReportVersion is answered over RPC in place of the version of the image.
 	ReportVersion string `json:"report_version,omitempty"`
 	// ReportChainID is answered in place of the chain of the settings.
@@ -66,12 +71,14 @@ func (f faults) crash() <-chan time.Time {
 }
 
 // handler puts itself before the honest one of a port.
-func (f faults) handler(honest http.Handler) http.Handler {
-	if !f.Hung && !f.Sick && !f.Standby {
+func (f faults) handler(honest http.Handler, data *store) http.Handler {
+	if !f.Hung && !f.Sick && !f.Standby && !f.Cutover {
 		return honest
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		switch {
+		case f.Cutover && exists(filepath.Join(data.dir, "cutover")):
+			honest.ServeHTTP(w, req)
 		case f.Hung:
 			<-req.Context().Done()
 		case req.URL.Path == "/status":

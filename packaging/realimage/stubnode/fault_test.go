@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -37,7 +38,7 @@ func TestFaultyAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := &node{image: &image{version: "4.1.2", faults: c.faults}, data: &store{}, p2p: true, began: time.Now().Add(-10 * blockTime), payload: &payload{}}
-			server := httptest.NewServer(c.faults.handler(n.handler(n.methods(), nil)))
+			server := httptest.NewServer(c.faults.handler(n.handler(n.methods(), nil), n.data))
 			defer server.Close()
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			if c.status == 0 {
@@ -69,6 +70,29 @@ func TestFaultyAnswers(t *testing.T) {
 				t.Errorf("%s: %s, %v", resp.Status, got, err)
 			}
 		})
+	}
+}
+
+// One that waits for its cutover follows its rollup when it has come.
+func TestCutover(t *testing.T) {
+	f := faults{Cutover: true, Rollup: "0x5fbdb2315678afecb367f032d93f642f64180aa3"}
+	n := &node{image: &image{version: "6.0.0", faults: f}, data: &store{dir: t.TempDir()}, chain: chain{rollupAddress: f.Rollup}, began: time.Now(), payload: &payload{}}
+	h := f.handler(n.handler(n.methods(), nil), n.data)
+	ask := func() *httptest.ResponseRecorder {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(`{"id":1,"method":"node_getNodeInfo"}`))
+		req.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, req)
+		return w
+	}
+	if w := ask(); w.Code != http.StatusNotFound {
+		t.Errorf("before it: %d %s", w.Code, w.Body)
+	}
+	if err := os.WriteFile(filepath.Join(n.data.dir, "cutover"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if w := ask(); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), f.Rollup) {
+		t.Errorf("after it: %d %s", w.Code, w.Body)
 	}
 }
 

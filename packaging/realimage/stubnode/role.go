@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -20,6 +21,8 @@ type chain struct {
 	id       int
 	registry string
 	local    bool
+
+	rollupAddress string // "": that of 4.1.2
 }
 
 // The addresses and hashes of the L1 fixture. The stub answers with them
@@ -32,7 +35,7 @@ const (
 	vkTreeRoot         = "0x1dd2644a17d1ddd8831287a78c5a1033b7ae35cdf2a3db833608856c062fc2ba"
 )
 
-func (c chain) rollup() string { return rollupAddress }
+func (c chain) rollup() string { return cmp.Or(c.rollupAddress, rollupAddress) }
 
 var addressForm = regexp.MustCompile(`^0x[0-9a-fA-F]{40}$`)
 
@@ -45,8 +48,8 @@ var networks = map[string]int{
 
 // chain reads the network and the registry address. A named network brings the
 // address along; a variable that is set but empty is an error in 4.1.2.
-func (c *cli) chain() (chain, error) {
-	network, _ := c.env("NETWORK")
+func (c *cli) chain(opts options) (chain, error) {
+	network := c.setting(opts, "network", "NETWORK")
 	id, ok := networks[network]
 	if !ok {
 		return chain{}, fatal("Unknown network: " + network)

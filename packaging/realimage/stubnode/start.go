@@ -22,7 +22,7 @@ const blockTime = time.Second
 // start runs a role until a signal and returns the exit code.
 func (c *cli) start(opts options) (int, error) {
 	began := time.Now()
-	chain, err := c.chain()
+	chain, err := c.chain(opts)
 	if err != nil {
 		return 0, err
 	}
@@ -33,6 +33,7 @@ func (c *cli) start(opts options) (int, error) {
 	if id := c.image.faults.ReportChainID; id != 0 {
 		chain.id = id
 	}
+	chain.rollupAddress = c.image.faults.Rollup
 	role, err := c.role(opts, &chain)
 	if err != nil {
 		return 0, err
@@ -166,7 +167,7 @@ func (c *cli) listen(opts options, r role, n *node) ([]io.Closer, error) {
 		}
 	}
 	port := c.port(opts, "port", "AZTEC_PORT", 8080)
-	if err := open(port, c.image.faults.handler(n.handler(r.methods(n), nil))); err != nil {
+	if err := open(port, c.image.faults.handler(n.handler(r.methods(n), nil), n.data)); err != nil {
 		return servers, err
 	}
 	c.log.log("info", "cli", fmt.Sprintf("Aztec Server listening on port %d", port), field{"l1ChainId", n.chain.id})
