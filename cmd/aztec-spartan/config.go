@@ -193,6 +193,9 @@ func (a *app) planConfig(ctx context.Context, t target, earlier []*configPlan) (
 	}
 	if p.old == nil && p.inst.StandbyOf != "" {
 		a.note("%s has the keys of %s, for another rollup: the two must never run on one", name, p.inst.StandbyOf)
+		if shared := sharedPublishers(a.tenant(p.inst, p.sec.keystore, ""), others); len(shared) > 0 {
+			a.note("warning: from the cutover until promote %s, both pay on L1 from %s, and two senders take each other's nonces; --publisher-key-file gives %s an account of its own", name, join(shared), name)
+		}
 	}
 	// Which rollup an instance is on is known by the version of its image.
 	if err := checkCollisions(catalog, a.tenant(p.inst, p.sec.keystore, p.version()), others); err != nil {

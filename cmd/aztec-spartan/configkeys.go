@@ -34,6 +34,13 @@ func (a *app) changeKeys(ctx context.Context, catalog profiles.Catalog, p *confi
 		return err
 	}
 	old := p.old
+	if f.from != "" { // its keystore was made with the settings of that one
+		source, err := a.loadInstance(f.from)
+		if err != nil {
+			return err
+		}
+		old = &source
+	}
 	switch {
 	case any && sec.keystore == nil && !role.Prover && len(given.attesters) == 0:
 		return withHint(fail(errors.New("its key is missing")), "--publisher-key-file is beside --key-file, which has the attester's")
@@ -42,7 +49,9 @@ func (a *app) changeKeys(ctx context.Context, catalog profiles.Catalog, p *confi
 		if err != nil {
 			return withHint(fail(err), "aztec-spartan keys %s add adds to it, and --keystore FILE --replace changes it", name)
 		}
-		if was != "" && was != now {
+		if p.old == nil {
+			sec.old = nil // another instance has it
+		} else if was != "" && was != now {
 			a.note("key: %s -> %s; the old one is kept beside the new one", was, now)
 		}
 	case sec.keystore == nil:

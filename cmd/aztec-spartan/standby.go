@@ -63,6 +63,26 @@ func (a *app) standbyKeys(ctx context.Context, inst *profiles.Instance, sec *sec
 	return nil
 }
 
+// sharedPublishers are the accounts on L1 that an instance shares with the one
+// that it stands by for. That harms nobody as long as it stands by: until its
+// rollup is there, a node does nothing but look for it
+// (aztec/src/cli/cmds/standby.ts). Once both follow a rollup, each takes its
+// next nonce from what L1 has pending, knows of no other sender, and gives up a
+// transaction whose nonce another one used: UnknownMinedTxError
+// (ethereum/src/l1_tx_utils/l1_tx_utils.ts, 4.1.2). So proposals are lost, no
+// stake. Upstream's guide has nodes that share an attester pay from different
+// accounts (docs.aztec.network, "High Availability Sequencers").
+func sharedPublishers(t profiles.Tenant, others []profiles.Tenant) (shared []string) {
+	for _, o := range others {
+		for _, p := range t.Publishers {
+			if o.Name == t.StandbyOf && slices.Contains(o.Publishers, p) {
+				shared = append(shared, p.String())
+			}
+		}
+	}
+	return shared
+}
+
 // endStandby has an instance whose predecessor is gone stand by for nobody: it
 // has its keys for itself.
 func (a *app) endStandby(inst *profiles.Instance) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -69,6 +70,36 @@ func TestStandbyOnTheSameRollup(t *testing.T) {
 	}
 	if add == nil || !strings.Contains(add.Error(), "keys of val1-v6: attester ") || !strings.Contains(add.Error(), same) {
 		t.Errorf("keys add: %v", add)
+	}
+}
+
+// The one that stands by may pay from another account on L1, and earn for
+// another one. Its attester stays the same.
+func TestStandbyWithAPublisherOfItsOwn(t *testing.T) {
+	h := newScriptHost(t)
+	h.must(h.good("val1")...)
+	key := filepath.Join(t.TempDir(), "publisher")
+	put(t, key, "0x"+otherKey+"\n")
+	const coinbase = "0x00000000000000000000000000000000000000c0"
+	said := h.must("val1-v6", "--from", "val1", "--version", "6.0.0", "--no-pull", "--publisher-key-file", key, "--coinbase", coinbase)
+	if strings.Contains(said, "nonces") {
+		t.Errorf("both pay from one account: %s", said)
+	}
+	a := newApp(&strings.Builder{})
+	a.root = h.root
+	tenants, err := a.tenantsOf(t.Context(), []string{"val1", "val1-v6"})
+	if err != nil || len(tenants) != 2 {
+		t.Fatal(tenants, err)
+	}
+	old, next := tenants[0], tenants[1]
+	if !slices.Equal(old.Attesters, next.Attesters) || len(next.Publishers) != 1 || slices.Contains(old.Publishers, next.Publishers[0]) {
+		t.Errorf("attesters %v and %v, publishers %v and %v", old.Attesters, next.Attesters, old.Publishers, next.Publishers)
+	}
+	if text := h.read(instancePath("val1-v6", keystoreFile)); !strings.Contains(strings.ToLower(text), coinbase) {
+		t.Error("the keystore has another coinbase")
+	}
+	if left, err := filepath.Glob(filepath.Join(h.root, instancePath("val1-v6", keystoreFile)+".*")); err != nil || len(left) > 0 {
+		t.Errorf("copies of the keys: %v, %v", left, err)
 	}
 }
 
