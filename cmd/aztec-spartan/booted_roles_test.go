@@ -21,6 +21,9 @@ var cast = []struct{ name, unit, slice, flags string }{
 	{"agent2", "aztec-prover-agent@agent2.service", "aztec-prover.slice", "--role prover-agent --port 8085 --broker http://127.0.0.1:8083"},
 }
 
+// castImage is what they run.
+const castImage = stage.Repository + ":4.1.2"
+
 // proverKey is the third account of every development chain.
 const proverKey = "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a"
 
@@ -46,6 +49,7 @@ func TestRoles(t *testing.T) {
 		}
 		g.isolated()
 		g.shareReferenceString()
+		g.agentElsewhere()
 		g.orderOfProvers()
 		for _, name := range []string{"agent1", "broker1"} {
 			g.sh("aztec-spartan update " + name + " --to 4.1.3 && aztec-spartan status " + name + " | grep -q '^version: *4.1.3,'")
@@ -80,7 +84,7 @@ func (g *guest) makeCast() {
 		if c.name == "prove1" {
 			key = " --publisher-key-file /root/prover-key"
 		}
-		g.sh(fmt.Sprintf("aztec-spartan config %s --network local --image %s:4.1.2 %s%s", c.name, stage.Repository, c.flags, key))
+		g.sh(fmt.Sprintf("aztec-spartan config %s --network local --image %s %s%s", c.name, castImage, c.flags, key))
 	}
 	g.sh("install -D /bin/true /usr/local/bin/node")
 	for _, c := range cast {

@@ -44,6 +44,7 @@ type Stage struct {
 	served   chan error
 	handler  http.Handler
 	closers  []func() error
+	options  Options
 }
 
 // Set boots a host and sets it up. The caller must Close it.
@@ -63,7 +64,7 @@ func Set(ctx context.Context, o Options) (*Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stage{Host: host, handler: handler}
+	s := &Stage{Host: host, handler: handler, options: o}
 	if o.Deb != "" {
 		if err := s.install(ctx, o.Deb); err != nil {
 			return nil, errors.Join(err, s.Close())
@@ -78,6 +79,21 @@ func Set(ctx context.Context, o Options) (*Stage, error) {
 		}
 	}
 	return s, nil
+}
+
+// Neighbour sets up another host like this one, without an L1, and lays a cable
+// between the two, with the addresses here and there. The caller must Close it.
+func (s *Stage) Neighbour(ctx context.Context, here, there string) (*Stage, error) {
+	o := s.options
+	o.L1 = nil
+	other, err := Set(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Connect(ctx, other.Host, here, there); err != nil {
+		return nil, errors.Join(err, other.Close())
+	}
+	return other, nil
 }
 
 // install puts the package on the host, by apt as a user would.

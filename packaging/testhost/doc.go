@@ -11,7 +11,8 @@
 //
 // Every host has its own file system, process tree, cgroup tree and network.
 // The network has a loopback device and nothing else: hosts that run side by
-// side never meet each other's ports and nothing leaves the machine. A test
+// side never meet each other's ports and nothing leaves the machine, unless Connect
+// lays a cable between two of them. A test
 // offers a service to a host with Listen, files with Options.Binds.
 //
 // The file system is an overlay over a base tree that is built once per release

@@ -5,7 +5,8 @@
 // What it says and does was measured on the real node and is held to it by the
 // contract test of package stubimage (build tag real). What it leaves out, on
 // purpose: it never talks to L1 (an unreachable one is not noticed), it has one
-// peer wherever P2P is on, blocks advance by themselves once a second, and it is up within half a second where
+// peer wherever P2P is on, blocks advance by themselves once a second, an agent asks its broker for jobs
+// and says nothing of one that is away, and it is up within half a second where
 // the real one takes six.
 //
 // Faults come with the image: stub.json beside the packages in

@@ -129,7 +129,10 @@ func (r role) methods(n *node) methods {
 		return plain(map[string]func() any{"agent_getStatus": status, "agent0_getStatus": status})
 	}
 	if r.broker { // it never has a job
-		return plain(map[string]func() any{"proverBroker_getProvingJobStatus": func() any { return map[string]string{"status": "not-found"} }})
+		return plain(map[string]func() any{
+			"proverBroker_getProvingJobStatus": func() any { return map[string]string{"status": "not-found"} },
+			"proverBroker_getProvingJob":       func() any { return undefined{} },
+		})
 	}
 	return methods{}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -74,6 +75,15 @@ func (c *cli) start(opts options) (int, error) {
 	if err != nil {
 		fmt.Fprintf(c.stderr, "node:events:505\n    throw er; // Unhandled 'error' event\n    ^\n\nError: %v\n\nNode.js %s\n", err, nodeVersion)
 		return 1, nil
+	}
+	if role.agent {
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			askForJobs(ctx, c.setting(opts, "proverAgent.proverBrokerUrl", "PROVER_BROKER_HOST"))
+		}()
+		defer func() { cancel(); <-done }()
 	}
 	return c.serve(role, n), nil
 }
