@@ -159,7 +159,7 @@ func (ad *adopter) adopt(ctx context.Context, dir, name string, f adoptFlags) er
 	if err := ad.begin(ctx, name); err != nil {
 		return withHint(fmt.Errorf("adopting %s: %w", dir, err), "aztec-spartan adopt --undo %s puts the container back", name)
 	}
-	if err := ad.saveAdoption(r, stepAdopted); err != nil {
+	if err := ad.saveAdoption(ctx, r, stepAdopted); err != nil {
 		return err
 	}
 	ad.print("%s is adopted; aztec-spartan adopt --undo %s takes it back", name, name)
@@ -198,7 +198,7 @@ func (ad *adopter) handOver(ctx context.Context, dir, name string, f adoptFlags)
 	} else {
 		ad.note("carrying on with the adoption of %s, which was interrupted", dir)
 	}
-	if err := ad.saveAdoption(r, stepStopping); err != nil {
+	if err := ad.saveAdoption(ctx, r, stepStopping); err != nil {
 		return err
 	}
 	if err := ad.hold(ctx, r); err != nil {
@@ -207,13 +207,13 @@ func (ad *adopter) handOver(ctx context.Context, dir, name string, f adoptFlags)
 	if err := ad.stopped(ctx, r); err != nil {
 		return err
 	}
-	if err := ad.saveAdoption(r, stepMoving); err != nil {
+	if err := ad.saveAdoption(ctx, r, stepMoving); err != nil {
 		return err
 	}
 	if err := ad.takeData(ctx, *r); err != nil {
 		return withHint(err, "the same command carries on; aztec-spartan adopt --undo %s takes it back", name)
 	}
-	return ad.saveAdoption(r, stepStarting)
+	return ad.saveAdoption(ctx, r, stepStarting)
 }
 
 func (ad *adopter) hold(ctx context.Context, r *adoptionRecord) error {
@@ -299,7 +299,7 @@ func (ad *adopter) undo(ctx context.Context, name string, yes bool) error {
 		return withHint(usage(fmt.Errorf("adopt --undo %s: its data were copied, so the container goes on with those of before, and knows nothing of what was signed since", name)),
 			"--yes does it all the same; let an epoch pass between its stop and the container's start")
 	}
-	if err := ad.saveAdoption(r, stepUndoing); err != nil {
+	if err := ad.saveAdoption(ctx, r, stepUndoing); err != nil {
 		return err
 	}
 	if err := ad.end(ctx, name); err != nil {
@@ -319,7 +319,7 @@ func (ad *adopter) undo(ctx context.Context, name string, yes bool) error {
 	if err != nil {
 		return withHint(fmt.Errorf("starting the container: %w", err), "the same command tries again")
 	}
-	if err := ad.saveAdoption(r, stepUndone); err != nil {
+	if err := ad.saveAdoption(ctx, r, stepUndone); err != nil {
 		return err
 	}
 	ad.print("%s is stopped, and its data and container are back", name)

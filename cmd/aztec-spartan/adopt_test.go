@@ -62,6 +62,9 @@ func newAdoptBench(t *testing.T) *adoptBench {
 		if exists(filepath.Join(b.dir, "running")) {
 			t.Error("both run")
 		}
+		if b.barred() {
+			t.Error("systemd would refuse the start")
+		}
 		b.began = append(b.began, name)
 		return nil
 	}
@@ -81,7 +84,16 @@ func (b *adoptBench) prepared(t *testing.T, f adoptFlags) *adoptionRecord {
 	if want := "aztecprotocol/aztec@sha256:4cafe"; p.setup.Image != want {
 		t.Errorf("image %s, want %s", p.setup.Image, want)
 	}
+	p.record.Service = someUnit
 	return &p.record
+}
+
+// barred reports whether systemd would refuse the instance: marker and drop-in
+// come and go together.
+func (b *adoptBench) barred() bool {
+	const marker = "/var/lib/aztec-spartan/instances/val1/" + inContainer
+	text, err := os.ReadFile(b.path(filepath.Join(systemdDir, someUnit+".d", inContainerDropIn)))
+	return err == nil && strings.HasSuffix(string(text), "\nAssertPathExists=!"+marker+"\n") && exists(b.path(marker))
 }
 
 func (b *adoptBench) reads(t *testing.T, path, want string) {
@@ -108,8 +120,11 @@ func TestAdoptCarriesOnAndUndoes(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := b.saveAdoption(r, step); err != nil {
+			if err := b.saveAdoption(t.Context(), r, step); err != nil {
 				t.Fatal(err)
+			}
+			if b.barred() != (step != stepStarting) {
+				t.Errorf("%s: systemd would refuse the start: %t", step, b.barred())
 			}
 			if err := b.adopt(t.Context(), "/srv/node", "val1", adoptFlags{}); err != nil {
 				t.Fatalf("%s, %s: %v", r.Mode, step, err)
@@ -119,6 +134,9 @@ func TestAdoptCarriesOnAndUndoes(t *testing.T) {
 				where = r.From + "/"
 			}
 			b.reads(t, where+p2pKeyFile, "id")
+			if exists(b.path(filepath.Join(systemdDir, someUnit+".d"))) {
+				t.Errorf("%s, %s: the drop-in is left", r.Mode, step)
+			}
 			if len(b.began) != 1 {
 				t.Errorf("%s, %s: began %d times", r.Mode, step, len(b.began))
 			}
@@ -141,8 +159,8 @@ func TestAdoptCarriesOnAndUndoes(t *testing.T) {
 				t.Fatalf("undo: %v", err)
 			}
 			b.reads(t, r.From+"/"+p2pKeyFile, "id")
-			if !exists(filepath.Join(b.dir, "running")) {
-				t.Error("the container does not run again")
+			if !exists(filepath.Join(b.dir, "running")) || !b.barred() {
+				t.Error("the container does not run again, or systemd would start the instance beside it")
 			}
 			calls, err := os.ReadFile(filepath.Join(b.dir, "calls"))
 			if err != nil || !bytes.Contains(calls, []byte("update --restart=no c0ffee\nstop -t")) || !bytes.Contains(calls, []byte("update --restart=unless-stopped c0ffee\nstart c0ffee")) {
@@ -157,7 +175,7 @@ func TestAdoptNeverRunsBoth(t *testing.T) {
 	b := newAdoptBench(t)
 	write(t, filepath.Join(b.dir, "stubborn"), "", 0o644)
 	r := b.prepared(t, adoptFlags{})
-	if err := b.saveAdoption(r, stepStopping); err != nil {
+	if err := b.saveAdoption(t.Context(), r, stepStopping); err != nil {
 		t.Fatal(err)
 	}
 	err := b.adopt(t.Context(), "/srv/node", "val1", adoptFlags{})

@@ -260,7 +260,8 @@ func (ad *adopter) prepare(ctx context.Context, p *adoptPlan) (*adoptionRecord, 
 		ad.note("warning: %s", w)
 	}
 	r := p.record
-	if err := ad.saveAdoption(&r, stepPrepared); err != nil {
+	r.Service = cfg.rendered.unit
+	if err := ad.saveAdoption(ctx, &r, stepPrepared); err != nil {
 		return nil, err
 	}
 	quiet := *ad.app // what config says next is not what comes next here

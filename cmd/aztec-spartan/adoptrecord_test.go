@@ -16,7 +16,7 @@ func TestMayRun(t *testing.T) {
 	for step, may := range map[string]bool{
 		stepPrepared: false, stepStopping: false, stepMoving: false, stepStarting: true, stepAdopted: true, stepUndoing: false, stepUndone: false,
 	} {
-		if err := a.saveAdoption(&adoptionRecord{Name: "val1", Dir: "/srv/node"}, step); err != nil {
+		if err := a.saveAdoption(t.Context(), &adoptionRecord{Name: "val1", Dir: "/srv/node"}, step); err != nil {
 			t.Fatal(err)
 		}
 		err := a.mayRun("val1")
@@ -47,7 +47,7 @@ func TestRestartBesideItsContainer(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, step := range []string{stepPrepared, stepUndone} {
-		if err := a.saveAdoption(&adoptionRecord{Name: "val1", Dir: "/srv/node"}, step); err != nil {
+		if err := a.saveAdoption(t.Context(), &adoptionRecord{Name: "val1", Dir: "/srv/node"}, step); err != nil {
 			t.Fatal(err)
 		}
 		if err := a.restart(t.Context(), nil, "val1"); err == nil || !strings.Contains(err.Error(), "("+step+")") {

@@ -80,7 +80,7 @@ func TestExportMoveOfWhatIsElsewhere(t *testing.T) {
 func TestExportOfWhatIsNotAdopted(t *testing.T) {
 	e := newExporter(t)
 	for _, step := range []string{stepPrepared, stepUndone} {
-		if err := e.saveAdoption(&adoptionRecord{Name: "val1", Dir: "/srv/node"}, step); err != nil {
+		if err := e.saveAdoption(t.Context(), &adoptionRecord{Name: "val1", Dir: "/srv/node"}, step); err != nil {
 			t.Fatal(err)
 		}
 		if err := e.export(exportFlags{move: true}); err == nil || !strings.Contains(err.Error(), step) || exists(e.file) {

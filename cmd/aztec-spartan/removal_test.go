@@ -37,7 +37,7 @@ func elsewhereTree(t *testing.T) *app {
 func TestRemoveBesideItsContainer(t *testing.T) {
 	for _, step := range []string{stepPrepared, stepUndone} {
 		a := elsewhereTree(t)
-		if err := a.saveAdoption(&adoptionRecord{Name: "val1", Dir: "/srv/node", Mode: dataInPlace, From: otherDisk}, step); err != nil {
+		if err := a.saveAdoption(t.Context(), &adoptionRecord{Name: "val1", Dir: "/srv/node", Mode: dataInPlace, From: otherDisk}, step); err != nil {
 			t.Fatal(err)
 		}
 		code, said := call(t, a.root, "remove", "val1")

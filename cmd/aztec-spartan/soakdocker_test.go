@@ -79,7 +79,7 @@ func (g *guest) adoptHostNetwork() {
 		}
 	}
 	g.fails(exitUsage, "aztec-spartan adopt "+dir+" val1 --network local", "the container was not touched", "--yes")
-	g.fails(exitFailed, "aztec-spartan start val1", "both would sign with one key")
+	g.refused()
 	if now := g.container(dir); !now.Running || now.started != before.started {
 		g.t.Errorf("preparing touched the container: %+v, before %+v", now, before)
 	}
@@ -117,12 +117,22 @@ func (g *guest) adoptHostNetwork() {
 	if key := g.sh("cat " + data + "/p2p-private-key && stat -c %U " + data); key != "id\nroot" {
 		g.t.Errorf("the key among its peers, put back: %s", key)
 	}
-	g.fails(exitFailed, "aztec-spartan start val1", "both would sign with one key")
-	g.sh("aztec-spartan remove val1")
+	g.refused()
+	g.sh("aztec-spartan remove val1 --purge --yes")
 	if now := g.container(dir); !now.Running || g.sh("cat "+data+"/p2p-private-key") != "id" {
 		g.t.Errorf("removing what was put back: %+v", now)
 	}
 	g.sh("cd " + dir + " && docker-compose down 2>&1")
+}
+
+// refused: beside its container val1 is started by nobody.
+func (g *guest) refused() {
+	g.t.Helper()
+	g.fails(exitFailed, "aztec-spartan start val1", "both would sign with one key")
+	g.fails(1, "systemctl start "+val1, "Assertion failed")
+	if out := g.try("systemctl status " + val1).Stdout; !strings.Contains(out, "its-keys-are-in-a-container was not met") {
+		g.t.Errorf("systemctl status does not say why:\n%s", out)
+	}
 }
 
 // adoptPublished: ports lead into the container, and its data are in a
