@@ -180,6 +180,11 @@ func (a *app) planConfig(ctx context.Context, t target, earlier []*configPlan) (
 	if err != nil {
 		return nil, err
 	}
+	if img != nil && p.active.Image == "" {
+		if err := a.beginsOn(catalog, p.inst, img); err != nil {
+			return nil, err
+		}
+	}
 	if img != nil {
 		if p.rendered, err = a.render(ctx, p.inst, img, p.sec, p.state.Next()); err != nil {
 			return nil, err

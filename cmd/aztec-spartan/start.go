@@ -164,6 +164,13 @@ func (a *app) prepare(ctx context.Context, inst profiles.Instance) (string, erro
 	if err != nil {
 		return "", err
 	}
+	catalog, err := a.catalog()
+	if err != nil {
+		return "", err
+	}
+	if err := a.beginsOn(catalog, inst, img); err != nil {
+		return "", err
+	}
 	sec, err := a.loadSecrets(ctx, inst.Name)
 	if err != nil {
 		return "", err
