@@ -11,7 +11,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/charmbracelet/huh"
 	"github.com/spf13/cobra"
 
 	"github.com/aztec-spartan/aztec-spartan/profiles"
@@ -270,11 +269,10 @@ func (a *app) askedKey(ctx context.Context, given keysFlags) (keystore.Key, erro
 		if !a.terminal() {
 			return keystore.Key{}, withHint(usage(errors.New("what to add is missing")), "--key-file FILE (- is standard input), --key-env NAME, --new-key FILE, --keystore FILE, or --remote-signer URL --address ADDRESS")
 		}
-		err := a.form(ctx, errors.New("cancelled, nothing was changed"), huh.NewInput().Title("Private key of the attester").Description("0x and 64 digits; not echoed").
-			EchoMode(huh.EchoModePassword).Value(&f.typedKey).Validate(func(s string) error {
+		err := a.form(ctx, errors.New("cancelled, nothing was changed"), typed("Private key of the attester", "0x and 64 digits; not echoed", &f.typedKey, func(s string) error {
 			_, err := keystore.ParseKey(s)
 			return err
-		}))
+		}).secret())
 		if err != nil {
 			return keystore.Key{}, err
 		}

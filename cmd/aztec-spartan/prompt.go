@@ -56,7 +56,7 @@ func accessible() bool { return os.Getenv("TERM") == "dumb" || os.Getenv("ACCESS
 
 func (a *app) promptName(ctx context.Context) (string, error) {
 	name := "val1"
-	err := a.form(ctx, errConfigCancelled, huh.NewInput().Title("Name of the instance").Value(&name).Validate(profiles.ValidName))
+	err := a.form(ctx, errConfigCancelled, typed("Name of the instance", "small letters, digits and dashes", &name, profiles.ValidName))
 	return name, err
 }
 
@@ -86,9 +86,14 @@ func (a *app) promptRole(ctx context.Context, name string, f *configFlags) error
 	if err := a.form(ctx, errConfigCancelled, huh.NewSelect[string]().Title("Role").Options(options...).Value(&f.role)); err != nil {
 		return err
 	}
-	changed := f.changed
-	f.changed = func(flag string) bool { return flag == "role" || changed(flag) }
+	f.answered("role")
 	return nil
+}
+
+// answered takes the answer to a question for a flag that was given.
+func (f *configFlags) answered(flag string) {
+	changed := f.changed
+	f.changed = func(name string) bool { return name == flag || changed(name) }
 }
 
 // confirm asks before what was asked for is written, after the difference was
@@ -158,7 +163,7 @@ func (a *app) promptInstance(ctx context.Context, old, inst *profiles.Instance, 
 		if proposed[value] = *value; *value != "" && accessible() {
 			title += " [" + *value + "]" // plain lines show no value to edit
 		}
-		fields = append(fields, huh.NewInput().Title(title).Description(description).Value(value).Validate(func(s string) error {
+		fields = append(fields, typed(title, description, value, func(s string) error {
 			if s == "" && proposed[value] != "" {
 				return nil // what was proposed
 			}
@@ -231,14 +236,21 @@ func (a *app) promptInstance(ctx context.Context, old, inst *profiles.Instance, 
 		if had != "" {
 			title, description = title+" ["+had+"]", description+"; nothing keeps what it has"
 		}
-		fields = append(fields, huh.NewInput().Title(title).Description(description).
-			EchoMode(huh.EchoModePassword).Value(&f.typedKey).Validate(func(s string) error {
+		fields = append(fields, typed(title, description, &f.typedKey, func(s string) error {
 			if s == "" && had != "" {
 				return nil
 			}
 			_, err := keystore.ParseKey(s)
 			return err
-		}))
+		}).secret())
+		if !role.Prover {
+			ask("coinbase", "Coinbase", "address on L1 that earns for blocks; empty: that of the key", &inst.Coinbase, func(s string) error {
+				if s == "" {
+					return nil
+				}
+				return profiles.Address.Check(s)
+			})
+		}
 	}
 	if len(fields) == 0 {
 		return nil
@@ -330,12 +342,34 @@ func (a *app) promptVersion(ctx context.Context, inst *profiles.Instance, f *con
 		fields = append(fields, huh.NewSelect[string]().Title("Network").Options(options...).Value(&inst.Network))
 	}
 	if !f.changed("image") && !f.changed("version") {
-		fields = append(fields, huh.NewInput().Title("Version").Description("such as 4.1.2, or a whole image reference").Value(&inst.Image).Validate(notEmpty))
+		fields = append(fields, typed("Version", "such as 4.1.2, or a whole image reference", &inst.Image, notEmpty))
 	}
-	if len(fields) == 0 {
-		return nil
+	if len(fields) > 0 {
+		if err := a.form(ctx, errConfigCancelled, fields...); err != nil {
+			return err
+		}
 	}
-	return a.form(ctx, errConfigCancelled, fields...)
+	return a.promptBootnode(ctx, catalog, inst, f)
+}
+
+// promptBootnode asks, where it is not known what a network is, for somebody
+// who knows.
+func (a *app) promptBootnode(ctx context.Context, catalog profiles.Catalog, inst *profiles.Instance, f *configFlags) error {
+	network, err1 := catalog.Network(inst.Network)
+	role, err2 := catalog.Role(inst.Role)
+	if err1 != nil || err2 != nil || network.L1ChainID != 0 || !role.L1 || f.changed("bootnode-url") || f.changed("l1-chain-id") {
+		return nil // what is wrong is said with the other settings
+	}
+	err := a.form(ctx, errConfigCancelled, typed("Bootnode", "URL of a node that knows the network; empty: none", &f.bootnode, func(s string) error {
+		if s == "" {
+			return nil
+		}
+		return profiles.ValidURL(s)
+	}))
+	if f.bootnode != "" {
+		f.answered("bootnode-url")
+	}
+	return err
 }
 
 func notEmpty(s string) error {

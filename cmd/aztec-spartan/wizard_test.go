@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -89,22 +90,30 @@ func unechoed(ctx context.Context, master *os.File) error {
 
 // answer waits for a question and types an answer.
 func (p *person) answer(ctx context.Context, master *os.File, question, text string) error {
+	if err := p.sees(ctx, question); err != nil {
+		return err
+	}
+	if strings.HasPrefix(question, "Private key") {
+		if err := unechoed(ctx, master); err != nil {
+			return err
+		}
+	}
+	_, err := io.WriteString(master, text+"\n")
+	return err
+}
+
+// sees waits until something is on the screen, behind what was seen before.
+func (p *person) sees(ctx context.Context, words string) error {
 	for {
 		seen := p.seen()
-		if i := strings.Index(seen[p.from:], question); i >= 0 {
-			p.from += i + len(question)
-			if strings.HasPrefix(question, "Private key") {
-				if err := unechoed(ctx, master); err != nil {
-					return err
-				}
-			}
-			_, err := io.WriteString(master, text+"\n")
-			return err
+		if i := strings.Index(seen[p.from:], words); i >= 0 {
+			p.from += i + len(words)
+			return nil
 		}
 		select {
 		case <-p.more:
 		case <-ctx.Done():
-			return fmt.Errorf("%q was never asked; on the screen: %q", question, seen[p.from:])
+			return fmt.Errorf("%q was never seen; on the screen: %q", words, seen[p.from:])
 		}
 	}
 }
@@ -151,6 +160,8 @@ func TestWizard(t *testing.T) {
 		{"Admin port", "8990"},
 		{"Directory of the data", ""},
 		{"Private key of the attester", "0x" + someKey},
+		{"Coinbase", "0x12"},
+		{"Coinbase", ""}, // that of the key
 		{"Write val1", "n"},
 	}
 	args := []string{"config", "val1", "--network", "local", "--version", "4.1.2", "--no-pull"}
@@ -186,6 +197,7 @@ func TestWizardAgain(t *testing.T) {
 		{"Admin port [8880]", ""},
 		{"Directory of the data [/var/lib/aztec/val1]", ""},
 		{"Private key of the attester [0x70997970C51812dc3A010C7d01b50e0d17dc79C8]", ""},
+		{"Coinbase [0x70997970c51812dc3a010c7d01b50e0d17dc79c8]", ""},
 	}
 	screen, code := wizard(t, h.root, []string{"config", "val1", "--no-pull"}, questions)
 	if code != 0 || h.read(file) != before || h.read(strings.TrimPrefix(instancePath("val1", keystoreFile), "/")) != keys {
@@ -219,7 +231,7 @@ func TestWizardAgain(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(h.root, file), []byte(text), 0o640); err != nil || !strings.Contains(text, "query_ip") {
 		t.Fatalf("%v:\n%s", err, text)
 	}
-	asked := [][2]string{{"L1 execution node [http://127.0.0.1:8547]", ""}, {"RPC port", ""}, {"Admin port", ""}, {"P2P port", ""}, {"Directory", ""}, {"Private key", ""}}
+	asked := [][2]string{{"L1 execution node [http://127.0.0.1:8547]", ""}, {"RPC port", ""}, {"Admin port", ""}, {"P2P port", ""}, {"Directory", ""}, {"Private key", ""}, {"Coinbase", ""}}
 	if screen, code = wizard(t, h.root, []string{"config", "val1", "--no-pull"}, asked); code != 0 || h.read(file) != text {
 		t.Errorf("an address of its own: code %d:\n%s\n%s", code, h.read(file), screen)
 	}
@@ -227,5 +239,23 @@ func TestWizardAgain(t *testing.T) {
 	// A flag says what to change: nothing is asked.
 	if screen, code = wizard(t, h.root, []string{"config", "val1", "--no-pull", "--port", "8086"}, nil); code != 0 || !strings.Contains(h.read(file), "rpc = 8086") {
 		t.Errorf("a flag: code %d:\n%s", code, screen)
+	}
+}
+
+// Of a network that is not known here, a node of it is asked, or else what that
+// would have said.
+func TestWizardBootnode(t *testing.T) {
+	root, url := t.TempDir(), bootnodeServer(t, 200, goodNodeInfo)
+	args := []string{"config", "val1", "--role", "sequencer", "--network", "custom", "--version", "0.67.1", "--no-pull", "--no-p2p"}
+	rest := [][2]string{{"L1 execution node", "http://127.0.0.1:8545"}, {"RPC port", ""}, {"Admin port", ""}, {"Directory", ""}, {"Private key", "0x" + someKey}, {"Coinbase", ""}, {"Write val1", "y"}}
+	screen, code := wizard(t, root, args, slices.Concat([][2]string{{"Bootnode", "eth.example"}, {"a URL", url}}, rest))
+	text, err := os.ReadFile(filepath.Join(root, instancePath("val1", "instance.toml")))
+	if err != nil || code != 0 || !strings.Contains(string(text), "chain_id = 31337") || !strings.Contains(string(text), `registry_address = "0x0000000000000000000000000000000000000001"`) || strings.Contains(screen, "Chain ID") {
+		t.Errorf("asked a bootnode: code %d, %v:\n%s\n%s", code, err, text, screen)
+	}
+	root = t.TempDir()
+	screen, code = wizard(t, root, args, slices.Concat([][2]string{{"Bootnode", ""}}, rest[:1], [][2]string{{"Chain ID of L1", "31337"}}, rest[1:]))
+	if text, err = os.ReadFile(filepath.Join(root, instancePath("val1", "instance.toml"))); err != nil || code != 0 || !strings.Contains(string(text), "chain_id = 31337") {
+		t.Errorf("without a bootnode: code %d, %v:\n%s\n%s", code, err, text, screen)
 	}
 }
