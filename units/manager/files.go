@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
 )
 
 // Version asks for the major version of the running systemd: 252 of
@@ -59,10 +62,12 @@ func (m *Manager) ResetFailed(ctx context.Context, unit string) error {
 
 // Enable has units start at boot, and reloads, as systemctl enable does.
 func (m *Manager) Enable(ctx context.Context, units ...string) error {
-	changed := false
+	var links []string
 	err := m.within(ctx, callTimeout, func(ctx context.Context) error {
 		installable, changes, err := m.bus.EnableUnitFilesContext(ctx, units, false, false)
-		changed = len(changes) > 0
+		for _, c := range changes {
+			links = append(links, c.Filename)
+		}
 		if err == nil && !installable {
 			err = errors.New("the unit file has no section [Install]")
 		}
@@ -71,26 +76,46 @@ func (m *Manager) Enable(ctx context.Context, units ...string) error {
 	if err != nil {
 		return fmt.Errorf("enabling %s: %w", strings.Join(units, " "), err)
 	}
-	if !changed {
-		return nil
-	}
-	return m.Reload(ctx)
+	return m.settle(ctx, links)
 }
 
 // Disable is the opposite of Enable. Units that are not enabled, or do not
 // exist, are no error.
 func (m *Manager) Disable(ctx context.Context, units ...string) error {
-	changed := false
+	var links []string
 	err := m.within(ctx, callTimeout, func(ctx context.Context) error {
 		changes, err := m.bus.DisableUnitFilesContext(ctx, units, false)
-		changed = len(changes) > 0
+		for _, c := range changes {
+			links = append(links, c.Filename)
+		}
 		return err
 	})
 	if err != nil && !errors.Is(err, ErrNoUnit) {
 		return fmt.Errorf("disabling %s: %w", strings.Join(units, " "), err)
 	}
-	if !changed {
+	return m.settle(ctx, links)
+}
+
+// settle makes links durable that systemd has made or removed, and reloads.
+// systemd itself syncs none: a power cut within seconds would start again what
+// was stopped for good, and its keys may be on another host by then.
+func (m *Manager) settle(ctx context.Context, links []string) error {
+	if len(links) == 0 {
 		return nil
+	}
+	dirs := map[string]bool{}
+	for _, link := range links {
+		dirs[path.Dir(link)] = true
+	}
+	for dir := range dirs {
+		err := atomicfile.SyncDir(dir)
+		for errors.Is(err, fs.ErrNotExist) && dir != path.Dir(dir) { // with its last link it goes too
+			dir = path.Dir(dir)
+			err = atomicfile.SyncDir(dir)
+		}
+		if err != nil {
+			return fmt.Errorf("writing what is enabled to the disk: %w", err)
+		}
 	}
 	return m.Reload(ctx)
 }

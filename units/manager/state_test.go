@@ -3,6 +3,7 @@ package manager
 import (
 	"errors"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -176,5 +177,13 @@ func TestIsEnabled(t *testing.T) {
 	}
 	if got, err := (&Manager{&fake{err: refusal(nameNoFile, "No such file or directory")}}).IsEnabled(t.Context(), unit); err != nil || got {
 		t.Errorf("a missing unit: got %t, %v", got, err)
+	}
+}
+
+// A directory of links goes with its last one.
+func TestSettleWithoutDirectory(t *testing.T) {
+	f := &fake{}
+	if err := (&Manager{f}).settle(t.Context(), []string{filepath.Join(t.TempDir(), "gone", "unit.service")}); err != nil || len(f.calls) != 1 {
+		t.Errorf("%v, calls %q", err, f.calls)
 	}
 }
