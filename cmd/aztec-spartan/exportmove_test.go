@@ -169,7 +169,7 @@ func TestExportOfDataThatAreAway(t *testing.T) {
 	if err := os.RemoveAll(e.path("/srv")); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.export(exportFlags{}); err == nil || !strings.Contains(err.Error(), "nor where it is bound to") || exists(e.file) {
+	if err := e.export(exportFlags{}); err == nil || !strings.Contains(err.Error(), "is their disk mounted?") || exists(e.file) {
 		t.Errorf("--data-dir: %v", err)
 	}
 }

@@ -87,7 +87,7 @@ func TestStoresElsewhere(t *testing.T) {
 	a.root = t.TempDir()
 	settled(t, a, "val1", stubNode(t, 0))
 	put(t, a.path(mountPath("val1")), string(mountUnit("val1", "/srv/val1")))
-	if _, err := a.asideOf("val1"); err == nil || !strings.Contains(err.Error(), "nor where it is bound to") {
+	if _, err := a.asideOf("val1"); err == nil || !strings.Contains(err.Error(), "is their disk mounted?") {
 		t.Errorf("a disk that is away: %v", err)
 	}
 	put(t, a.path("/srv/val1/"+dataMarker("val1")), "val1\n")

@@ -68,7 +68,7 @@ func (a *app) dataPath(name string) (string, error) {
 			return dir, nil
 		}
 	}
-	return "", fmt.Errorf("looking for the data of %s: they are neither in %s nor where it is bound to", name, place)
+	return "", fmt.Errorf("looking for the data of %s: they are not in %s: is their disk mounted?", name, candidates[len(candidates)-1])
 }
 
 // openData opens the data of an instance; nil if there are none.

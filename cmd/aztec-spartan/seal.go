@@ -146,6 +146,13 @@ func (a *app) sealAs(ctx context.Context, s *secrets, form string) error {
 		}
 		return err
 	}
+	if key != credential.Host {
+		// Whether there is a TPM that systemd can use, it alone knows; and before anything is written.
+		if _, err := a.creds().Encrypt(ctx, keystoreFile, key, []byte("trial")); err != nil {
+			return withHint(withCode(exitUnsupported, fmt.Errorf("--encrypt-keys=%s: this host's TPM cannot be used: %w", key, err)),
+				"it takes a TPM 2.0 (systemd-creds has-tpm2) and its library (tpm2-tools brings it); --encrypt-keys=host uses a key on the disk")
+		}
+	}
 	s.seal = key
 	return nil
 }

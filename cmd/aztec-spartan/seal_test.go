@@ -15,6 +15,7 @@ import (
 
 	"github.com/aztec-spartan/aztec-spartan/profiles/keystore"
 	"github.com/aztec-spartan/aztec-spartan/units/credential"
+	"github.com/aztec-spartan/aztec-spartan/units/manager"
 )
 
 // fakeSealer has the form of an encrypted credential: what it is bound to, and
@@ -278,5 +279,70 @@ func TestKilledWhileKeysChange(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// noTPM is a host that has none that can be used.
+type noTPM struct{ fakeSealer }
+
+var errNoTPM = errors.New("no such device")
+
+func (noTPM) Encrypt(ctx context.Context, name string, key credential.Key, secret []byte) ([]byte, error) {
+	if key != credential.Host {
+		return nil, errNoTPM
+	}
+	return fakeSealer{}.Encrypt(ctx, name, key, secret)
+}
+
+// A TPM is taken where it is asked for and can be used, and else refused while
+// nothing has been written.
+func TestSealAs(t *testing.T) {
+	for _, c := range []struct {
+		host sealer
+		form string
+		want credential.Key
+		code int
+	}{
+		{fakeSealer{}, "host", credential.Host, 0},
+		{fakeSealer{}, "tpm2", credential.TPM2, 0},
+		{fakeSealer{}, "host+tpm2", credential.HostTPM2, 0},
+		{fakeSealer{}, "no", "", 0},
+		{fakeSealer{}, "auto", "", exitUsage},
+		{noTPM{}, "host", credential.Host, 0},
+		{noTPM{}, "tpm2", "", exitUnsupported},
+		{noTPM{}, "host+tpm2", "", exitUnsupported},
+		{nil, "tpm2", "", exitUnsupported}, // a tree
+	} {
+		a := &app{root: t.TempDir(), out: io.Discard, err: io.Discard, sealer: c.host}
+		var s secrets
+		err := a.sealAs(t.Context(), &s, c.form)
+		if s.seal != c.want || (err != nil) != (c.code != 0) || err != nil && codeOf(err) != c.code {
+			t.Errorf("%T, %s: %q, %v", c.host, c.form, s.seal, err)
+		}
+	}
+}
+
+// What keeps a node from its start is told by whoever is asked how it is.
+func TestObstacle(t *testing.T) {
+	h := newKeyDisk(t, map[string]credential.Key{keystoreFile + sealedSuffix: credential.Host}, map[string][]byte{keystoreFile + sealedSuffix: []byte("{}")})
+	put(t, h.a.path(mountPath("val1")), string(mountUnit("val1", "/srv/val1")))
+	lost := manager.UnitState{ActiveState: "activating", UnitFileState: "enabled", ExecMainCode: cldExited, ExecMainStatus: exitCredentials}
+	for _, c := range []struct {
+		name string
+		unit manager.UnitState
+		want string // "": nothing
+	}{
+		{"it runs", manager.UnitState{ActiveState: "active", UnitFileState: "enabled"}, ""},
+		{"stopped for good", manager.UnitState{ActiveState: "inactive", UnitFileState: "disabled"}, ""},
+		{"its disk is away", manager.UnitState{ActiveState: "inactive", UnitFileState: "enabled"}, "is their disk mounted?"},
+		{"its keys can be read", lost, ""},
+	} {
+		if err := h.a.obstacle(t.Context(), "val1", c.unit); (err != nil) != (c.want != "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	put(t, h.a.path(instancePath("val1", keystoreFile+sealedSuffix)), "encrypted elsewhere")
+	if err := h.a.obstacle(t.Context(), "val1", lost); err == nil || !strings.Contains(err.Error(), "reading the keystore of val1") {
+		t.Errorf("its keys cannot be read: %v", err)
 	}
 }

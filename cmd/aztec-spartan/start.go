@@ -204,6 +204,9 @@ func (a *app) explain(ctx context.Context, m *manager.Manager, name, unit string
 		if words := exitWords(s); words != "" {
 			err = fmt.Errorf("%w: the node %s", err, words)
 		}
+		if obstacle := a.obstacle(ctx, name, s); obstacle != nil {
+			return fmt.Errorf("%w: %w", err, obstacle)
+		}
 	}
 	return withHint(err, "aztec-spartan logs %s -n 50", name)
 }

@@ -194,7 +194,7 @@ func (a *app) status(ctx context.Context, m unitReader, name string) (status, er
 		s.RestartNeeded = unit && !a.caughtUp(name, u, meta.Generation) || a.inputChanged(name, u.ActiveEnter)
 	}
 	s.Restarted = a.restarted(ctx, u)
-	s.judge(ctx, u, meta)
+	s.judge(ctx, u, meta, a.obstacle(ctx, name, u))
 	if s.Node != nil {
 		s.Payload, err = a.votes(ctx, inst, meta, s.Node)
 	}
@@ -237,8 +237,8 @@ func rollState(ctx context.Context, m unitReader, name string, in roll.Intent) (
 }
 
 // judge decides on the health of a unit from what systemd and the node say.
-func (s *status) judge(ctx context.Context, u manager.UnitState, meta units.Meta) {
-	r, asked := verdict(ctx, u, meta, s.Restarted)
+func (s *status) judge(ctx context.Context, u manager.UnitState, meta units.Meta, obstacle error) {
+	r, asked := verdict(ctx, u, meta, s.Restarted, obstacle)
 	s.Health, s.Reason = string(r.Health), r.Reason
 	if asked {
 		s.Node = &r

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net"
@@ -148,31 +149,45 @@ func TestVerdict(t *testing.T) {
 	}
 	again := &restarted{Times: 5, Minutes: 3}
 	for _, c := range []struct {
-		unit  manager.UnitState
-		again *restarted
-		want  string
-		asked bool
+		unit     manager.UnitState
+		again    *restarted
+		want     string
+		asked    bool
+		obstacle error
 	}{
-		{manager.UnitState{ActiveState: "inactive"}, nil, "stopped: it is stopped", false},
-		{manager.UnitState{ActiveState: "failed", Result: "exit-code"}, nil, "unhealthy: the unit failed: exit-code", false},
+		{manager.UnitState{ActiveState: "inactive"}, nil, "stopped: it is stopped", false, nil},
+		{manager.UnitState{ActiveState: "inactive", Job: true}, nil, "unhealthy: its start waits for other units: systemctl list-jobs", false, nil},
+		{
+			manager.UnitState{ActiveState: "inactive", Job: true, NRestarts: 3, ExecMainCode: cldExited, ExecMainStatus: 1},
+			nil,
+			"unhealthy: the node exited with code 1; systemd starts it again (restart 3)", false, nil,
+		},
+		{manager.UnitState{ActiveState: "inactive"}, nil, "unhealthy: it was not started: its disk is away", false, errors.New("its disk is away")},
+		{
+			manager.UnitState{ActiveState: "activating", SubState: "auto-restart", NRestarts: 2, ExecMainCode: cldExited, ExecMainStatus: exitCredentials},
+			nil,
+			"unhealthy: the node was not given its keys (exit code 243, CREDENTIALS); systemd starts it again (restart 2): it is encrypted for another TPM", false,
+			errors.New("it is encrypted for another TPM"),
+		},
+		{manager.UnitState{ActiveState: "failed", Result: "exit-code"}, nil, "unhealthy: the unit failed: exit-code", false, nil},
 		{
 			manager.UnitState{ActiveState: "activating", SubState: "auto-restart", NRestarts: 9, ExecMainCode: cldExited, ExecMainStatus: 1},
 			again,
-			"unhealthy: the node exited with code 1; systemd starts it again (restarted 5 times in 3 minutes)", false,
+			"unhealthy: the node exited with code 1; systemd starts it again (restarted 5 times in 3 minutes)", false, nil,
 		},
 		{
 			manager.UnitState{ActiveState: "activating", SubState: "auto-restart", NRestarts: 9},
 			nil,
-			"unhealthy: the node stopped; systemd starts it again (restart 9)", false,
+			"unhealthy: the node stopped; systemd starts it again (restart 9)", false, nil,
 		},
-		{manager.UnitState{ActiveState: "active"}, nil, "healthy: answers as version 4.1.2 at block 7, proven 5, 2 peers", true},
+		{manager.UnitState{ActiveState: "active"}, nil, "healthy: answers as version 4.1.2 at block 7, proven 5, 2 peers", true, nil},
 		{
 			manager.UnitState{ActiveState: "active"},
 			&restarted{Times: 1, Minutes: 1},
-			"healthy: answers as version 4.1.2 at block 7, proven 5, 2 peers; it was restarted 1 time in 1 minute", true,
+			"healthy: answers as version 4.1.2 at block 7, proven 5, 2 peers; it was restarted 1 time in 1 minute", true, nil,
 		},
 	} {
-		r, asked := verdict(t.Context(), c.unit, meta, c.again)
+		r, asked := verdict(t.Context(), c.unit, meta, c.again, c.obstacle)
 		if got := string(r.Health) + ": " + r.Reason; got != c.want || asked != c.asked {
 			t.Errorf("got %s (asked %v), want %s", got, asked, c.want)
 		}

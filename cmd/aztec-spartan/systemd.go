@@ -74,6 +74,10 @@ const (
 	exitVersionUpgrade = 79
 )
 
+// exitCredentials is systemd's own: it could not hand over what LoadCredential=
+// and LoadCredentialEncrypted= name (EXIT_CREDENTIALS of systemd.exec(5)).
+const exitCredentials = 243
+
 // outdated reports whether a unit is down because its node wants another
 // version. It is not started again by systemd, but by aztec-failure@.service.
 func outdated(s manager.UnitState) bool {
@@ -93,6 +97,9 @@ func halted(s manager.UnitState) bool {
 func exitWords(s manager.UnitState) string {
 	switch s.ExecMainCode {
 	case cldExited:
+		if s.ExecMainStatus == exitCredentials {
+			return "was not given its keys (exit code 243, CREDENTIALS)"
+		}
 		return fmt.Sprintf("exited with code %d", s.ExecMainStatus)
 	case cldKilled, cldDumped:
 		return fmt.Sprintf("was killed by signal %d", s.ExecMainStatus)

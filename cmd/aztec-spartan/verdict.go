@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/units"
@@ -11,19 +13,27 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/units/probe"
 )
 
-// verdict is what systemd and the node say about the health of a unit. asked
-// tells whether the node was: where systemd says that there is none, it is not.
-func verdict(ctx context.Context, u manager.UnitState, meta units.Meta, again *restarted) (r probe.Report, asked bool) {
+// verdict is what systemd and the node say about the health of a unit. obstacle
+// is what is known to keep the node from its start, or nil. asked tells whether
+// the node was: where systemd says that there is none, it is not.
+func verdict(ctx context.Context, u manager.UnitState, meta units.Meta, again *restarted, obstacle error) (r probe.Report, asked bool) {
 	switch {
-	case u.ActiveState == "inactive":
-		return probe.Report{Health: probe.Stopped, Reason: "it is stopped"}, false
-	case u.ActiveState == "activating" && u.SubState == "auto-restart":
+	case u.ActiveState == "activating" && u.SubState == "auto-restart", u.ActiveState == "inactive" && u.Job && u.NRestarts > 0:
 		loop := fmt.Sprintf("restart %d", u.NRestarts)
 		if again != nil {
 			loop = again.String()
 		}
 		reason := fmt.Sprintf("the node %s; systemd starts it again (%s)", orDefault(exitWords(u), "stopped"), loop)
+		if obstacle != nil {
+			reason += ": " + obstacle.Error()
+		}
 		return probe.Report{Health: probe.Unhealthy, Reason: reason}, false
+	case u.ActiveState == "inactive" && obstacle != nil:
+		return probe.Report{Health: probe.Unhealthy, Reason: fmt.Sprintf("it was not started: %v", obstacle)}, false
+	case u.ActiveState == "inactive" && u.Job:
+		return probe.Report{Health: probe.Unhealthy, Reason: "its start waits for other units: systemctl list-jobs"}, false
+	case u.ActiveState == "inactive":
+		return probe.Report{Health: probe.Stopped, Reason: "it is stopped"}, false
 	case outdated(u):
 		reason := fmt.Sprintf("the node %s: its version is out of date; aztec-failure@%s looks for a newer one, and starts it again", exitWords(u), u.Unit)
 		return probe.Report{Health: probe.Unhealthy, Reason: reason}, false
@@ -35,6 +45,25 @@ func verdict(ctx context.Context, u manager.UnitState, meta units.Meta, again *r
 		r.Reason += "; it was " + again.String()
 	}
 	return r, true
+}
+
+// obstacle is what keeps an instance down that systemd wants to run, beyond what
+// its unit says: data whose disk is away, or keys that this host cannot read.
+// nil: none is known.
+func (a *app) obstacle(ctx context.Context, name string, u manager.UnitState) error {
+	var err error
+	switch {
+	case u.ActiveState != "active" && u.ExecMainCode == cldExited && u.ExecMainStatus == exitCredentials:
+		err = a.loadKeystore(ctx, name, &secrets{})
+	case u.ActiveState == "inactive" && u.UnitFileState == "enabled":
+		if _, err = a.dataPath(name); err != nil {
+			err = withHint(err, "mount the disk that they are on, then: aztec-spartan start %s", name)
+		}
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil // for who asks, and not for the node
+	}
+	return err
 }
 
 func (r restarted) String() string {

@@ -14,6 +14,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -30,6 +31,13 @@ const (
 	TPM2     Key = "tpm2"
 	HostTPM2 Key = "host+tpm2"
 )
+
+// words are what a key is to who has lost it.
+var words = map[Key]string{
+	Host:     "the key of a host",
+	TPM2:     "the TPM of a host",
+	HostTPM2: "the key of a host and its TPM",
+}
 
 // ParseKey reads the name of a key.
 func ParseKey(s string) (Key, error) {
@@ -86,12 +94,13 @@ func (t Tool) Encrypt(ctx context.Context, name string, key Key, secret []byte) 
 // Decrypt is the opposite of Encrypt.
 func (t Tool) Decrypt(ctx context.Context, name string, encrypted []byte) ([]byte, error) {
 	// systemd would take this one too, and anybody can make one.
-	if _, err := KeyOf(encrypted); err != nil {
+	key, err := KeyOf(encrypted)
+	if err != nil {
 		return nil, fmt.Errorf("decrypting %s: %w", name, err)
 	}
 	out, err := t.run(ctx, encrypted, "decrypt", "--name="+name, "-", "-")
 	if err != nil {
-		return nil, fmt.Errorf("decrypting %s: %w", name, err)
+		return nil, fmt.Errorf("decrypting %s, which is encrypted with %s: %w", name, words[key], err)
 	}
 	return out, nil
 }
@@ -103,16 +112,18 @@ func (t Tool) run(ctx context.Context, in []byte, args ...string) ([]byte, error
 	var out, said bytes.Buffer
 	cmd := exec.CommandContext(ctx, t.program(), args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &said
+	// Where a TPM refuses, its library says so once for each of its layers, and systemd-creds in words (tpm2-tss, doc/logging.md).
+	cmd.Env = append(os.Environ(), "TSS2_LOG=all+none")
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
 	if err != nil {
-		words := strings.Join(strings.Fields(said.String()), " ")
-		if words == "" {
+		text := strings.Join(strings.Fields(said.String()), " ")
+		if text == "" {
 			return nil, fmt.Errorf("%s: %w", t.program(), err)
 		}
-		return nil, fmt.Errorf("%s: %w: %s", t.program(), err, words)
+		return nil, fmt.Errorf("%s: %w: %s", t.program(), err, text)
 	}
 	return out.Bytes(), nil
 }
