@@ -13,13 +13,18 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
+# Targets beside each other: each one's output comes when it is through. What makes others wait least goes under LAST.
+BESIDE := $(MAKE) --jobs=2 --output-sync=target
+LAST   := nice -n 19
+WITH_DEB = AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb
+
 TAGS := booted,packages,oracle,strace,real,inhost,soak,profile,vm
 
 # Where `make install` puts the files. The program knows its own path, so build with the same PREFIX.
 PREFIX  ?= /usr
 DESTDIR ?=
 
-.PHONY: help build test test-unit test-booted test-real test-vm test-docker demo bench lint vuln soak package packages install uninstall repo release test-packages deps clean golden
+.PHONY: help build test test-unit test-hard test-booted test-real image test-node test-image test-vm test-docker demo bench lint vuln soak package packages install uninstall repo release test-packages deps clean golden
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,33 +36,50 @@ build: ## the static binary with its man pages and completions, in dist/
 deps: # what tests and demo need from the distribution; needs root
 	packaging/scripts/deps.sh
 
-test: deps test-unit test-booted ## unit, golden and CLI tests, and booted hosts with the stub node (root)
+test: deps ## unit, golden and CLI tests, and booted hosts with the stub node (root)
+	$(MAKE) test-unit
+	$(BESIDE) test-booted test-hard
 
-test-unit: # root only for the oracles
+test-unit:
 	CGO_ENABLED=1 go test -race ./...
 	promtool check rules packaging/metrics/alerts.yml && promtool test rules packaging/metrics/alerts_test.yml
 	promtool check metrics <cmd/aztec-spartan/testdata/metrics.prom
-	go test -tags oracle,strace -run 'Oracle|Strace' ./extract/... ./units/data
-	packaging/scripts/fuzz.sh 20s ./extract:FuzzDocument ./extract/internal/layer:FuzzScan ./extract/internal/rootfs:FuzzApply
-	packaging/scripts/fuzz.sh 5s ./extract:FuzzConfig ./extract:FuzzReference ./extract/internal/layer:FuzzList ./extract/internal/archive ./extract/internal/inflate ./extract/internal/registry
 
-# Hosts and nodes share two cores in CI: one package at a time.
+# Oracles, deaths at system calls, fuzzing: work for processors. Booted hosts mostly wait, so both are done at a time, and what
+# asks for time comes first.
+test-hard: # root
+	$(LAST) go test -tags oracle,strace -run 'Oracle|Strace' ./extract/... ./units/data
+	$(LAST) packaging/scripts/fuzz.sh 20s ./extract:FuzzDocument ./extract/internal/layer:FuzzScan ./extract/internal/rootfs:FuzzApply
+	$(LAST) packaging/scripts/fuzz.sh 5s ./extract:FuzzConfig ./extract:FuzzReference ./extract/internal/layer:FuzzList ./extract/internal/archive ./extract/internal/inflate ./extract/internal/registry
+
+# Four hosts at a time, of one package.
 test-booted: package
-	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb go test -tags booted -p 1 -count=1 -timeout 15m $(call tagged,booted)
+	$(WITH_DEB) go test -tags booted -run $(call named,booted) -p 1 -parallel 4 -count=1 -timeout 15m $(call tagged,booted)
 
-test-real: deps package ## the real Aztec node on a booted host, with a local L1 (root; first run builds the image)
-	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb go test -tags real -run 'Real|Contract' -p 1 -count=1 -timeout 40m -v $(call tagged,real)
+test-real: image package ## the real Aztec node on a booted host, with a local L1 (root; first run builds the image)
+	$(BESIDE) test-node test-image
+
+image: deps # the real node's, where it is not in the cache yet; minutes, many of them for the network
+	go run ./packaging/realimage/build >/dev/null
+
+test-node:
+	$(WITH_DEB) go test -tags real -run Real -count=1 -timeout 40m -v ./cmd/aztec-spartan
+
+test-image:
+	$(LAST) go test -tags real -run 'Real|Contract' -count=1 -timeout 40m -v $(filter-out ./cmd/%,$(call tagged,real))
 
 test-packages: deps package ## packages on every suite, rpm, repositories, arm64, a release (root, and the Debian archive)
 	packaging/scripts/deps.sh apt-utils createrepo-c gnupg qemu-user-static
-	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb go test -tags packages -p 1 -count=1 -timeout 30m -v ./packaging/packages
+	$(WITH_DEB) go test -tags packages -p 1 -count=1 -timeout 30m -v ./packaging/packages
 
 test-vm: deps package ## cgroups and BPF in a virtual machine (root; some minutes)
 	packaging/scripts/deps.sh qemu-system-x86
-	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb go test -tags vm -run TestVM -count=1 -timeout 40m -v ./cmd/aztec-spartan
+	$(WITH_DEB) go test -tags vm -run TestVM -count=1 -timeout 40m -v ./cmd/aztec-spartan
 
-# The packages that have tests with a build tag.
-tagged = $(addprefix ./,$(sort $(dir $(shell git grep -lE '^//go:build .*\b$(1)\b' -- '*_test.go'))))
+# The files of tests with a build tag, their packages, and the tests in them, for -run: those of no tag are in test-unit.
+files  = $(shell git grep -lE '^//go:build .*\b$(1)\b' -- '*_test.go')
+tagged = $(addprefix ./,$(sort $(dir $(call files,$(1)))))
+named  = '^($(shell grep -ohE '^func Test[A-Za-z0-9_]+' $(call files,$(1)) | cut -c 6- | sort -u | paste -sd'|'))$$'
 
 demo: deps package ## the main job on a throwaway host, from nothing (root)
 	go run ./packaging/demo -deb dist/aztec-spartan_$(ARCH).deb
@@ -66,10 +88,10 @@ bench: deps build ## pulls and updates with this and with other tools, compared 
 	go run ./packaging/bench -binary dist/aztec-spartan-$(ARCH) -out dist/bench
 
 soak: deps package ## long runs: the real node for half an hour, an hour for each fuzz target
-	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb packaging/scripts/soak.sh
+	$(WITH_DEB) packaging/scripts/soak.sh
 
 test-docker: deps package ## adopt, with real docker on booted hosts (root; not part of make test: the first run builds larger hosts)
-	AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb go test -tags soak -run SoakAdopt -count=1 -timeout 15m -v ./cmd/aztec-spartan
+	$(WITH_DEB) go test -tags soak -run SoakAdopt -count=1 -timeout 15m -v ./cmd/aztec-spartan
 
 golden: ## rewrite golden files after an intended change
 	go test ./cmd/... ./units/... ./profiles/... -update

@@ -43,6 +43,7 @@ func TestOracleReal(t *testing.T) {
 	for _, m := range index.Manifests {
 		digest := m["digest"].(string)
 		t.Run(digest, func(t *testing.T) {
+			t.Parallel()
 			raw, err := os.ReadFile(filepath.Join(blobs, strings.Replace(digest, ":", "/", 1)))
 			if err != nil {
 				t.Fatal(err)

@@ -30,6 +30,7 @@ var suites = []string{"bookworm", "trixie"}
 func onEachSuite(t *testing.T, test func(*guest)) { onSuites(t, suites, test) }
 
 func onSuites(t *testing.T, suites []string, test func(*guest)) {
+	t.Parallel()
 	layout := filepath.Join(t.TempDir(), "layout")
 	if err := stubimage.Build(layout); err != nil {
 		t.Fatal(err)

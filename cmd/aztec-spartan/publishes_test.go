@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/packaging/realimage"
@@ -17,9 +18,11 @@ func (g *guest) publishes(set *realimage.Set) {
 		g.t.Fatal(err)
 	}
 	began := time.Now()
-	// One in each slot of 24 s; a minute is two and a half.
-	err = testhost.Wait(g.t.Context(), "a checkpoint on L1", func() (bool, error) {
-		now, err := g.Checkpoint(g.t.Context(), set)
+	// One in each slot of 24 s, most of which a machine that does much else may miss.
+	ctx, cancel := context.WithTimeout(g.t.Context(), 3*time.Minute)
+	defer cancel()
+	err = testhost.Wait(ctx, "a checkpoint on L1", func() (bool, error) {
+		now, err := g.Checkpoint(ctx, set)
 		return now > before, err
 	})
 	if err != nil {

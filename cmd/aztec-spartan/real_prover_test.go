@@ -27,6 +27,7 @@ var stack = map[string]string{
 // A sequencer, a broker, a prover node and an agent, each the real one, made
 // by a config each: what the sequencer publishes is proven, and L1 accepts it.
 func TestRealProver(t *testing.T) {
+	t.Parallel()
 	set, err := realimage.Build(t.Context(), os.Stderr)
 	if err != nil {
 		t.Fatal(err)

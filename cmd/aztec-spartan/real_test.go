@@ -17,12 +17,14 @@ import (
 
 // The claims of `make demo`, as assertions.
 func TestRealNode(t *testing.T) {
+	t.Parallel()
 	set, err := realimage.Build(t.Context(), os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, suite := range []string{"bookworm", "trixie"} {
 		t.Run(suite, func(t *testing.T) {
+			t.Parallel()
 			s, err := stage.Set(t.Context(), stage.Options{Suite: suite, Deb: debPath(t), Layouts: []string{set.Layout}, L1: set})
 			if err != nil {
 				t.Fatal(err)
