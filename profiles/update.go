@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -58,24 +59,13 @@ const unset = "none"
 
 // Over returns what holds for an instance on a host.
 func (u Update) Over(host Update) Update {
-	for _, f := range []struct{ mine, theirs *string }{
-		{&u.Constraint, &host.Constraint},
-		{&u.Channel, &host.Channel},
-		{&u.HoldUntil, &host.HoldUntil},
-		{&u.MinAge, &host.MinAge},
-		{&u.Window, &host.Window},
-		{&u.WindowLength, &host.WindowLength},
-		{&u.Splay, &host.Splay},
-		{&u.Mode, &host.Mode},
-		{&u.PreHook, &host.PreHook},
-		{&u.PostHook, &host.PostHook},
-		{&u.HookTimeout, &host.HookTimeout},
-	} {
-		if *f.mine == "" {
-			*f.mine = *f.theirs
+	for _, k := range updateSettings() {
+		mine := k.of(&u)
+		if *mine == "" {
+			*mine = *k.of(&host)
 		}
-		if *f.mine == unset {
-			*f.mine = ""
+		if *mine == unset {
+			*mine = ""
 		}
 	}
 	if u.Keep == 0 {
@@ -91,26 +81,91 @@ func (u Update) Over(host Update) Update {
 // event is for systemd-analyze(1) to say.
 func (u Update) Check() error {
 	var c checks
-	field := func(name, value string, check func(string) error) {
-		if value != "" && value != unset {
-			c.fail("update."+name, check(value))
+	for _, k := range updateSettings() {
+		if value := *k.of(&u); value != "" && value != unset {
+			c.fail("update."+k.key, k.check(value))
 		}
 	}
-	field("constraint", u.Constraint, checkRange)
-	field("channel", u.Channel, oneOf(Channels...))
-	field("hold_until", u.HoldUntil, func(s string) error { _, err := ParseDate(s); return err })
-	field("min_age", u.MinAge, anyAge)
-	field("window", u.Window, calendarForm)
-	field("window_length", u.WindowLength, windowLength)
-	field("splay", u.Splay, anyAge)
-	if u.Keep != 0 && (u.Keep < DefaultKeep || u.Keep > 100) {
-		c.failf("update.keep", "%d is not between %d and 100: rollback needs the version before", u.Keep, DefaultKeep)
+	if u.Keep != 0 {
+		c.fail("update."+keepKey, keepRange(u.Keep))
 	}
-	field("mode", u.Mode, oneOf(ApplyMode, NotifyMode))
-	field("pre_hook", u.PreHook, validPath)
-	field("post_hook", u.PostHook, validPath)
-	field("hook_timeout", u.HookTimeout, hookTimeout)
 	return oneLine(c.errs)
+}
+
+// updateSetting is a key of [update] that is a text.
+type updateSetting struct {
+	key   string
+	of    func(*Update) *string
+	check func(string) error
+}
+
+// keepKey is the one that is a number.
+const keepKey = "keep"
+
+func updateSettings() []updateSetting {
+	return []updateSetting{
+		{"constraint", func(u *Update) *string { return &u.Constraint }, checkRange},
+		{"channel", func(u *Update) *string { return &u.Channel }, oneOf(Channels...)},
+		{"hold_until", func(u *Update) *string { return &u.HoldUntil }, func(s string) error { _, err := ParseDate(s); return err }},
+		{"min_age", func(u *Update) *string { return &u.MinAge }, anyAge},
+		{"window", func(u *Update) *string { return &u.Window }, calendarForm},
+		{"window_length", func(u *Update) *string { return &u.WindowLength }, windowLength},
+		{"splay", func(u *Update) *string { return &u.Splay }, anyAge},
+		{"mode", func(u *Update) *string { return &u.Mode }, oneOf(ApplyMode, NotifyMode)},
+		{"pre_hook", func(u *Update) *string { return &u.PreHook }, validPath},
+		{"post_hook", func(u *Update) *string { return &u.PostHook }, validPath},
+		{"hook_timeout", func(u *Update) *string { return &u.HookTimeout }, hookTimeout},
+	}
+}
+
+var errNotUpdateSetting = errors.New("it wants KEY=VALUE")
+
+// Set changes what a word KEY=VALUE says; KEY= takes it back.
+func (u *Update) Set(word string) error {
+	key, value, ok := strings.Cut(word, "=")
+	if !ok {
+		return errNotUpdateSetting
+	}
+	if key == keepKey {
+		return at("update."+key, u.setKeep(value))
+	}
+	known := []string{keepKey}
+	for _, k := range updateSettings() {
+		if known = append(known, k.key); k.key != key {
+			continue
+		}
+		if value != "" && value != unset {
+			if err := k.check(value); err != nil {
+				return at("update."+key, err)
+			}
+		}
+		*k.of(u) = value
+		return nil
+	}
+	return unknown("setting", clip(key), known)
+}
+
+func (u *Update) setKeep(value string) error {
+	if value == "" {
+		u.Keep = 0
+		return nil
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil {
+		return fmt.Errorf("%q is not a number", clip(value))
+	}
+	if err := keepRange(n); err != nil {
+		return err
+	}
+	u.Keep = n
+	return nil
+}
+
+func keepRange(n int) error {
+	if n < DefaultKeep || n > 100 {
+		return fmt.Errorf("%d is not between %d and 100: rollback needs the version before", n, DefaultKeep)
+	}
+	return nil
 }
 
 func anyAge(s string) error {

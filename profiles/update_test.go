@@ -53,6 +53,37 @@ func TestUpdateCheck(t *testing.T) {
 	}
 }
 
+func TestUpdateSet(t *testing.T) {
+	var u Update
+	for _, word := range []string{"constraint=>= 5, < 6", "window=Mon..Thu 02:00", "splay=none", "keep=3", "channel=rc", "mode=notify", "min_age=7d"} {
+		if err := u.Set(word); err != nil {
+			t.Errorf("%s: %v", word, err)
+		}
+	}
+	want := Update{Constraint: ">= 5, < 6", Window: "Mon..Thu 02:00", Splay: "none", Keep: 3, Channel: RC, Mode: NotifyMode, MinAge: "7d"}
+	if u != want {
+		t.Errorf("got %+v", u)
+	}
+	for word, reason := range map[string]string{
+		"channel": "it wants KEY=VALUE", "chanel=rc": `unknown setting "chanel"`, "channel=beta": `update.channel: "beta" is none of`,
+		"keep=1": "update.keep: 1 is not between", "keep=none": `update.keep: "none" is not a number`, "window=02:00; reboot": "update.window: ",
+		"pre_hook=before.sh": "update.pre_hook: ", "mode=": "",
+	} {
+		err := u.Set(word)
+		if reason == "" && err != nil || reason != "" && (err == nil || !strings.HasPrefix(err.Error(), reason)) {
+			t.Errorf("%s: got %v, want %s", word, err, reason)
+		}
+	}
+	for _, key := range []string{"constraint", "window", "splay", "keep", "channel", "min_age"} {
+		if err := u.Set(key + "="); err != nil {
+			t.Error(err)
+		}
+	}
+	if u != (Update{}) {
+		t.Errorf("all taken back: %+v", u)
+	}
+}
+
 func TestParseAge(t *testing.T) {
 	for text, want := range map[string]time.Duration{"0": 0, "90s": 90 * time.Second, "48h": 48 * time.Hour, "7d": 7 * 24 * time.Hour} {
 		if got, err := ParseAge(text); err != nil || got != want {

@@ -49,6 +49,7 @@ same. --from makes a second instance with the same keys on another rollup.`,
   aztec-spartan config val1-v6 --from val1 --version 6.0.0
   aztec-spartan config val1 --set P2P_MAX_PEERS=50 --unset LOG_LEVEL
   aztec-spartan config val1 --explain P2P_MAX_PEERS
+  aztec-spartan config val1 --update channel=rc --update 'window=Mon..Thu 02:00'
   aztec-spartan config val1 --p2p-port 40401 --dry-run
   aztec-spartan config val1 --p2p-port 40401 --apply`,
 		Args:              cobra.MaximumNArgs(1),
@@ -99,6 +100,7 @@ type configPlan struct {
 	move      *dataMove
 	roll      *updateFlags // a running node is to be restarted behind the gate
 	recorded  bool         // that roll waits to be carried out
+	policy    bool         // [update] is another one
 }
 
 // version is that of the image, as far as it is known.
@@ -224,7 +226,7 @@ func (a *app) settle(ctx context.Context, catalog profiles.Catalog, p *configPla
 	if err := catalog.Validate(p.inst); err != nil {
 		return usage(fmt.Errorf("configuring %s: %w", name, err))
 	}
-	if _, err := a.window(ctx, p.inst.Update.Over(profiles.Update{}), time.Now()); err != nil {
+	if err := a.checkPolicy(ctx, p, f); err != nil {
 		return fmt.Errorf("configuring %s: %w", name, err)
 	}
 	if p.state.Intent != nil && p.state.Intent.Begun {
@@ -254,6 +256,26 @@ func (a *app) settle(ctx context.Context, catalog profiles.Catalog, p *configPla
 	}
 	p.vote = p.vote || p.running && p.old != nil && p.old.Payload != p.inst.Payload
 	return a.changeKeys(ctx, catalog, p, f)
+}
+
+// checkPolicy finds in [update] what needs more than a look at it.
+func (a *app) checkPolicy(ctx context.Context, p *configPlan, f configFlags) error {
+	u := p.inst.Update.Over(profiles.Update{})
+	if _, err := a.window(ctx, u, time.Now()); err != nil {
+		return err
+	}
+	if p.policy = p.old != nil && p.old.Update != p.inst.Update; !f.changed("update") {
+		return nil
+	}
+	for key, hook := range map[string]string{"pre_hook": u.PreHook, "post_hook": u.PostHook} {
+		if hook == "" {
+			continue
+		}
+		if err := mayRunAsRoot(a.path(hook)); err != nil { // it may be put there later
+			a.note("warning: %s %s would fail: %v", key, hook, err)
+		}
+	}
+	return nil
 }
 
 // before returns the settings that are there, nil for a new instance, and

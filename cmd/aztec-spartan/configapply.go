@@ -32,6 +32,12 @@ func (a *app) apply(ctx context.Context, p *configPlan) error {
 	if err := a.moveData(ctx, p); err != nil {
 		return err
 	}
+	if p.policy {
+		// No unit depends on it: it holds at once, and with whatever is in place.
+		if err := a.savePolicy(inst); err != nil {
+			return err
+		}
+	}
 	var env []byte
 	if r != nil {
 		env = r.secretEnv
@@ -76,6 +82,8 @@ func (a *app) apply(ctx context.Context, p *configPlan) error {
 	switch {
 	case !changed && sec.reform():
 		a.print("%s: only the form of its keystore on disk changed; no restart is needed", inst.Name)
+	case !changed && p.policy:
+		a.print("%s: what updates may do is changed, and holds from now on; no restart is needed", inst.Name)
 	case !changed:
 		a.print("%s: nothing to change", inst.Name)
 	case running:

@@ -245,6 +245,16 @@ func (a *app) keepPolicy(inst profiles.Instance, number int) error {
 	return atomicfile.Write(filepath.Join(a.files().Dir(inst.Name, number), "instance.toml"), was.Encode(), 0o600)
 }
 
+// savePolicy writes the [update] of an instance, and nothing else of it.
+func (a *app) savePolicy(inst profiles.Instance) error {
+	is, err := a.loadInstance(inst.Name)
+	if err != nil {
+		return err
+	}
+	is.Update = inst.Update
+	return a.saveInstance(is)
+}
+
 // generations is the state of an instance together with what is in place.
 func (a *app) generations(inst profiles.Instance) (roll.State, units.Meta, error) {
 	s, err := a.files().Load(inst.Name)
