@@ -48,9 +48,17 @@ func (a *app) question(ctx context.Context, inst profiles.Instance, current unit
 	if p := state.Pin; p != nil {
 		q.Pin = &policy.Pin{Version: p.Version, Until: p.Until}
 	}
-	q.Window, err = a.window(ctx, settings, q.Now)
-	if err != nil {
+	if q.Window, err = a.window(ctx, settings, q.Now); err != nil {
 		return q, err
+	}
+	// A node that is down has nothing to lose by another try.
+	if r := state.LastRoll; r != nil && r.Kind == roll.Update && r.Environment && !f.urgent {
+		q.Both = &policy.Both{Version: r.To, At: r.Finished}
+		if settings.Window != "" {
+			if q.Both.Next, err = elapse(ctx, settings.Window, r.Finished); err != nil {
+				return q, err
+			}
+		}
 	}
 	q.Look = func(tag string) (policy.Release, error) {
 		ref, err := a.referenceOf(current, tag)

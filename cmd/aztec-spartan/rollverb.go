@@ -122,7 +122,7 @@ func outcomeError(name string, out roll.Outcome) error {
 		return withHint(err, "nothing was changed; --now does not wait")
 	case out.Result == roll.RolledBack && out.Environment:
 		return withHint(withCode(exitRolledBack, fmt.Errorf("%w; %s is in place", err, out.From)),
-			"the cause is outside of both versions, and %s is not skipped: aztec-spartan logs %[2]s -n 200 and journalctl -u %[3]s say more; then aztec-spartan restart %[2]s, and update %[2]s --to %[1]s tries it again",
+			"the cause is outside of both versions, and %s is not skipped: aztec-spartan logs %[2]s -n 200 and journalctl -u %[3]s say more; then aztec-spartan restart %[2]s, and update %[2]s --to %[1]s tries it again; an unattended update does in its next window",
 			out.To, name, rollUnit(name))
 	case out.Result == roll.RolledBack && out.NoSigning != "":
 		return silent(fmt.Errorf("%w; %s is back", err, out.From))

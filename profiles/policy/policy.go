@@ -35,6 +35,7 @@ type Question struct {
 	Gone       map[string]Seen // tags that were seen before and are not offered any more
 	Skipped    []Skip          // versions that failed here
 	Pin        *Pin            // nil: none
+	Both       *Both           // the last update failed for a cause outside of both versions; nil: it did not
 	Settings   profiles.Update // what holds, without defaults; Check has seen them
 	Window     Window          // if Settings has one
 	Host       string          // who splays: an identity of this host that no other has
@@ -66,6 +67,13 @@ type Skip struct {
 type Pin struct {
 	Version string
 	Until   time.Time // zero: until it is taken back
+}
+
+// Both is an update whose new version failed, and the old one after it.
+type Both struct {
+	Version string // that was to be
+	At      time.Time
+	Next    time.Time // when the first window after it begins, if Question.Settings has one; zero: never
 }
 
 // Window is where Question.Now is.
@@ -118,6 +126,7 @@ const (
 	Hold       Rule = "hold"
 	Closed     Rule = "window"
 	Notify     Rule = "mode"
+	Environs   Rule = "environment" // both versions failed
 )
 
 // candidate is a tag that is a version.
@@ -165,7 +174,7 @@ func Decide(q Question) (Decision, error) {
 	slices.SortFunc(others, func(a, b Rejection) int { return cmp.Compare(a.Tag, b.Tag) })
 	d.Rejected = append(append(d.Rejected, others...), q.gone()...)
 	if d.Tag != "" {
-		d.Waits = q.waits()
+		d.Waits = q.waits(d.Tag)
 	}
 	return d, nil
 }
@@ -211,7 +220,7 @@ func (q Question) Overrides(tag string, r Release) []Reason {
 		}
 	}
 	q.Unattended = false // whoever names a version approves of it
-	return append(list, q.waits()...)
+	return append(list, q.waits(tag)...)
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

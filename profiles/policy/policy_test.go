@@ -98,7 +98,22 @@ func TestDecide(t *testing.T) {
 			q.Settings = profiles.Update{HoldUntil: "2027-01-01T00:00:00Z", Window: "Mon", Mode: profiles.NotifyMode}
 			q.Unattended = true
 		},
-		"splay": func(q *Question) { q.Settings.Splay, q.Settings.MinAge = "14d", "1d" },
+		"both failed": func(q *Question) { q.Unattended, q.Both = true, &Both{Version: "v4.1.10", At: ago(20 * time.Minute)} },
+		"both failed before": func(q *Question) {
+			q.Unattended, q.Both = true, &Both{Version: "4.1.10", At: ago(time.Hour)}
+		},
+		"both failed in this window": func(q *Question) {
+			q.Unattended, q.Both = true, &Both{"4.1.10", ago(2 * time.Hour), now.Add(7*day24 - 4*time.Hour)}
+			q.Settings.Window, q.Window.Open = "Sat 08:00", true
+		},
+		"both failed in the last window": func(q *Question) {
+			q.Unattended, q.Both = true, &Both{"4.1.10", ago(20 * time.Minute), ago(15 * time.Minute)}
+			q.Settings.Window, q.Window.Open = "*:0/15", true
+		},
+		"both failed, another version": func(q *Question) { q.Unattended, q.Both = true, &Both{Version: "4.1.9", At: ago(time.Minute)} },
+		"both failed, asked":           func(q *Question) { q.Both = &Both{Version: "4.1.10", At: ago(time.Minute)} },
+		"both failed, in the future":   func(q *Question) { q.Unattended, q.Both = true, &Both{Version: "4.1.10", At: now.Add(day24)} },
+		"splay":                        func(q *Question) { q.Settings.Splay, q.Settings.MinAge = "14d", "1d" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := Question{Instance: "val1", Current: "4.1.2", Tag: "4.1.2", Offered: tags, Now: now, Host: "host", Look: releases(nil)}

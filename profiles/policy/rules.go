@@ -184,8 +184,37 @@ func (q Question) splay(tag string, r Release) *Reason {
 	return &Reason{Rule: Splay, Until: &mine, Text: fmt.Sprintf("hosts take it within %s, this one at %s", q.Settings.Splay, minute(mine))}
 }
 
-// waits is what keeps the instance from taking any version now.
-func (q Question) waits() []Reason {
+// retryAfter is how long a version that failed with the one before it is not
+// tried again where there is no window to wait for.
+const retryAfter = time.Hour
+
+// environs is about a version that is not skipped, since the one before it
+// failed the same gate: another try has to wait until something may have
+// changed, and costs the node two more stops.
+func (q Question) environs(tag string) *Reason {
+	b := q.Both
+	if !q.Unattended || b == nil || !same(tag, b.Version) || b.At.After(q.Now) {
+		return nil
+	}
+	next := b.Next
+	switch {
+	case q.Settings.Window == "":
+		next = b.At.Add(retryAfter)
+	case !q.Window.Open:
+		return nil // which is reason enough
+	}
+	if !next.IsZero() && !q.Now.Before(next) {
+		return nil
+	}
+	r := &Reason{Rule: Environs, Text: fmt.Sprintf("it failed at %s, and so did the version before it: the cause is outside of both", minute(b.At))}
+	if !next.IsZero() {
+		r.Text, r.Until = r.Text+"; it is tried again from "+minute(next)+" on", &next
+	}
+	return r
+}
+
+// waits is what keeps the instance from taking a version now.
+func (q Question) waits(tag string) []Reason {
 	var list []Reason
 	if until, err := profiles.ParseDate(q.Settings.HoldUntil); err == nil && q.Now.Before(until) {
 		list = append(list, Reason{Rule: Hold, Text: "nothing is taken before " + minute(until), Until: &until})
@@ -196,6 +225,9 @@ func (q Question) waits() []Reason {
 			r.Text, r.Until = fmt.Sprintf("outside of the window %q, which opens at %s", q.Settings.Window, minute(next)), &next
 		}
 		list = append(list, r)
+	}
+	if r := q.environs(tag); r != nil {
+		list = append(list, *r)
 	}
 	if q.Unattended && q.Settings.Mode == profiles.NotifyMode {
 		list = append(list, Reason{Rule: Notify, Text: "the mode is notify: an operator has to ask for it"})
