@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
+	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
 )
 
 // collected is what gc --json prints. Bytes are those of the disk.
@@ -45,7 +47,7 @@ func (a *app) gcCommand() *cobra.Command {
 		Use:   "gc",
 		Short: "Remove images that no instance needs",
 		Long: `Remove images from the version store that no instance needs, and what killed runs
-left there. These stay: what an instance runs, is configured for or is rolling to
+left there and, an hour ago or more, among settings and units. These stay: what an instance runs, is configured for or is rolling to
 or from, the version before it, which rollback goes to, as many of its last
 versions as [update] keep says, and what pin keeps.
 
@@ -136,10 +138,31 @@ func (a *app) collectImages(dryRun bool) (extract.Collected, *collected, error) 
 	for _, r := range c.Removed {
 		report.Removed = append(report.Removed, removal{asCollected(r.Image), r.Freed})
 	}
+	halves, herr := a.collectHalves(dryRun)
+	c.Leftovers, c.FreedBytes = c.Leftovers+halves, c.FreedBytes+halves
 	report.LeftoverBytes, report.FreedBytes = c.Leftovers, c.FreedBytes
 	var derr error
 	report.RemovedData, report.KeptData, derr = a.collectData(dryRun)
-	return c, report, errors.Join(err, derr)
+	return c, report, errors.Join(err, herr, derr)
+}
+
+// collectHalves removes what writers of settings, state and units left that
+// were killed, and returns their bytes.
+func (a *app) collectHalves(dryRun bool) (freed int64, err error) {
+	for dir, depth := range map[string]int{configDir: 2, stateDir: 2, systemdDir: 1} {
+		found, lerr := atomicfile.Leftovers(a.path(dir), depth)
+		err = errors.Join(err, lerr)
+		for _, f := range found {
+			if !dryRun {
+				if rerr := os.Remove(f.Path); rerr != nil {
+					err = errors.Join(err, rerr)
+					continue
+				}
+			}
+			freed += f.Bytes
+		}
+	}
+	return freed, err
 }
 
 func asCollected(img *extract.Image) collectedImage {
