@@ -13,9 +13,10 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT     := go run mvdan.cc/gofumpt@v0.12.0
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-# Targets beside each other: each one's output comes when it is through. What makes others wait least goes under LAST.
+# Targets beside each other: each one's output comes when it is through. LAST is for what computes beside what waits: it gives way,
+# but not so far that a network's patience ends.
 BESIDE := $(MAKE) --jobs=2 --output-sync=target
-LAST   := nice -n 19
+LAST   := nice
 WITH_DEB = AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb
 
 TAGS := booted,packages,oracle,strace,real,inhost,soak,profile,vm
@@ -41,15 +42,15 @@ test: deps ## unit, golden and CLI tests, and booted hosts with the stub node (r
 	$(BESIDE) test-booted test-hard
 
 test-unit:
-	CGO_ENABLED=1 go test -race ./...
+	CGO_ENABLED=1 go test -race -timeout 30m ./...
 	promtool check rules packaging/metrics/alerts.yml && promtool test rules packaging/metrics/alerts_test.yml
 	promtool check metrics <cmd/aztec-spartan/testdata/metrics.prom
 
 # Oracles, deaths at system calls, fuzzing: work for processors. Booted hosts mostly wait, so both are done at a time, and what
 # asks for time comes first.
 test-hard: # root
-	$(LAST) go test -tags oracle,strace -run 'Oracle|Strace' ./extract/... ./units/data
-	$(LAST) packaging/scripts/fuzz.sh 20s ./extract:FuzzDocument ./extract/internal/layer:FuzzScan ./extract/internal/rootfs:FuzzApply
+	$(LAST) go test -tags oracle,strace -run 'Oracle|Strace' -timeout 40m ./extract/... ./units/data
+	$(LAST) packaging/scripts/fuzz.sh 30s ./extract:FuzzDocument ./extract/internal/layer:FuzzScan ./extract/internal/rootfs:FuzzApply
 	$(LAST) packaging/scripts/fuzz.sh 5s ./extract:FuzzConfig ./extract:FuzzReference ./extract/internal/layer:FuzzList ./extract/internal/archive ./extract/internal/inflate ./extract/internal/registry
 
 # Four hosts at a time, of one package.
@@ -63,10 +64,10 @@ image: deps # the real node's, where it is not in the cache yet; minutes, many o
 	go run ./packaging/realimage/build >/dev/null
 
 test-node:
-	$(WITH_DEB) go test -tags real -run Real -count=1 -timeout 40m -v ./cmd/aztec-spartan
+	$(WITH_DEB) go test -tags real -run 'Real|Contract' -p 1 -count=1 -timeout 40m -v $(filter-out ./extract/,$(call tagged,real))
 
 test-image:
-	$(LAST) go test -tags real -run 'Real|Contract' -count=1 -timeout 40m -v $(filter-out ./cmd/%,$(call tagged,real))
+	$(LAST) go test -tags real -run Real -count=1 -timeout 40m -v ./extract
 
 test-packages: deps package ## packages on every suite, rpm, repositories, arm64, a release (root, and the Debian archive)
 	packaging/scripts/deps.sh apt-utils createrepo-c gnupg qemu-user-static
