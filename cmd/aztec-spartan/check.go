@@ -28,6 +28,7 @@ type checked struct {
 	MovedFrom string             `json:"moved_from,omitempty"`
 	Deleted   bool               `json:"deleted"` // the tag that runs is not in the registry any more
 	Pin       *roll.Pin          `json:"pin,omitempty"`
+	Data      *dataOutlook       `json:"data,omitempty"` // what becomes of the data; absent where no version is to be taken
 	Policy    profiles.Update    `json:"policy"`
 	Looked    time.Time          `json:"looked"`
 }
@@ -89,6 +90,9 @@ func (a *app) checkOne(ctx context.Context, name string, f updateFlags) (*checke
 		c.To, c.ToRef, c.Now = orDefault(tagOf(ref), ref), ref, len(c.Waits) == 0
 	}
 	if err := a.checkReference(ctx, c, meta, ref, f); err != nil {
+		return nil, err
+	}
+	if err := a.checkData(c, state, meta); err != nil {
 		return nil, err
 	}
 	a.tellRejected(t.decision)

@@ -98,85 +98,63 @@ func (a *app) storeSchemas(id string) (map[string]int, error) {
 // dataPlan decides what a roll does about the data, and says it before the
 // roll begins.
 func (a *app) dataPlan(name string, state roll.State, from, to roll.Generation, unattended bool) (roll.DataPlan, error) {
-	plan := roll.DataPlan{Older: mayBeOlder(from.Version, to.Version)}
-	d, err := a.openData(name)
-	if d == nil || err != nil {
-		return plan, err
-	}
-	defer d.Close()
-	stores, err := d.Versions()
+	o, err := a.outlook(name, state, from, to)
 	if err != nil {
-		return plan, err
+		return o.plan, err
 	}
-	schemas, err := a.storeSchemas(to.Image)
-	if err != nil {
-		return plan, err
+	if o.Signing != "" {
+		a.note("warning: %s: %s", name, o.Signing)
 	}
-	before, err := a.storeSchemas(from.Image)
-	if err != nil {
-		return plan, err
+	switch {
+	case o.Why == "":
+		return o.plan, nil
+	case o.Method == roll.DataSwap:
+		a.note("%s: %s; %s, those of %s are kept", name, o.Why, o.How, from.Version)
+		return o.plan, nil
+	case o.Method != roll.DataResync:
+		a.note("%s: %s; its data are kept for the way back (%s)", name, o.Why, o.How)
+		return o.plan, nil
 	}
-	plan.FromSigns, plan.ToSigns = before[data.Protection], schemas[data.Protection]
-	why := endangered(stores, schemas, from.Version, to.Version)
-	if why == "" {
-		return plan, nil
-	}
+	a.note("warning: %s: %s, and its data cannot be kept: %s; going back will mean a sync from the beginning", name, o.Why, o.How)
 	c, err := a.hostConfig()
 	if err != nil {
-		return plan, err
+		return o.plan, err
 	}
-	plan.Limit, plan.Grace = c.Update.CopyTime.Duration, c.Update.KeepData.Duration
-	if set, ok, err := leftBy(d, state, to); err != nil {
-		return plan, err
-	} else if ok {
-		plan.Method, plan.Set = roll.DataSwap, set.Generation
-		a.note("%s: %s; the data that %s left on %s come back, those of %s are kept", name, why, to.Version, set.Until.Add(-plan.Grace).Format(time.DateOnly), from.Version)
-		return plan, nil
-	}
-	reason, err := a.keepBy(d, &plan, int64(c.Update.CopyLimit), int64(c.Store.Reserve))
-	if err != nil {
-		return plan, err
-	}
-	if plan.Method != roll.DataResync {
-		a.note("%s: %s; its data are kept for the way back (%s)", name, why, reason)
-		return plan, nil
-	}
-	a.note("warning: %s: %s, and its data cannot be kept: %s; going back will mean a sync from the beginning", name, why, reason)
 	if unattended && c.Update.WithoutCopy == withoutCopyStop {
-		err := fmt.Errorf("updating %s: its data could not come back: %s", name, reason)
-		return plan, withHint(err, "aztec-spartan update %s --to %s does it nevertheless, or without_copy = \"go\" in config.toml; copy_limit is how much may be copied", name, to.Version)
+		err := fmt.Errorf("updating %s: its data could not come back: %s", name, o.How)
+		return o.plan, withHint(err, "aztec-spartan update %s --to %s does it nevertheless, or without_copy = \"go\" in config.toml; copy_limit is how much may be copied", name, to.Version)
 	}
-	return plan, nil
+	return o.plan, nil
 }
 
-// keepBy decides how the stores are kept, and says it.
-func (a *app) keepBy(d *data.Dir, plan *roll.DataPlan, limit, reserve int64) (string, error) {
-	size, err := d.Bytes()
-	if err != nil {
-		return "", err
+// keepBy decides how the stores are kept, and says how large they are, and how
+// that is.
+func (a *app) keepBy(d *data.Dir, plan *roll.DataPlan, limit, reserve int64) (size int64, how string, err error) {
+	if size, err = d.Bytes(); err != nil {
+		return 0, "", err
 	}
 	text := bytesOf(size)
 	clones, err := d.Clones()
 	if err != nil {
-		return "", err
+		return size, "", err
 	}
 	if clones {
 		plan.Method = roll.DataClone
-		return text + ", cloned", nil
+		return size, text + ", cloned", nil
 	}
 	free, err := d.Free()
 	switch {
 	case err != nil:
-		return "", err
+		return size, "", err
 	case size > limit:
 		plan.Method = roll.DataResync
-		return fmt.Sprintf("%s are more than may be copied (copy_limit), and the file system cannot clone", text), nil
+		return size, fmt.Sprintf("%s are more than may be copied (copy_limit), and the file system cannot clone", text), nil
 	case size > free-reserve:
 		plan.Method = roll.DataResync
-		return fmt.Sprintf("%s do not fit on the disk a second time, and the file system cannot clone", text), nil
+		return size, fmt.Sprintf("%s do not fit on the disk a second time, and the file system cannot clone", text), nil
 	}
 	plan.Method = roll.DataCopy
-	return fmt.Sprintf("%s, copied while the node is stopped, in at most %s", text, plan.Limit), nil
+	return size, fmt.Sprintf("%s, copied while the node is stopped, in at most %s", text, plan.Limit), nil
 }
 
 // leftBy is the set of stores that the image of a generation left.

@@ -41,7 +41,8 @@ The policy is [update] of instance.toml, and of config.toml for all instances: a
 constraint, a channel, an age, a window. Without one it is the newest release of
 the same major version. Versions that failed here, and tags that have moved, are
 not taken. --to goes before all of that, and says what it overrides. --check says
-what would be done, with --json why not for every other tag. pre_hook and
+what would be done, and what it means for the data; with --json, why not for every
+other tag. pre_hook and
 post_hook there are programs that run before the stop and after the outcome.
 
 With several instances the order is prover agents, broker, prover nodes, full

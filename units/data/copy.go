@@ -24,8 +24,13 @@ const (
 // chunk is how much is copied between two looks at the context.
 const chunk = 64 << 20
 
-// Clones reports whether the file system can clone, by trying it.
+// Clones reports whether the file system can clone, by trying it with files
+// that have no name, where it has such, so that it is in nobody's way.
 func (d *Dir) Clones() (can bool, err error) {
+	can, err = d.clonesNameless()
+	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.ENOENT) {
+		return can, err
+	}
 	if err := d.makeSaved(); err != nil {
 		return false, err
 	}
@@ -48,6 +53,27 @@ func (d *Dir) Clones() (can bool, err error) {
 	}
 	defer to.Close()
 	return unix.IoctlFileClone(int(to.Fd()), int(from.Fd())) == nil, nil
+}
+
+// clonesNameless fails as open(2) does with O_TMPFILE where the file system or
+// the kernel has no such files.
+func (d *Dir) clonesNameless() (bool, error) {
+	dir, err := d.root.Open(".")
+	if err != nil {
+		return false, err
+	}
+	defer dir.Close()
+	var fds [2]int
+	for i := range fds {
+		if fds[i], err = unix.Openat(int(dir.Fd()), ".", unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600); err != nil {
+			return false, fmt.Errorf("trying to clone a file: %w", err)
+		}
+		defer unix.Close(fds[i])
+	}
+	if _, err := unix.Write(fds[0], make([]byte, 4096)); err != nil {
+		return false, fmt.Errorf("trying to clone a file: %w", err)
+	}
+	return unix.IoctlFileClone(fds[1], fds[0]) == nil, nil
 }
 
 // makeSaved makes the place of the sets. Other users may have made something
