@@ -95,8 +95,13 @@ func (a *app) settleStandby(s *status) {
 		s.StandbyOf = ""
 		return
 	}
-	e, err := a.loadElsewhere(s.StandbyOf)
-	s.Promoted = err == nil && e != nil && e.Why == promoted && e.Host == s.Name
+	s.Promoted = a.promotedOver(s.Name, s.StandbyOf)
+}
+
+// promotedOver reports whether an instance has taken over from another one.
+func (a *app) promotedOver(name, old string) bool {
+	e, err := a.loadElsewhere(old)
+	return err == nil && e != nil && e.Why == promoted && e.Host == name
 }
 
 // standbyWords says what an instance that stands by waits for.

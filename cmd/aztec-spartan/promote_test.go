@@ -74,11 +74,22 @@ func TestStatusAfterPromote(t *testing.T) {
 	if s, words := says(); s.Promoted || !strings.Contains(words, "promote val1-v6 ends val1") {
 		t.Errorf("before it: %v, %s", s.Promoted, words)
 	}
+	var warned strings.Builder
+	a.err = &warned
+	if a.warnDependents([]string{"val1"}); !strings.Contains(warned.String(), "val1-v6 stands by for val1") {
+		t.Errorf("remove val1 warns: %q", warned.String())
+	}
 	if err := a.markElsewhere(t.Context(), old, elsewhere{Why: promoted, Since: time.Now(), Host: "val1-v6"}); err != nil {
 		t.Fatal(err)
 	}
 	if s, words := says(); !s.Promoted || strings.Contains(words, "promote ") || !strings.Contains(words, "remove val1 ends") {
 		t.Errorf("after it: %v, %s", s.Promoted, words)
+	}
+	var said strings.Builder
+	a.err = &said
+	a.warnDependents([]string{"val1"})
+	if said.Len() > 0 {
+		t.Errorf("remove val1 warns: %s", said.String())
 	}
 	if err := os.RemoveAll(a.path(instancePath("val1", ""))); err != nil {
 		t.Fatal(err)

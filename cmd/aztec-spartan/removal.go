@@ -282,7 +282,7 @@ func (a *app) warnDependents(names []string) {
 		if broker := ports[strings.TrimSuffix(inst.Prover.Broker, "/")]; broker != "" {
 			a.note("warning: %s has %s for its broker", other, broker)
 		}
-		if slices.Contains(names, inst.StandbyOf) {
+		if slices.Contains(names, inst.StandbyOf) && !a.promotedOver(other, inst.StandbyOf) {
 			a.note("warning: %s stands by for %s", other, inst.StandbyOf)
 		}
 	}
