@@ -69,6 +69,7 @@ func (r *renderer) environment(host HostFacts) error {
 	if err := r.operators(); err != nil {
 		return err
 	}
+	r.telemetry()
 	r.secrets()
 	r.localEnv(host.LocalEnv)
 	return nil
@@ -257,6 +258,31 @@ func (r *renderer) checkOurs() {
 
 func (r *renderer) inImage(name string) bool {
 	return slices.ContainsFunc(r.img.Env, func(s string) bool { return strings.HasPrefix(s, name+"=") })
+}
+
+const (
+	resourceAttributes = "OTEL_RESOURCE_ATTRIBUTES"
+	// instanceLabel is what metrics of this program call an instance, too.
+	instanceLabel = "instance_name"
+)
+
+// telemetry gives what a node sends to a collector a label that stays. Its
+// service.instance.id is another one at each start, and cannot be set from
+// outside: the detector that makes it up comes after the one that reads the
+// environment (telemetry-client, otel_resource.ts of 4.1.2; measured).
+func (r *renderer) telemetry() {
+	given, sends := "", false
+	for _, v := range r.svc.Env {
+		if v.Name == resourceAttributes {
+			given = v.Value
+		}
+		sends = sends || strings.HasPrefix(v.Name, "OTEL_EXPORTER_OTLP_") && strings.HasSuffix(v.Name, "_ENDPOINT")
+	}
+	label := instanceLabel + "="
+	if !sends || strings.Contains(","+given, ","+label) {
+		return
+	}
+	r.compute(resourceAttributes, strings.TrimSuffix(label+r.inst.Name+","+given, ","))
 }
 
 // known says what is wrong with the name of a variable on this image: a

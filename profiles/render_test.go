@@ -116,6 +116,29 @@ func TestRenderGolden(t *testing.T) {
 	}
 }
 
+// What a node sends to a collector has a label that stays, whatever labels the
+// operator gives it; one that sends nothing gets none.
+func TestRenderTelemetry(t *testing.T) {
+	const endpoint, attributes = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_RESOURCE_ATTRIBUTES"
+	for name, test := range map[string]struct {
+		env  map[string]string
+		want string
+	}{
+		"nothing is sent":  {map[string]string{attributes: "a=b"}, "a=b"},
+		"sent":             {map[string]string{endpoint: "http://c:4318/v1/metrics"}, "instance_name=val1"},
+		"with labels":      {map[string]string{endpoint: "http://c:4318/v1/metrics", attributes: "a=b,c=d"}, "instance_name=val1,a=b,c=d"},
+		"with another one": {map[string]string{endpoint: "http://c:4318/v1/metrics", attributes: "a=b,instance_name=mine"}, "a=b,instance_name=mine"},
+		"traces alone":     {map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318"}, "instance_name=val1"},
+	} {
+		inst := sequencer()
+		inst.Env = test.env
+		svc, err := BuiltIn().Render(inst, facts(t, "4.1.2"), HostFacts{})
+		if got := value(svc, attributes); err != nil || got != test.want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
 // Of the variables that settings become, each release reads every one: the
 // lists are upstream's own.
 func TestEveryReleaseReadsOurVariables(t *testing.T) {
