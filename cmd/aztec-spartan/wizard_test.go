@@ -178,6 +178,10 @@ func TestWizard(t *testing.T) {
 	if strings.Contains(screen, someKey[:8]) {
 		t.Error("the key is on the screen")
 	}
+	// What would keep it from running is said before anybody agrees.
+	if found := strings.Index(screen, "127.0.0.1:8545: it does not answer"); found < 0 || found > strings.Index(screen, "Write val1") {
+		t.Errorf("L1 was not looked at:\n%s", screen)
+	}
 	if !strings.Contains(screen, "+admin = 8990") {
 		t.Errorf("no difference is shown before it is written:\n%s", screen)
 	}
