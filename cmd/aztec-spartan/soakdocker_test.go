@@ -130,7 +130,7 @@ func (g *guest) refused() {
 	g.t.Helper()
 	g.fails(exitFailed, "aztec-spartan start val1", "both would sign with one key")
 	g.fails(1, "systemctl start "+val1, "Assertion failed")
-	if out := g.try("systemctl status " + val1).Stdout; !strings.Contains(out, "its-keys-are-in-a-container was not met") {
+	if out := g.try("systemctl status " + val1).Stdout; !strings.Contains(out, "does not start: its keys are in a container") {
 		g.t.Errorf("systemctl status does not say why:\n%s", out)
 	}
 }
