@@ -211,6 +211,29 @@ func TestElsewhere(t *testing.T) {
 	}
 }
 
+// On a terminal the first start asks whether the key runs elsewhere, and starts
+// nothing unless somebody says that it does not.
+func TestElsewhereIsAsked(t *testing.T) {
+	root := doctorTree(t, fakeEthereum(t, 11155111))
+	for answer, starts := range map[string]bool{"y": true, "n": false, "": false} {
+		screen, code := asked(t, [][2]string{{"Does the key of val1 run anywhere else", answer}}, func(ctx context.Context, tty *os.File) int {
+			a := newApp(tty)
+			a.in, a.err, a.root = tty, tty, root
+			inst, err := a.loadInstance("val1")
+			if err == nil {
+				err = a.markElsewhere(ctx, inst, elsewhere{Why: cameHere, Since: time.Now().Add(-time.Hour), Host: "old\x1bhost", Final: true})
+			}
+			if err == nil {
+				err = a.settleElsewhere(ctx, inst, startFlags{})
+			}
+			return a.report(err)
+		})
+		if (code == 0) != starts || exists(filepath.Join(root, instancePath("val1", elsewhereFile))) == starts || strings.Contains(screen, "old\x1b") {
+			t.Errorf("%q: code %d:\n%s", answer, code, screen)
+		}
+	}
+}
+
 // An instance that must not sign would on a host that does not know it.
 func TestExportOfWhatMustNotSign(t *testing.T) {
 	root, dir := doctorTree(t, fakeEthereum(t, 11155111)), t.TempDir()

@@ -89,6 +89,7 @@ func (a *app) writeReport(ctx context.Context, name, since, output string) error
 	}
 	a.print("%s", output)
 	a.note("look at it before you send it: tar -xzOf %s | less", output)
+	a.note("and say with it what you were doing when it began, and, if you know, how to get there again")
 	return nil
 }
 

@@ -121,6 +121,14 @@ func (p *person) sees(ctx context.Context, words string) error {
 // wizard runs config on a terminal with answers to its questions.
 func wizard(t *testing.T, root string, args []string, answers [][2]string) (screen string, code int) {
 	t.Helper()
+	return asked(t, answers, func(ctx context.Context, tty *os.File) int {
+		return run(ctx, append([]string{"--root", root}, args...), tty, tty, tty)
+	})
+}
+
+// asked has a person at the terminal of do, who answers its questions.
+func asked(t *testing.T, answers [][2]string, do func(ctx context.Context, tty *os.File) int) (screen string, code int) {
+	t.Helper()
 	t.Setenv("ACCESSIBLE", "1")
 	master, slave := terminal(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -132,7 +140,7 @@ func wizard(t *testing.T, root string, args []string, answers [][2]string) (scre
 		p.read(master)
 	}()
 	done := make(chan int, 1)
-	go func() { done <- run(ctx, append([]string{"--root", root}, args...), slave, slave, slave) }()
+	go func() { done <- do(ctx, slave) }()
 	for _, qa := range answers {
 		if err := p.answer(ctx, master, qa[0], qa[1]); err != nil {
 			cancel()
@@ -142,7 +150,7 @@ func wizard(t *testing.T, root string, args []string, answers [][2]string) (scre
 	select {
 	case code = <-done:
 	case <-ctx.Done():
-		t.Fatalf("config does not end; on the screen: %q", p.seen())
+		t.Fatalf("it does not end; on the screen: %q", p.seen())
 	}
 	slave.Close() // the end of what is on the screen
 	<-drained
