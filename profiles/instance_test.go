@@ -57,7 +57,7 @@ func TestEncodeIsComplete(t *testing.T) {
 	i.Prover = Prover{Broker: "http://b", ID: "0x1", Agents: new(int), PollIntervalMS: new(int), Nodes: []string{"http://n"}}
 	i.Update = Update{
 		Constraint: "~> 4.1", Channel: RC, HoldUntil: "2026-12-24", MinAge: "7d", Window: "02:00", WindowLength: "2h",
-		Splay: "6h", Keep: 3, Mode: NotifyMode, PreHook: "/a", PostHook: "/b", HookTimeout: "1m",
+		Splay: "6h", Keep: 3, Mode: NotifyMode, PreHook: "/a", PostHook: "/b", HookTimeout: "1m", ResumeSigning: ResumeWhenSafe,
 	}
 	for _, key := range settings(reflect.TypeFor[Instance](), "") {
 		last := key[strings.LastIndex(key, ".")+1:]

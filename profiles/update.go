@@ -23,11 +23,14 @@ type Update struct {
 	Window       string `toml:"window,omitempty" json:"window,omitempty"`               // systemd.time(7), calendar events: when windows begin; "": always
 	WindowLength string `toml:"window_length,omitempty" json:"window_length,omitempty"` // "": DefaultWindowLength
 	Splay        string `toml:"splay,omitempty" json:"splay,omitempty"`                 // hosts take a release this far apart; "": all at once
-	Keep         int    `toml:"keep,omitempty" json:"keep,omitempty"`                   // versions that stay on the disk, the one that runs among them; 0: DefaultKeep
+	Keep         int    `toml:"keep,omitzero" json:"keep,omitempty"`                    // versions that stay on the disk, the one that runs among them; 0: DefaultKeep
 	Mode         string `toml:"mode,omitempty" json:"mode,omitempty"`                   // one of Modes, for unattended updates; "": apply
 	PreHook      string `toml:"pre_hook,omitempty" json:"pre_hook,omitempty"`           // program that runs before the stop; its failure aborts
 	PostHook     string `toml:"post_hook,omitempty" json:"post_hook,omitempty"`         // program that runs after the outcome
 	HookTimeout  string `toml:"hook_timeout,omitempty" json:"hook_timeout,omitempty"`   // of each; "": DefaultHookTimeout
+	// ResumeSigning says how a node signs again that was kept from it on a way
+	// back: ResumeByHand or ResumeWhenSafe; "": by hand.
+	ResumeSigning string `toml:"resume_signing,omitempty" json:"resume_signing,omitempty"`
 }
 
 // Channels, each of which has all that those before it have.
@@ -44,6 +47,12 @@ var Channels = []string{Stable, RC, Nightly}
 const (
 	ApplyMode  = "apply"
 	NotifyMode = "notify" // it is only told that there is something
+)
+
+// Values of Update.ResumeSigning.
+const (
+	ResumeByHand   = "by-hand"   // start NAME --sign
+	ResumeWhenSafe = "when-safe" // once every slot is past that another version could have signed
 )
 
 // Defaults of Update.
@@ -115,6 +124,7 @@ func updateSettings() []updateSetting {
 		{"pre_hook", func(u *Update) *string { return &u.PreHook }, validPath},
 		{"post_hook", func(u *Update) *string { return &u.PostHook }, validPath},
 		{"hook_timeout", func(u *Update) *string { return &u.HookTimeout }, hookTimeout},
+		{"resume_signing", func(u *Update) *string { return &u.ResumeSigning }, oneOf(ResumeByHand, ResumeWhenSafe)},
 	}
 }
 

@@ -44,6 +44,7 @@ func TestUpdateCheck(t *testing.T) {
 		`update.keep: 1 is not between 2 and 100`:                         {Keep: 1},
 		`update.mode: "ask" is none of apply, notify`:                     {Mode: "ask"},
 		`update.pre_hook: "before" is not an absolute path`:               {PreHook: "before"},
+		`update.resume_signing: "soon" is none of by-hand, when-safe`:     {ResumeSigning: "soon"},
 		`update.hook_timeout: 2h is not between 1s and 1h`:                {HookTimeout: "2h"},
 		`update.channel: "x" is none of stable, rc, nightly; update.mode`: {Channel: "x", Mode: "y"},
 	} {

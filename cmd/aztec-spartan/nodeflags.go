@@ -44,7 +44,7 @@ func (f *nodeFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.exposeRPC, "expose-rpc", false, "let every machine reach the RPC port: allow any; =false: nobody again")
 	fs.StringArrayVar(&f.egress, "egress", nil, "an agent may talk only to this host, its broker and this `CIDR`, address or host name; broker: to nobody else; none: to everybody")
 	fs.StringArrayVar(&f.resources, "resource", nil, "set a key of [resources], `KEY=VALUE`: cpu_weight, io_weight, memory_high, memory_max, nice, oom_score_adjust, allowed_cpus, log_rate_interval, log_rate_burst; KEY=: the role's")
-	fs.StringArrayVar(&f.update, "update", nil, "set a key of [update], which version is taken and when, `KEY=VALUE`: constraint, channel, hold_until, min_age, window, window_length, splay, keep, mode, pre_hook, post_hook, hook_timeout; KEY=none: nothing; KEY=: as the host has it")
+	fs.StringArrayVar(&f.update, "update", nil, "set a key of [update], which version is taken and when, `KEY=VALUE`: constraint, channel, hold_until, min_age, window, window_length, splay, keep, mode, pre_hook, post_hook, hook_timeout, resume_signing; KEY=none: nothing; KEY=: as the host has it")
 	fs.StringVarP(&f.dataDir, "data-dir", "d", "", "`directory` of the data; data that is there is moved")
 	fs.StringVar(&f.payload, "payload", "", "governance payload to vote for, an L1 `address`, or none; a running node needs no restart for it")
 	fs.StringVar(&f.p2pKey, "p2p-id-private-key", "", "`file` with the key of the node among its peers, or the key itself; also -pk (default: the node makes its own)")

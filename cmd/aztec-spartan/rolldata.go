@@ -256,18 +256,7 @@ func (a *app) resumeSigning(ctx context.Context, name, service string) (bool, er
 
 // startSigning starts an instance that may sign from then on.
 func (a *app) startSigning(ctx context.Context, m *manager.Manager, name string, f startFlags) error {
-	running, resumed := false, false
-	err := a.lockedInstance(ctx, name, "start", func(profiles.Instance) error {
-		unit, err := a.installedUnit(name)
-		if err != nil {
-			return err
-		}
-		if running, err = a.isRunning(ctx, unit); err != nil {
-			return err
-		}
-		resumed, err = a.resumeSigning(ctx, name, unit)
-		return err
-	})
+	running, resumed, err := a.endNoSigning(ctx, name)
 	switch {
 	case err != nil:
 		return err

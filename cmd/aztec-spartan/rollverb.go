@@ -111,7 +111,7 @@ func outcomeError(name string, out roll.Outcome) error {
 		err = fmt.Errorf("%w; now %s", err, out.Situation)
 	}
 	silent := func(err error) error {
-		return withHint(withCode(exitRolledBack, fmt.Errorf("%w, and does not sign: %s", err, out.NoSigning)), "aztec-spartan start %s --sign, a few minutes from now, lets it", name)
+		return withHint(withCode(exitRolledBack, fmt.Errorf("%w, and does not sign: %s", err, out.NoSigning)), "aztec-spartan start %s --sign, a few minutes from now, lets it; resume_signing = \"when-safe\" under [update] has it done", name)
 	}
 	switch {
 	case out.Succeeded() && out.NoSigning != "":

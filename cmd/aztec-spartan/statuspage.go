@@ -101,6 +101,9 @@ func (a *app) statusPage(s status) {
 		if r.Reason != "" {
 			line("", "%s", r.Reason)
 		}
+		if r.Situation != "" {
+			line("", "then: %s", r.Situation)
+		}
 	}
 	if p := s.Pin; p != nil {
 		line("pinned", "to %s", p)
@@ -108,6 +111,9 @@ func (a *app) statusPage(s status) {
 	if off := s.NoSigning; off != nil {
 		line("signing", "off since %s: %s", off.Since.Local().Format(time.DateTime), off.Reason)
 		line("", "aztec-spartan start %s --sign, from %s on, lets it sign again", s.Name, off.Until.Local().Format(time.DateTime))
+		if by, err := a.resumesByPolicy(s.Name); by && err == nil {
+			line("", "an unattended update, or aztec-watch.timer, does it (resume_signing)")
+		}
 	}
 	if s.NextCheck != nil {
 		line("next check", "%s", s.NextCheck.Local().Format(time.DateTime))

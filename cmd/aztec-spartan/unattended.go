@@ -32,7 +32,9 @@ func (a *app) unattended(ctx context.Context, args []string, f updateFlags) (err
 	if a.json {
 		defer func() { err = errors.Join(err, a.printJSON(done)) }()
 	}
-	done, err = a.rollInTurn(ctx, a.inOrder("update", names), f)
+	names = a.inOrder("update", names)
+	done, err = a.rollInTurn(ctx, names, f)
+	err = errors.Join(err, a.resumeAll(ctx, names, true))
 	a.collectAfter(ctx)
 	return err
 }

@@ -73,7 +73,13 @@ func (a *app) watch(ctx context.Context) error {
 	if err := tracker.Save(a.path(watchFile)); err != nil {
 		return err // and restart nothing: it would be done again every minute
 	}
-	return a.restartUnhealthy(ctx, overdue)
+	var silent []string
+	for _, s := range all {
+		if s.NoSigning != nil {
+			silent = append(silent, s.Name)
+		}
+	}
+	return errors.Join(a.restartUnhealthy(ctx, overdue), a.resumeAll(ctx, silent, false))
 }
 
 // everyStatus is the status of all instances; one that cannot be read does not

@@ -15,7 +15,8 @@ const (
 	RollFailed      Kind = "roll-failed"
 	Waiting         Kind = "waiting" // an update is there, and not the time for it
 	UpdateAvailable Kind = "update-available"
-	TagMoved        Kind = "tag-moved" // or is not offered any more
+	TagMoved        Kind = "tag-moved"       // or is not offered any more
+	SigningResumed  Kind = "signing-resumed" // by policy, after a way back
 	Down            Kind = "down"
 	Unhealthy       Kind = "unhealthy"
 	CrashLoop       Kind = "crash-loop"
@@ -28,7 +29,7 @@ const (
 )
 
 // Kinds are all that can be chosen in config.toml.
-var Kinds = []Kind{RollDone, RolledBack, RollFailed, Waiting, UpdateAvailable, TagMoved, Down, Unhealthy, CrashLoop, DiskLow, AddressChanged, Restarted, Recovered, BootRecovery}
+var Kinds = []Kind{RollDone, RolledBack, RollFailed, Waiting, UpdateAvailable, TagMoved, SigningResumed, Down, Unhealthy, CrashLoop, DiskLow, AddressChanged, Restarted, Recovered, BootRecovery}
 
 // Event is what commands get on standard input, and webhooks of no known
 // service as their body, in JSON.
