@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/units/notify"
@@ -192,5 +196,114 @@ func TestNotifyCommandOfOthers(t *testing.T) {
 			}
 		}
 		a.tell(t.Context(), notify.Down, "val1", "y")
+	}
+}
+
+// brokenRoll is a tree with a roll that an engine has begun, whose data are
+// away: it cannot be taken back.
+func brokenRoll(t *testing.T) *app {
+	t.Helper()
+	a := notifyTree(t, "[notify]\ncommand = [\"/bin/true\"]\n")
+	s := roll.State{Unit: someUnit}
+	for n, version := range []string{"4.1.2", "4.1.3"} {
+		unit := fmt.Sprintf("[X-AztecSpartan]\nSchema=1\nGeneration=%d\nInstance=val1\nVersion=%s\n", n+1, version)
+		g := roll.Generation{Number: n + 1, Version: version, Image: "sha256-" + version, Digest: "sha256:" + version}
+		if err := a.files().Add("val1", &s, g, roll.Content{Unit: []byte(unit), Instance: []byte("schema = 1\n")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Intent = &roll.Intent{
+		Kind: roll.Update, From: 1, To: 2, Begun: true, WasActive: true, Requested: time.Now().UTC(), Gate: roll.DefaultGate,
+		Data: roll.DataPlan{Method: roll.DataCopy},
+	}
+	if err := errors.Join(os.MkdirAll(a.path(systemdDir), 0o755), a.files().Activate("val1", someUnit, 1), a.files().Save("val1", s)); err != nil {
+		t.Fatal(err)
+	}
+	put(t, a.path(filepath.Join(systemdDir, "var-lib-aztec-val1.mount")), "What=/srv/val1\n")
+	return a
+}
+
+// spooled are the events that wait, as kind and text.
+func spooled(t *testing.T, a *app) []string {
+	t.Helper()
+	files, err := filepath.Glob(a.path(filepath.Join(spoolDir, "*.json")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, path := range files {
+		var e notify.Event
+		data, err := os.ReadFile(path)
+		if err := errors.Join(err, json.Unmarshal(data, &e)); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, string(e.Kind)+" "+e.Text)
+	}
+	return list
+}
+
+// A way back that is tried again is not told; the one that is given up is, with
+// what is in place.
+func TestGivenUpIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := brokenRoll(t)
+		for try := range 4 {
+			if told := spooled(t, a); len(told) != 0 {
+				t.Fatalf("told before it is given up: %q", told)
+			}
+			out, err := a.runEngine(t.Context(), "val1", a.engine(offline{}, func(string) {}))
+			if given := try == 3; errors.Is(err, roll.ErrGivenUp) != given || errors.Is(err, roll.ErrUnfinished) == given || out.Situation == "" {
+				t.Fatalf("try %d: %+v, %v", try, out, err)
+			}
+		}
+		if told := spooled(t, a); len(told) != 1 || !strings.HasPrefix(told[0], "roll-failed update 4.1.2 -> 4.1.3: failed: the roll was interrupted; ") || !strings.Contains(told[0], "looking for the data of val1") {
+			t.Errorf("told: %q", told)
+		}
+	})
+}
+
+// An engine that cannot even begin, or record what it did, is told with the
+// error; one for which there is nothing to do is not.
+func TestEngineErrorsAreTold(t *testing.T) {
+	a := brokenRoll(t)
+	s, err := a.files().Load("val1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Generations = s.Generations[:1]
+	if err := a.files().Save("val1", s); err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for range 2 {
+		if _, err := a.runEngine(t.Context(), "val1", a.engine(offline{}, func(string) {})); err == nil {
+			t.Fatal("no error")
+		}
+	}
+	told := spooled(t, a)
+	if len(told) != 2 || told[0] != told[1] || told[0] != "roll-failed update 4.1.2 -> : failed: rolling val1: generation 1 or 2 is not known" {
+		t.Errorf("told: %q", told)
+	}
+	files, err := filepath.Glob(a.path(filepath.Join(spoolDir, "*.json")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range files {
+		var e notify.Event
+		data, err := os.ReadFile(path)
+		if err := errors.Join(err, json.Unmarshal(data, &e), os.Remove(path)); err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, e.Key)
+	}
+	if keys[0] != keys[1] {
+		t.Errorf("one error of one roll has the keys %q", keys)
+	}
+	s.Intent = nil
+	if err := a.files().Save("val1", s); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.runEngine(t.Context(), "val1", a.engine(offline{}, func(string) {})); !errors.Is(err, roll.ErrNothingToDo) || len(spooled(t, a)) != 0 {
+		t.Errorf("%v, told %q", err, spooled(t, a))
 	}
 }

@@ -9,12 +9,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/units/lock"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
 // rollUnit is the service in which the rolls of an instance run.
 func rollUnit(instance string) string { return "aztec-roll@" + instance + ".service" }
+
+// exitGivenUp is how the engine ends when the way back was tried often enough:
+// RestartPreventExitStatus= of aztec-roll@.service. No verb ends so.
+const exitGivenUp = 76
 
 // rollWait is longer than any roll.
 const rollWait = 24 * time.Hour
@@ -68,11 +73,14 @@ func (a *app) rollService(ctx context.Context, name string) error {
 	engine := a.engine(rollManager{m}, a.rollLine(name))
 	engine.Note = a.rollEvent(name)
 	out, err := a.runEngine(ctx, name, engine)
-	if errors.Is(err, roll.ErrNothingToDo) {
+	switch {
+	case errors.Is(err, roll.ErrNothingToDo):
 		a.print("%v", err)
 		return nil
-	}
-	if err != nil {
+	case errors.Is(err, roll.ErrGivenUp):
+		a.print("%v", err)
+		return withCode(exitGivenUp, outcomeError(name, out))
+	case err != nil:
 		return err
 	}
 	return outcomeError(name, out)
@@ -88,7 +96,11 @@ func (a *app) engine(m roll.Manager, say func(string)) *roll.Engine {
 
 // runEngine carries out the recorded roll of an instance in this process.
 func (a *app) runEngine(ctx context.Context, name string, engine *roll.Engine) (out roll.Outcome, err error) {
+	var asked roll.Outcome
 	err = a.locked(ctx, name, "roll", func() (err error) {
+		if asked, err = a.askedRoll(name); err != nil {
+			return err
+		}
 		// Nobody changes the instance between what the hook sees and the stop.
 		over := false
 		if out, over, err = a.beforeRoll(ctx, name, engine.Say); err != nil || over {
@@ -97,11 +109,33 @@ func (a *app) runEngine(ctx context.Context, name string, engine *roll.Engine) (
 		out, err = engine.Run(ctx, name)
 		return err
 	})
-	if err == nil {
+	// Without the lock: the hook may call this program.
+	switch held := (*lock.HeldError)(nil); {
+	case err == nil || errors.Is(err, roll.ErrGivenUp):
 		a.tellRoll(ctx, name, out)
-		a.afterRoll(ctx, name, out, engine.Say) // without the lock: it may call this program
+		a.afterRoll(ctx, name, out, engine.Say)
+	case errors.Is(err, roll.ErrUnfinished), errors.Is(err, roll.ErrNothingToDo), errors.As(err, &held), asked.Kind == "":
+		// It is tried again, or was nothing.
+	default:
+		// Nobody else learns of it: the journal has it, and systemd tries again.
+		asked.Result, asked.Reason = roll.Failed, err.Error()
+		a.tellRoll(ctx, name, asked)
+		a.afterRoll(ctx, name, asked, engine.Say)
 	}
 	return out, err
+}
+
+// askedRoll is the roll that an engine is about to carry out, as an outcome
+// without a result. Finished is when it was asked for: of the tries of one roll
+// whose errors are the same only one is told.
+func (a *app) askedRoll(name string) (roll.Outcome, error) {
+	s, err := a.files().Load(name)
+	if err != nil || s.Intent == nil {
+		return roll.Outcome{}, err
+	}
+	from, _ := s.Generation(s.Intent.From)
+	to, _ := s.Generation(s.Intent.To)
+	return roll.Outcome{Kind: s.Intent.Kind, From: from.Version, To: to.Version, Started: s.Intent.Requested, Finished: s.Intent.Requested}, nil
 }
 
 // outcomeError is the exit code of a roll, and what to type after it.
@@ -114,6 +148,8 @@ func outcomeError(name string, out roll.Outcome) error {
 		return withHint(withCode(exitRolledBack, fmt.Errorf("%w, and does not sign: %s", err, out.NoSigning)), "aztec-spartan start %s --sign, a few minutes from now, lets it; resume_signing = \"when-safe\" under [update] has it done", name)
 	}
 	switch {
+	case out.Unfinished:
+		return withHint(err, "once that is put right, aztec-spartan rollback %s takes the roll back; no verb starts the node before, and journalctl -u %s says what was tried", name, rollUnit(name))
 	case out.Succeeded() && out.NoSigning != "":
 		return silent(fmt.Errorf("%s of %s to %s: done", out.Kind, name, out.To))
 	case out.Succeeded():
@@ -220,10 +256,11 @@ func (a *app) outcome(ctx context.Context, name string, before *roll.Outcome) (r
 			return roll.Outcome{}, err
 		}
 		if u.ActiveState == "inactive" || u.ActiveState == "failed" {
-			if s, err = a.files().Load(name); err == nil && decided(s, before) {
+			s, err = a.files().Load(name)
+			if err == nil && (decided(s, before) || s.LastRoll != nil && s.LastRoll.Unfinished && another(*s.LastRoll, before)) {
 				return *s.LastRoll, nil
 			}
-			return roll.Outcome{}, withHint(errors.New("the roll ended without an outcome"), "journalctl -u %s", rollUnit(name))
+			return roll.Outcome{}, withHint(errors.New("the roll ended without an outcome"), "journalctl -u %s says why; aztec-spartan rollback %s takes it back", rollUnit(name), name)
 		}
 		select {
 		case <-ctx.Done():
@@ -236,8 +273,9 @@ func (a *app) outcome(ctx context.Context, name string, before *roll.Outcome) (r
 // decided reports whether a roll has its outcome, another than the one before.
 // A clock may be set back meanwhile, so that which is later says nothing.
 func decided(s roll.State, before *roll.Outcome) bool {
-	if s.Intent != nil || s.LastRoll == nil {
-		return false
-	}
-	return before == nil || !s.LastRoll.Started.Equal(before.Started) || !s.LastRoll.Finished.Equal(before.Finished)
+	return s.Intent == nil && s.LastRoll != nil && another(*s.LastRoll, before)
+}
+
+func another(now roll.Outcome, before *roll.Outcome) bool {
+	return before == nil || !now.Started.Equal(before.Started) || !now.Finished.Equal(before.Finished)
 }

@@ -57,6 +57,11 @@ func TestOutcomeErrors(t *testing.T) {
 			exitFailed,
 			[]string{"generation 2 (4.1.3) is in place", "aztec-spartan rollback val1 --to 4.1.2"},
 		},
+		"given up": {
+			roll.Outcome{Result: roll.Failed, Unfinished: true, Reason: "the disk is away", Situation: "generation 1 (4.1.2) is in place; U is inactive"},
+			exitFailed,
+			[]string{"the disk is away; now generation 1 (4.1.2) is in place; U is inactive", "once that is put right, aztec-spartan rollback val1 takes the roll back", "journalctl -u aztec-roll@val1.service"},
+		},
 		"not begun": {roll.Outcome{Result: roll.Failed, Reason: "no such file"}, exitFailed, []string{"no such file"}},
 		"cancelled": {roll.Outcome{Result: roll.Cancelled}, exitFailed, []string{"4.1.2 is in place", "aztec-spartan status val1"}},
 	} {

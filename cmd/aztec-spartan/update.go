@@ -149,7 +149,8 @@ func (a *app) rollOne(ctx context.Context, verb, name string, f updateFlags,
 			// engine that finds a roll begun takes it back.
 			a.note("the last roll of %s was interrupted; it is taken back instead", name)
 			ready = true
-			return nil
+			s.Intent.Tries = 0 // something may have been put right since
+			return a.files().Save(name, s)
 		}
 		ready, err = prepare(ctx, name, f)
 		return err

@@ -68,7 +68,7 @@ func (r *run) goBack(ctx context.Context, cause error) (Outcome, error) {
 	case r.halted || errors.Is(b.failed, ErrStopped):
 		result = Cancelled
 	}
-	if b.failed != nil || !b.inPlace || len(r.trouble) > 0 {
+	if b.failed != nil || !b.inPlace || len(r.trouble) > 0 || r.undone() {
 		r.out.Situation = r.situation(ctx)
 	}
 	return r.finish(result, r.reason(cause.Error()))
@@ -215,6 +215,7 @@ func (r *run) abandon(ctx context.Context) (Outcome, error) {
 	result := Cancelled
 	if !inPlace || r.undone() {
 		result = Failed
+		r.out.Situation = r.situation(ctx)
 	}
 	return r.finish(result, r.reason(cancelled))
 }

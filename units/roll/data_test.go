@@ -516,6 +516,43 @@ func TestDataAway(t *testing.T) {
 		h.data.away = nil
 		h.takenBack()
 	})
+	inBubble(t, "for ever", func(t *testing.T) {
+		h := hostWithData(t, Update, DataCopy)
+		h.behave["4.1.3"] = liar
+		h.on["start"] = func() { h.data.away = errors.New("the disk is away") }
+		began := time.Now()
+		for n, want := range []error{ErrUnfinished, ErrUnfinished, ErrUnfinished, ErrGivenUp, ErrGivenUp} {
+			out, err := h.engine().Run(t.Context(), "val1")
+			if !errors.Is(err, want) || out.Result != Failed || !out.Unfinished || !strings.HasPrefix(out.Situation, "generation 1 (4.1.2) is in place; "+unitName+" is inactive") {
+				t.Fatalf("try %d: %+v, %v", n+1, out, err)
+			}
+			h.runs("", false)
+			if s, err := h.files.Load("val1"); err != nil || s.Intent == nil || s.Intent.Tries != n+1 || s.LastRoll == nil || !s.LastRoll.Unfinished {
+				t.Fatalf("try %d: %+v, %v", n+1, s.Intent, err)
+			}
+		}
+		if took := time.Since(began); took < 42*time.Second || took > 2*time.Minute {
+			t.Errorf("it took %s", took)
+		}
+		h.data.away = nil
+		h.takenBack()
+	})
+	inBubble(t, "cancelled while it waits for another try", func(t *testing.T) {
+		h := hostWithData(t, Update, DataCopy)
+		h.behave["4.1.3"] = liar
+		h.on["start"] = func() { h.data.away = errors.New("the disk is away") }
+		if _, err := h.engine().Run(t.Context(), "val1"); !errors.Is(err, ErrUnfinished) {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		h.data.away = nil
+		out, err := h.engine().Run(ctx, "val1")
+		if err != nil || out.Result != Cancelled {
+			t.Errorf("%+v, %v", out, err)
+		}
+		h.data.are("4.1.2")
+	})
 	inBubble(t, "at boot", func(t *testing.T) {
 		h := hostWithData(t, Update, DataCopy)
 		h.edit(func(s *State) { s.Intent.Begun, s.Intent.WasActive = true, true })

@@ -19,6 +19,10 @@
 // same gate.
 //
 // The way back asks for as little as it can: a unit file that is in place is
-// not written again, and the start is tried whatever went wrong before it. An intent that nobody has begun is bound to the generation it was
+// not written again, and the start is tried whatever went wrong before it. Only
+// data that cannot be put back keep the node from it: then another engine tries
+// again, a few times, and somebody is asked for help ([ErrGivenUp]).
+//
+// An intent that nobody has begun is bound to the generation it was
 // asked for from; if that is not in place any more, it is dropped.
 package roll

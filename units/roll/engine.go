@@ -61,8 +61,8 @@ var ErrStale = errors.New("the roll was asked for before the instance was change
 // Run carries out the intent recorded for the instance, or takes back one
 // that an earlier engine began. The caller holds the instance's lock. The
 // outcome is recorded before Run returns; an error means that it could not
-// be, that nothing was begun, or that the data could not be put back: then the
-// intent stays, and another Run takes it back.
+// be, that nothing was begun, or, for ErrUnfinished and ErrGivenUp, that the data
+// could not be put back: then the intent stays, and another Run takes it back.
 func (e *Engine) Run(ctx context.Context, instance string) (Outcome, error) {
 	e.evidence = nil
 	s, err := e.Files.Load(instance)
@@ -84,6 +84,7 @@ func (e *Engine) Run(ctx context.Context, instance string) (Outcome, error) {
 		return Outcome{}, err
 	}
 	if r.interrupted {
+		r.awaitRetry(ctx)
 		return r.goBack(ctx, errors.New("the roll was interrupted"))
 	}
 	return r.forward(ctx)
@@ -315,7 +316,9 @@ func (r *run) finish(result, reason string) (Outcome, error) {
 	}
 	r.out.Evidence, r.out.Finished = r.evidence, time.Now().UTC()
 	r.state.LastRoll = &r.out
-	if !r.undone() {
+	if r.out.Unfinished = r.undone(); r.out.Unfinished {
+		r.state.Intent.Tries++
+	} else {
 		r.state.Intent = nil
 	}
 	if err := r.Files.Save(r.instance, r.state); err != nil {
@@ -324,7 +327,7 @@ func (r *run) finish(result, reason string) (Outcome, error) {
 	r.dropSets()
 	r.note(r.ended())
 	if r.undone() {
-		return r.out, fmt.Errorf("rolling %s back: %s; it is not over, and is taken back by the next roll or at boot", r.instance, reason)
+		return r.out, r.unfinished(reason)
 	}
 	return r.out, nil
 }

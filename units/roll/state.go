@@ -86,6 +86,8 @@ type Intent struct {
 	// Dependents are the units that ran when the roll began and that systemd
 	// stops with this one.
 	Dependents []string `json:"dependents,omitempty"`
+	// Tries counts the ways back that did not come to their end.
+	Tries int `json:"tries,omitempty"`
 	// Recovered is set at boot, before anything runs, when the files are those
 	// of the old version again: what runs since was started from them.
 	Recovered bool `json:"recovered,omitempty"`
@@ -111,6 +113,7 @@ type Outcome struct {
 	FailedStep      string    `json:"failed_step,omitempty"` // stop, data, switch, start or gate
 	Phases          []Phase   `json:"phases,omitempty"`      // of the gate, for the new version and then for the old one
 	Environment     bool      `json:"environment,omitempty"` // the old version failed the same gate: the cause is outside of both
+	Unfinished      bool      `json:"unfinished,omitempty"`  // the way back did not come to its end, and has to be tried again
 	Situation       string    `json:"situation,omitempty"`   // what is in place and what runs, where that is not one version, running and sound
 	Evidence        []string  `json:"evidence,omitempty"`    // what the gate saw, in order
 	Started         time.Time `json:"started"`
