@@ -36,6 +36,7 @@ type manifest struct {
 	// Nonces are those of the publishers on L1 when the bundle was made, as far
 	// as L1 could be asked: one that has changed was used since.
 	Nonces map[string]uint64 `json:"nonces"`
+	carried
 }
 
 const (
@@ -272,8 +273,9 @@ func (a *app) isStopped(ctx context.Context, inst profiles.Instance) error {
 func (a *app) manifestOf(ctx context.Context, inst profiles.Instance, move bool) (manifest, error) {
 	m := manifest{Schema: manifestSchema, Name: inst.Name, Created: time.Now().UTC(), Moved: move, Attesters: []string{}, Nonces: map[string]uint64{}}
 	m.Host, _ = os.Hostname()
-	if _, meta, err := a.generations(inst); err == nil {
+	if state, meta, err := a.generations(inst); err == nil {
 		m.Version, m.Digest = meta.Version, meta.Digest
+		m.carried = carried{state.Pin, state.Skipped}
 	}
 	var sec secrets
 	if err := a.loadKeystore(ctx, inst.Name, &sec); err != nil {

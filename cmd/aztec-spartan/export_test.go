@@ -54,6 +54,13 @@ func TestExportImport(t *testing.T) {
 	put(t, filepath.Join(from, data, "signing-protection/data.mdb"), "what was signed")
 	put(t, filepath.Join(from, data, "p2p-private-key"), "who it is")
 	put(t, filepath.Join(from, data, "archiver/data.mdb"), "what all have")
+	policy := roll.State{
+		Pin:     &roll.Pin{Version: "4.1.2", Until: time.Date(2199, 12, 24, 0, 0, 0, 0, time.UTC)},
+		Skipped: []roll.Skip{{Version: "4.1.3", Digest: "sha256:" + strings.Repeat("a", 64), Reason: "exited\x1b[2J with code 1"}},
+	}
+	if err := (&app{root: from}).files().Save("val1", policy); err != nil {
+		t.Fatal(err)
+	}
 	put(t, filepath.Join(from, dropIn, "override.conf"), "[Service]\nMemoryHigh=7G\n")
 	id, err := age.GenerateX25519Identity()
 	if err != nil {
@@ -101,8 +108,11 @@ func TestExportImport(t *testing.T) {
 	if code, said := call(t, to, "import", cut, "--identity", identity); code != exitFailed || exists(filepath.Join(to, etc, "instance.toml")) || exists(filepath.Join(to, data)) || exists(filepath.Join(to, "var/lib/aztec/.import-val1")) {
 		t.Errorf("a cut bundle: %d: %s", code, said)
 	}
-	if code, said := call(t, to, "import", file, "--identity", identity); code != 0 {
+	if code, said := call(t, to, "import", file, "--identity", identity); code != 0 || !strings.Contains(said, "it is pinned to 4.1.2 until 2199-12-") || !strings.Contains(said, "aztec-spartan unskip val1 takes that back") {
 		t.Fatalf("import: %d: %s", code, said)
+	}
+	if s, err := (&app{root: to}).files().Load("val1"); err != nil || s.Unit != someUnit || !s.Pin.Until.Equal(policy.Pin.Until) || len(s.Skipped) != 1 || s.Skipped[0].Digest != policy.Skipped[0].Digest || strings.Contains(s.Skipped[0].Reason, "\x1b") {
+		t.Errorf("its pin and what it skips came as %+v, %+v, %v", s.Pin, s.Skipped, err)
 	}
 	for _, same := range []string{etc + "instance.toml", etc + "keystore.json", etc + "admin-api-key", etc + "local.env", data + "signing-protection/data.mdb", data + "p2p-private-key", dropIn + "override.conf"} {
 		if !exists(filepath.Join(from, same)) && strings.HasSuffix(same, "admin-api-key") {
@@ -254,5 +264,19 @@ func TestExportOfWhatMustNotSign(t *testing.T) {
 	code, said := call(t, root, "export", "val1", file, "--recipient", id.Recipient().String())
 	if code != exitFailed || !strings.Contains(said, "4.1.2 does not say") || !strings.Contains(said, "start val1 --sign") || exists(file) {
 		t.Errorf("exit code %d: %s", code, said)
+	}
+}
+
+func TestCarriedIsChecked(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("0", 64)
+	for want, c := range map[string]carried{
+		"":                               {Pin: &roll.Pin{Version: "4.1.2"}, Skipped: []roll.Skip{{Version: "4.1.3", Digest: digest}}},
+		"its pin: reading version":       {Pin: &roll.Pin{Version: "newest"}},
+		"what it skips: ../x is not a d": {Skipped: []roll.Skip{{Version: "4.1.3", Digest: "../x"}}},
+		"it skips 1001 versions":         {Skipped: make([]roll.Skip, maxCarried+1)},
+	} {
+		if err := c.check(); want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("got %v, want %q", err, want)
+		}
 	}
 }

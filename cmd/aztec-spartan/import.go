@@ -125,6 +125,9 @@ func (a *app) importFile(ctx context.Context, path string, who age.Identity) err
 	if err := profiles.ValidName(m.Name); err != nil {
 		return usage(fail(err))
 	}
+	if err := m.check(); err != nil {
+		return usage(fail(err))
+	}
 	return a.locked(ctx, m.Name, "import", func() error {
 		if a.leftOver(m.Name) {
 			return withHint(usage(fail(fmt.Errorf("there is an instance %s here, or what is left of one", m.Name))), "aztec-spartan remove %s --purge, if it is nothing", m.Name)
@@ -302,6 +305,9 @@ func (a *app) settleArrival(ctx context.Context, arr *arrival, staging string) e
 		if err := os.Rename(staging, a.path(filepath.Join(dataRoot, name))); err != nil {
 			return err
 		}
+	}
+	if err := a.saveCarried(name, unit, arr.manifest.carried); err != nil {
+		return err
 	}
 	return a.saveInstance(arr.inst)
 }
