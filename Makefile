@@ -118,8 +118,8 @@ install: ## what the package holds, without one: DESTDIR=, PREFIX=/usr; after `m
 uninstall: ## the way back; settings, images, data and nodes stay
 	DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) packaging/scripts/install.sh uninstall dist $(ARCH)
 
-repo: ## signed repositories for apt and dnf, in dist/repo, of the packages in dist/: KEY=you@example.com
-	packaging/scripts/repo.sh '$(KEY)' dist dist/repo
+repo: ## signed repositories for apt and dnf, in dist/repo, of the packages in dist/: KEY=you@example.com URL=http://...
+	packaging/scripts/repo.sh '$(KEY)' '$(URL)' dist dist/repo
 
 release: ## packages, checksums, SBOM and provenance of VERSION=1.2.3, in dist/release; refuses a dirty tree
 	NFPM='$(NFPM)' packaging/scripts/release.sh '$(if $(filter command line,$(origin VERSION)),$(VERSION))' dist

@@ -122,6 +122,16 @@ func TestManPagesRender(t *testing.T) {
 	}
 }
 
+// needrestart, which reads its settings as Perl, leaves nodes alone, and else does as it did.
+func TestNeedrestartLeavesNodesAlone(t *testing.T) {
+	file := filepath.Join(unpacked(t), "etc/needrestart/conf.d/aztec-spartan.conf")
+	out := tool(t, "perl", "-we", `our %nrconf; defined do shift or die $@; foreach my $unit (@ARGV) { print join(" ", $unit, map { $nrconf{override_rc}{$_} } grep { $unit =~ $_ } keys %{$nrconf{override_rc}}), "\n" }`,
+		file, running, "aztec-update.service", "ssh.service", "my-aztec-proxy.service")
+	if want := running + " 0\naztec-update.service 0\nssh.service\nmy-aztec-proxy.service"; out != want {
+		t.Errorf("got\n%s\nwant\n%s", out, want)
+	}
+}
+
 // The completions of each shell are found under its name, and offer verbs.
 func TestCompletionsLoad(t *testing.T) {
 	tree := unpacked(t)

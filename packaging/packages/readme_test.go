@@ -16,6 +16,7 @@ const (
 	byPackage = iota
 	byRepository
 	onHost
+	onHostWithDNF
 	fromSource
 	blocks
 )
@@ -52,11 +53,12 @@ func readmeInstall(t *testing.T) []string {
 // another way to the same files.
 func TestReadmeInstall(t *testing.T) {
 	commands := readmeInstall(t)
-	keys := signingKey(t)
+	t.Parallel()
+	keys := newSigner(t)
 	tree := sourceCopy(t)
 	tool(t, "sh", "-c", `cd "$1" && git init -q && git add -A && git -c user.name=a -c user.email=a@example.com commit -qm all`, "sh", tree)
 	run := func(t *testing.T, need string) (*host, func(block int)) {
-		boot := testhost.Options{Binds: []testhost.Bind{{Host: tree, Guest: "/root/aztec-spartan"}, {Host: keys, Guest: "/root/.gnupg"}}}
+		boot := testhost.Options{Binds: []testhost.Bind{{Host: tree, Guest: "/root/aztec-spartan"}, {Host: keys.home, Guest: "/root/.gnupg"}}}
 		for _, v := range []string{"GOROOT", "GOMODCACHE", "GOCACHE"} {
 			dir := tool(t, "go", "env", v)
 			boot.Binds = append(boot.Binds, testhost.Bind{Host: dir, Guest: "/go/" + v})
@@ -81,6 +83,7 @@ func TestReadmeInstall(t *testing.T) {
 		}
 	}
 	t.Run("packages", func(t *testing.T) {
+		t.Parallel()
 		h, do := run(t, "apt-utils gnupg rpm createrepo-c")
 		do(byPackage)
 		h.want("aztec-spartan version >/dev/null && systemctl is-enabled aztec.target", "enabled")
@@ -90,6 +93,7 @@ func TestReadmeInstall(t *testing.T) {
 		h.want("aztec-spartan version >/dev/null && apt-cache policy aztec-spartan | grep -c 'packages.example/apt stable/main'", "1")
 	})
 	t.Run("source", func(t *testing.T) {
+		t.Parallel()
 		h, do := run(t, "")
 		do(fromSource)
 		h.want("find /usr -name '*aztec-spartan*' -o -name 'aztec*.service'; ls /etc/aztec-spartan", "config.toml\ninstances")

@@ -13,6 +13,7 @@ import (
 // TestRelease makes a release of a commit whose changelog says what is in it,
 // and none of trees that are not fit for one.
 func TestRelease(t *testing.T) {
+	t.Parallel()
 	tree := sourceCopy(t)
 	in := func(script string) (string, error) {
 		return command(t, "sh", "-ec", `cd "$1"; export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@example.com GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@example.com; eval "$2"`, "sh", tree, script)

@@ -3,41 +3,56 @@
 package packages
 
 import (
+	"context"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 )
 
-// signingKey makes the key of README's commands, for as long as the test runs,
-// and returns the directory of gpg that has it.
-func signingKey(t *testing.T) string {
+// signer has the key of README's commands, for as long as the test runs.
+type signer struct {
+	home string // gpg's
+}
+
+func newSigner(t *testing.T) signer {
 	t.Helper()
 	home, err := os.MkdirTemp("/tmp", "gpg") // paths of its sockets are short
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("GNUPGHOME", home)
+	s := signer{home}
 	t.Cleanup(func() {
+		s.tool(t, "gpgconf", "--kill", "all")
 		if err := os.RemoveAll(home); err != nil {
 			t.Error(err)
 		}
 	})
-	tool(t, "gpg", "--batch", "--quiet", "--passphrase", "", "--quick-gen-key", "you@example.com", "rsa3072", "sign", "never")
-	tool(t, "gpgconf", "--kill", "all")
-	return home
+	s.tool(t, "gpg", "--batch", "--quiet", "--passphrase", "", "--quick-gen-key", "you@example.com", "rsa3072", "sign", "never")
+	s.tool(t, "gpgconf", "--kill", "all") // no agent for hosts that see the directory
+	return s
+}
+
+// tool runs a program that finds the key.
+func (s signer) tool(t *testing.T, argv ...string) {
+	t.Helper()
+	// Also when the test has ended: it is there to clean up.
+	out, err := exec.CommandContext(context.WithoutCancel(t.Context()), "env", append([]string{"GNUPGHOME=" + s.home}, argv...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(argv, " "), err, out)
+	}
 }
 
 // publish adds packages to a repository.
-func publish(t *testing.T, repo string, packages ...string) {
+func (s signer) publish(t *testing.T, repo string, packages ...string) {
 	t.Helper()
 	dist := t.TempDir()
 	for _, path := range packages {
 		tool(t, "cp", path, filepath.Join(dist, "aztec-spartan_amd64"+filepath.Ext(path)))
 	}
-	tool(t, "../scripts/repo.sh", "you@example.com", dist, repo)
-	tool(t, "gpgconf", "--kill", "all")
+	s.tool(t, "../scripts/repo.sh", "you@example.com", "http://packages.example/", dist, repo)
 }
 
 // offer makes a repository the one that README's commands name.
@@ -50,14 +65,16 @@ func (h *host) offer(repo string) {
 // A host that has the repository gets newer builds by apt upgrade and by
 // unattended-upgrades, and its nodes do not notice.
 func TestRepository(t *testing.T) {
-	signingKey(t)
+	t.Parallel()
+	keys := newSigner(t)
 	base := debPath(t)
 	next := nextDeb(t, base)
 	last := nextDeb(t, next)
 	for _, suite := range []string{"bookworm", "trixie"} {
 		t.Run(suite, func(t *testing.T) {
+			t.Parallel()
 			repo := filepath.Join(t.TempDir(), "repo")
-			publish(t, repo, base, rpmPath(t))
+			keys.publish(t, repo, base, rpmPath(t))
 			h := set(t, suite, "")
 			h.archive("unattended-upgrades sudo")
 			h.offer(repo)
@@ -71,11 +88,11 @@ func TestRepository(t *testing.T) {
 			}
 			version(debVersion(t, base))
 
-			publish(t, repo, next)
+			keys.publish(t, repo, next)
 			h.sh("apt-get update && apt-get upgrade")
 			version(debVersion(t, next))
 
-			publish(t, repo, last)
+			keys.publish(t, repo, last)
 			h.sh(`echo 'Unattended-Upgrade::Origins-Pattern { "origin=aztec-spartan"; };' >/etc/apt/apt.conf.d/92unattended && apt-get update && unattended-upgrade`)
 			version(debVersion(t, last))
 
@@ -96,9 +113,10 @@ func TestRepository(t *testing.T) {
 
 // The rpm of the repository is signed, and so is what lists it.
 func TestRPMRepository(t *testing.T) {
-	signingKey(t)
+	t.Parallel()
+	keys := newSigner(t)
 	repo, db := t.TempDir(), t.TempDir()
-	publish(t, repo, rpmPath(t))
+	keys.publish(t, repo, rpmPath(t))
 	tool(t, "rpm", "--dbpath", db, "--import", filepath.Join(repo, "aztec-spartan.asc"))
 	rpms, err := filepath.Glob(filepath.Join(repo, "rpm/x86_64/*.rpm"))
 	if err != nil || len(rpms) != 1 {
@@ -108,14 +126,16 @@ func TestRPMRepository(t *testing.T) {
 		t.Error(out)
 	}
 	list := filepath.Join(repo, "rpm/x86_64/repodata/repomd.xml")
-	tool(t, "gpg", "--batch", "--verify", list+".asc", list)
+	keys.tool(t, "gpg", "--batch", "--verify", list+".asc", list)
 }
 
-// Without a key nothing is made.
-func TestRepositoryWantsKey(t *testing.T) {
-	repo := filepath.Join(t.TempDir(), "repo")
-	out, err := command(t, "../scripts/repo.sh", "", t.TempDir(), repo)
-	if _, stat := os.Stat(repo); err == nil || !strings.Contains(out, "KEY=") || stat == nil {
-		t.Errorf("%v: %s", err, out)
+// Without a key, or a URL that dnf could be told, nothing is made.
+func TestRepositoryWants(t *testing.T) {
+	for _, c := range []struct{ key, url, want string }{{"", "http://packages.example", "KEY="}, {"you@example.com", "", "URL="}, {"you@example.com", "packages.example", "URL="}} {
+		repo := filepath.Join(t.TempDir(), "repo")
+		out, err := command(t, "../scripts/repo.sh", c.key, c.url, t.TempDir(), repo)
+		if _, stat := os.Stat(repo); err == nil || !strings.HasPrefix(out, c.want) || stat == nil {
+			t.Errorf("%+v: %v: %s", c, err, out)
+		}
 	}
 }

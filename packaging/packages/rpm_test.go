@@ -41,10 +41,9 @@ var rpmTransitions = []transition{
 	},
 }
 
-// TestRPMTransitions runs the real rpm, its database and our scriptlets on a
-// Debian host: what else a Fedora would have is not in rpm's database there,
-// hence --nodeps.
-func TestRPMTransitions(t *testing.T) {
+// nextRPM makes the rpm of a later version, and returns it with that version.
+func nextRPM(t *testing.T) (path, version string) {
+	t.Helper()
 	tree := sourceCopy(t)
 	for path, text := range nextFiles {
 		dir := filepath.Base(filepath.Dir(path)) // of a packaging directory, but for units
@@ -55,19 +54,41 @@ func TestRPMTransitions(t *testing.T) {
 		}
 		write(t, filepath.Join(tree, "packaging", dir, filepath.Base(path)), text)
 	}
-	version := buildVersion(t)
-	build(t, tree, "package", "VERSION="+version+"+next")
+	version = buildVersion(t) + "+next"
+	build(t, tree, "package", "VERSION="+version)
+	return filepath.Join(tree, "dist", filepath.Base(rpmPath(t))), version
+}
+
+// TestRPM runs the real rpm, its database and our scriptlets on Debian hosts,
+// and dnf.
+func TestRPM(t *testing.T) {
+	t.Parallel()
+	keys := newSigner(t)
+	next, nextVersion := nextRPM(t)
+	t.Run("transitions", func(t *testing.T) {
+		t.Parallel()
+		rpmTransits(t, next, nextVersion)
+	})
+	t.Run("dnf", func(t *testing.T) {
+		t.Parallel()
+		byDNF(t, keys, next, nextVersion)
+	})
+}
+
+// rpmTransits is the matrix of an rpm: what else a Fedora would have is not in
+// rpm's database there, hence --nodeps.
+func rpmTransits(t *testing.T, next, nextVersion string) {
 	h := set(t, "bookworm", "")
 	h.archive("rpm")
 	h.put(rpmPath(t), "/root/base.rpm")
-	h.put(filepath.Join(tree, "dist", filepath.Base(rpmPath(t))), "/root/next.rpm")
+	h.put(next, "/root/next.rpm")
 	h.sh("rpm --force-debian --nodeps -i /root/base.rpm")
 	h.installed()
 	h.configure()
 	for i := range rpmTransitions {
 		rpmTransitions[i].run = strings.ReplaceAll(rpmTransitions[i].run, "{rpm}", "rpm --force-debian --nodeps")
 	}
-	h.table(rpmTransitions, `rpm -q --qf 'installed %{VERSION}-%{RELEASE}' aztec-spartan`, version+"-1", version+"+next-1")
+	h.table(rpmTransitions, rpmVersion, buildVersion(t)+"-1", nextVersion+"-1")
 	h.t.Run("remove with nothing running", func(t *testing.T) {
 		h := h.sub(t)
 		h.sh("systemctl stop " + running + " && rpm -e aztec-spartan")
@@ -76,9 +97,54 @@ func TestRPMTransitions(t *testing.T) {
 	})
 }
 
+const rpmVersion = `rpm -q --qf 'installed %{VERSION}-%{RELEASE}' aztec-spartan`
+
+// hostSpec is a package that provides what comes from Debian.
+const hostSpec = `Name: host
+Version: 1
+Release: 1
+Summary: What is there without rpm
+License: none
+BuildArch: noarch
+Provides: systemd = 252, nftables = 1, ca-certificates = 1
+%description
+%summary
+%files
+`
+
+// byDNF takes the package and a newer one from the repository, as README says;
+// what nobody signed is not taken.
+func byDNF(t *testing.T, keys signer, next, nextVersion string) {
+	dir := t.TempDir()
+	repo, spec := filepath.Join(dir, "repo"), filepath.Join(dir, "host.spec")
+	keys.publish(t, repo, rpmPath(t))
+	write(t, spec, hostSpec)
+	tool(t, "rpmbuild", "--quiet", "--define", "_topdir "+dir, "--define", "_rpmdir "+dir, "-bb", spec)
+	h := set(t, "bookworm", "")
+	h.archive("dnf rpm sudo")
+	h.offer(repo)
+	h.put(filepath.Join(dir, "noarch/host-1-1.noarch.rpm"), "/root/host.rpm")
+	h.sh("rpm --force-debian -i /root/host.rpm && mkdir -p /etc/yum.repos.d /etc/dnf && echo 'assumeyes=True' >>/etc/dnf/dnf.conf")
+	h.sh("set -e\n" + readmeInstall(t)[onHostWithDNF])
+	h.installed()
+	h.configure()
+	before := h.nodes()
+	h.want(rpmVersion, "installed "+buildVersion(t)+"-1")
+	keys.publish(t, repo, next)
+	h.sh("dnf upgrade --refresh")
+	h.want(rpmVersion, "installed "+nextVersion+"-1")
+	h.unchanged(before)
+
+	tool(t, "sh", "-c", `echo '<!-- -->' >>"$1"`, "sh", filepath.Join(repo, "rpm/x86_64/repodata/repomd.xml"))
+	if r, err := h.Sh(t.Context(), "dnf makecache --refresh"); err != nil || r.Code == 0 {
+		t.Errorf("dnf takes a forged repository: %v\n%s", err, r.Stdout)
+	}
+}
+
 // Where SELinux is enforced, images have the type of programs: the module is
 // taken by the policy of Debian, which has the same names.
 func TestSELinuxModule(t *testing.T) {
+	t.Parallel()
 	h := set(t, "bookworm", "")
 	h.archive("selinux-policy-default policycoreutils selinux-utils semodule-utils")
 	h.put("../selinux/aztec-spartan.cil", "/root/aztec-spartan.cil")
@@ -91,6 +157,7 @@ func TestSELinuxModule(t *testing.T) {
 
 // Both architectures build; the other one runs in an emulator.
 func TestArm64(t *testing.T) {
+	t.Parallel()
 	tree := sourceCopy(t)
 	version := buildVersion(t)
 	build(t, tree, "package", "ARCH=arm64", "VERSION="+version)

@@ -77,6 +77,7 @@ var debTransitions = []transition{
 
 // TestTransitions is the matrix of suites and transitions of the deb.
 func TestTransitions(t *testing.T) {
+	t.Parallel()
 	next := nextDeb(t, debPath(t))
 	for _, suite := range suites {
 		t.Run(suite, func(t *testing.T) {

@@ -1,11 +1,16 @@
 #!/bin/sh
-# Signed repositories of the packages in DIST: repo.sh KEY DIST REPO. KEY is what gpg --local-user takes. What REPO has from
-# earlier calls stays in it. Any web server can offer the directory:
-#   apt/        deb [signed-by=/usr/share/keyrings/aztec-spartan.asc] URL/apt stable main
-#   rpm/        baseurl=URL/rpm/$basearch, gpgkey=URL/aztec-spartan.asc
+# Signed repositories of the packages in DIST: repo.sh KEY URL DIST REPO. KEY is what gpg --local-user takes, URL is where a web
+# server, any, offers REPO. What REPO has from earlier calls stays in it:
+#   apt/                  deb [signed-by=/usr/share/keyrings/aztec-spartan.asc] URL/apt stable main
+#   rpm/                  what aztec-spartan.repo tells dnf
+#   aztec-spartan.asc     the public key
 set -eu
-key=$1 dist=$2 repo=$3
-[ -n "$key" ] || { echo "KEY= says which key signs: make repo KEY=you@example.com" >&2; exit 2; }
+key=$1 url=${2%/} dist=$3 repo=$4
+[ -n "$key" ] || { echo "KEY= says which key signs: make repo KEY=you@example.com URL=http://packages.example" >&2; exit 2; }
+case $url in
+http://?* | https://?*) ;;
+*) echo "URL= says where hosts find the repositories: make repo KEY=$key URL=http://packages.example" >&2; exit 2 ;;
+esac
 for tool in apt-ftparchive:apt-utils gpg:gnupg rpmsign:rpm createrepo_c:createrepo-c; do
 	command -v "${tool%:*}" >/dev/null || { echo "no ${tool%:*}: apt-get install ${tool#*:}" >&2; exit 1; }
 done
@@ -52,3 +57,11 @@ for arch in *; do
 	createrepo_c --quiet "$arch"
 	sign --armor --detach-sign --output "$arch/repodata/repomd.xml.asc" "$arch/repodata/repomd.xml"
 done
+cat >../aztec-spartan.repo <<END
+[aztec-spartan]
+name=aztec-spartan
+baseurl=$url/rpm/\$basearch
+gpgkey=$url/aztec-spartan.asc
+gpgcheck=1
+repo_gpgcheck=1
+END
