@@ -69,9 +69,8 @@ test-node:
 test-image:
 	$(LAST) go test -tags real -run Real -count=1 -timeout 40m -v ./extract
 
-test-packages: deps package ## packages on every suite, rpm, repositories, arm64, a release (root, and the Debian archive)
-	packaging/scripts/deps.sh apt-utils createrepo-c gnupg qemu-user-static
-	$(WITH_DEB) go test -tags packages -p 1 -count=1 -timeout 30m -v ./packaging/packages
+test-packages: deps package ## all tests of packages, also a release, SELinux, unattended upgrades (root, and the Debian archive)
+	$(WITH_DEB) go test -tags packages -parallel 4 -count=1 -timeout 30m -v ./packaging/packages
 
 test-vm: deps package ## cgroups and BPF in a virtual machine (root; some minutes)
 	packaging/scripts/deps.sh qemu-system-x86

@@ -1,4 +1,4 @@
-//go:build packages
+//go:build booted || packages
 
 package packages
 
@@ -29,7 +29,7 @@ func (h *host) serve(address string, handler http.Handler) {
 func (h *host) archive(packages string) {
 	h.t.Helper()
 	h.serve("127.0.0.1:3128", &httputil.ReverseProxy{Rewrite: func(*httputil.ProxyRequest) {}})
-	h.sh(`echo 'Acquire::http::Proxy "http://127.0.0.1:3128";' >/etc/apt/apt.conf.d/90proxy
+	h.sh(`printf 'Acquire::http::Proxy "http://127.0.0.1:3128";\nAcquire::Retries "5";\n' >/etc/apt/apt.conf.d/90proxy
 		echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/unsafe-io
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ` + packages)
 }

@@ -2,11 +2,12 @@
 // becomes of nodes when packages come, change and go.
 //
 // Tests with the tag booted are a part of `make test`: the checks that tools
-// of the distributions make of the files, and all transitions of the deb on
-// booted hosts. `make test-packages` (tag packages) adds what takes longer or
-// needs the Debian archive: Debian 11, rpm, repositories and unattended
-// upgrades, arm64, a release, and the README's install section word by word.
+// of the distributions make of the files, all transitions of the deb and of
+// the rpm on booted hosts, the repositories as dnf and as README's install
+// section use them, word by word, and arm64 in an emulator. `make
+// test-packages` (tag packages) adds a release, SELinux, and apt and
+// unattended-upgrades on more than one release.
 //
 // Both want $AZTEC_SPARTAN_DEB, the deb that `make package` made, with the rpm
-// beside it.
+// beside it, and the Debian archive.
 package packages

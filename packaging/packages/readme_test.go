@@ -1,4 +1,4 @@
-//go:build packages
+//go:build booted || packages
 
 package packages
 

@@ -75,6 +75,9 @@ var debTransitions = []transition{
 	{name: "install after a purge", run: "apt-get install -y {base}", version: "base"},
 }
 
+// suites are all releases that are supported.
+var suites = []string{"bullseye", "bookworm", "trixie"}
+
 // TestTransitions is the matrix of suites and transitions of the deb.
 func TestTransitions(t *testing.T) {
 	t.Parallel()
@@ -121,6 +124,8 @@ func (h *host) table(list []transition, version, base, next string) {
 			for _, script := range slices.Sorted(maps.Keys(c.holds)) {
 				h.want(script, c.holds[script])
 			}
+			// systemd has read the files that are there now.
+			h.want("systemctl show -p NeedDaemonReload aztec.target aztec-update.timer "+running+" | grep . | sort -u", "NeedDaemonReload=no")
 			h.unchanged(before)
 		})
 		if !ok {

@@ -4,8 +4,8 @@ set -eu
 # umoci, skopeo and prometheus (promtool) are oracles. strace ends pulls at every system call. btrfs-progs and e2fsprogs make stores on file systems that clone,
 # and on those with a limit of links.
 packages="systemd-container mmdebstrap debian-archive-keyring util-linux gcc libc6-dev umoci skopeo strace btrfs-progs e2fsprogs prometheus"
-# What looks at packages, and shells to load completions.
-packages="$packages lintian rpmlint rpm groff-base zsh fish bash-completion $*"
+# What looks at packages, makes repositories of them, runs what is for arm64, and shells to load completions.
+packages="$packages lintian rpmlint rpm groff-base apt-utils createrepo-c gnupg qemu-user-static zsh fish bash-completion $*"
 missing=
 for p in $packages; do
 	dpkg-query -W -f '${db:Status-Status}\n' "$p" 2>/dev/null | grep -qx installed || missing="$missing $p"

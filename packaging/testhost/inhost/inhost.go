@@ -24,6 +24,7 @@ func Run(t *testing.T) {
 	}
 	for _, suite := range []string{"bullseye", "bookworm", "trixie"} {
 		t.Run(suite, func(t *testing.T) {
+			t.Parallel()
 			h, err := testhost.Boot(t.Context(), testhost.Options{Suite: suite})
 			if err != nil {
 				t.Fatal(err)
