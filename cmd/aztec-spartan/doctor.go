@@ -31,7 +31,8 @@ names, all instances; where there is none yet, the host alone.
 L1: reachable, synced, the right chain, debug_traceTransaction. Beacon nodes:
 reachable, synced, serving blobs. The clock, against time servers and L1. The
 processor, memory, disk and its speed, systemd, kernel. Ports: free, not closed
-by ufw, firewalld or nftables. Balances of publishers, keystore, registry, DNS.
+by ufw, firewalld or nftables; and whether those that others must not reach can
+be closed. Balances of publishers, keystore, registry, DNS.
 
 Each line is ok, warning or failed. The exit code is 6 if anything failed.
 

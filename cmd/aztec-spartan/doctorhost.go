@@ -10,6 +10,7 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/profiles/keystore"
 	"github.com/aztec-spartan/aztec-spartan/units/doctor"
+	"github.com/aztec-spartan/aztec-spartan/units/firewall"
 	"github.com/aztec-spartan/aztec-spartan/units/probe"
 )
 
@@ -45,6 +46,9 @@ func (a *app) doctorHost(ctx context.Context) (doctor.Host, error) {
 	}
 	if a.live() {
 		h.Free, h.Locals = free, localAddresses
+		if c.Network.Firewall {
+			h.Table = firewall.Check
+		}
 	}
 	return h, nil
 }

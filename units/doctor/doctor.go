@@ -109,6 +109,7 @@ type Host struct {
 	Clock    Clock
 	Disk     Disk
 	Free     func(network string, port int) error // nil if nobody listens there
+	Table    func(ctx context.Context) error      // whether RPC and admin ports can be closed to other machines; nil: not asked
 	Registry func(ctx context.Context) error      // asks for the image; nil: not asked
 	Keystore func(ctx context.Context) (seen string, err error)
 	Locals   func() ([]string, error) // addresses of the host

@@ -80,6 +80,10 @@ func TestBrokenHosts(t *testing.T) {
 		"a port is taken": {func(s *sick) {
 			s.host.Free = func(_ string, port int) error { return map[bool]error{true: errBroken}[port == 8080] }
 		}, "ports", Failed, "rpc port 8080/tcp: it is broken", "sport = :8080", false, ""},
+		"no nftables": {
+			func(s *sick) { s.host.Table = func(context.Context) error { return errBroken } },
+			"firewall", Failed, "cannot be closed to other machines: it is broken", "install nftables", false, "",
+		},
 		"ufw is on":       {func(s *sick) { s.put("/etc/ufw/ufw.conf", "ENABLED=yes\n") }, "firewall", Warning, "no rule for P2P port 40400", "ufw allow 40400", false, ""},
 		"firewalld is on": {func(s *sick) { s.put("/etc/systemd/system/multi-user.target.wants/firewalld.service", "") }, "firewall", Warning, "firewalld is on", "--add-port=40400/udp", false, ""},
 		"nftables drops": {func(s *sick) {

@@ -89,9 +89,22 @@ func (e exam) has(path, text string) bool {
 	return err == nil && strings.Contains(string(data), text)
 }
 
-// firewall looks whether what the host's firewall was told lets peers in. It
-// reads files only: rules made otherwise are not seen.
-func (e exam) firewall(context.Context) []Finding {
+// firewall looks whether the table can be made that closes the ports of nodes,
+// without which they do not start, and whether what the host's firewall was told
+// lets peers in. The latter reads files only: rules made otherwise are not seen.
+func (e exam) firewall(ctx context.Context) []Finding {
+	var list []Finding
+	if e.Table != nil {
+		if err := e.Table(ctx); err != nil {
+			list = append(list, fail("apt install nftables, or dnf install nftables", "RPC and admin ports cannot be closed to other machines: %s", clip(err.Error())))
+		} else {
+			list = append(list, ok("RPC and admin ports can be closed to other machines"))
+		}
+	}
+	return append(list, e.fronts()...)
+}
+
+func (e exam) fronts() []Finding {
 	port := e.peerPort()
 	if port == 0 {
 		return nil

@@ -22,7 +22,13 @@ func Load(ctx context.Context, ports []Port) error {
 	return run(ctx, "nft", Script(ports))
 }
 
-func run(ctx context.Context, program string, script []byte) error {
+// Check reports whether a table could be loaded, and loads none. Errors wrap
+// ErrUnavailable.
+func Check(ctx context.Context) error {
+	return run(ctx, "nft", Script([]Port{{Number: 1}}), "--check")
+}
+
+func run(ctx context.Context, program string, script []byte, flags ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	// In its path whatever the caller's is: a unit's need not have /usr/sbin.
@@ -30,7 +36,7 @@ func run(ctx context.Context, program string, script []byte) error {
 	if err != nil {
 		path = "/usr/sbin/" + program
 	}
-	cmd := exec.CommandContext(ctx, path, "-f", "-")
+	cmd := exec.CommandContext(ctx, path, append(flags, "-f", "-")...)
 	cmd.Stdin = bytes.NewReader(script)
 	var said bytes.Buffer
 	cmd.Stderr = &said

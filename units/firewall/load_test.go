@@ -32,6 +32,9 @@ func TestRun(t *testing.T) {
 	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "Operation not permitted") || strings.Contains(err.Error(), "more") {
 		t.Errorf("got %v", err)
 	}
+	if err := run(t.Context(), program(t, `test "$*" = "--check -f -"`), nil, "--check"); err != nil {
+		t.Errorf("got %v", err)
+	}
 	if err := run(t.Context(), "no-such-nft", nil); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
