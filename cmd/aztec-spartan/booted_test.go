@@ -26,7 +26,8 @@ const (
 
 var suites = []string{"bookworm", "trixie"}
 
-// onEachSuite runs a test on one fresh host of each suite, side by side.
+// onEachSuite runs a test on one fresh host of each suite, side by side and
+// beside other tests.
 func onEachSuite(t *testing.T, test func(*guest)) { onSuites(t, suites, test) }
 
 func onSuites(t *testing.T, suites []string, test func(*guest)) {
