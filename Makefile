@@ -72,8 +72,8 @@ test-image:
 test-packages: deps package ## all tests of packages, also a release, SELinux, unattended upgrades (root, and the Debian archive)
 	$(WITH_DEB) go test -tags packages -parallel 4 -count=1 -timeout 30m -v ./packaging/packages
 
-test-vm: deps package ## cgroups and BPF in a virtual machine (root; some minutes)
-	packaging/scripts/deps.sh qemu-system-x86
+test-vm: deps package ## cgroups, BPF, reboots and a TPM in a virtual machine (root; a quarter of an hour)
+	packaging/scripts/deps.sh qemu-system-x86 nbdkit swtpm
 	$(WITH_DEB) go test -tags vm -run TestVM -count=1 -timeout 40m -v ./cmd/aztec-spartan
 
 # The files of tests with a build tag, their packages, and the tests in them, for -run: those of no tag are in test-unit.

@@ -30,7 +30,29 @@ type machine struct {
 	t *testing.T
 }
 
+// TestVM plays on one machine, which is booted some times: each part finds it
+// on, with val1 and agent1 running, and leaves it so.
 func TestVM(t *testing.T) {
+	m := newMachine(t)
+	m.on()
+	m.sh("dpkg -i /payload/aztec-spartan.deb")
+	m.sh("printf '[Unit]\nRequiresMountsFor=/payload\n[Service]\nExecStart=/payload/serve -layout /payload/layout -listen 127.0.0.1:5000\n[Install]\nWantedBy=multi-user.target\n' >/etc/systemd/system/registry.service && systemctl enable --now registry")
+	m.sh("sed -i 's|^mirrors = .*|mirrors = [\"http://127.0.0.1:5000\"]|' /etc/aztec-spartan/config.toml")
+	m.until("aztec-spartan pull 4.1.2")
+	m.sequencer("val1", vmKey, "")
+	m.sh("aztec-spartan config agent1 --role prover-agent --network local --version 4.1.2 --no-pull --port 8084 --broker http://127.0.0.1:8083 --egress broker --resource memory_max=400MiB")
+	m.sh("aztec-spartan start val1 agent1")
+	m.until("aztec-spartan probe val1 && systemctl is-active " + vmAgent)
+
+	t.Run("limits", func(t *testing.T) { m.as(t).limits() })
+	t.Run("egress", func(t *testing.T) { m.as(t).egress() })
+	t.Run("an agent starves no sequencer", func(t *testing.T) { m.as(t).shares() })
+	t.Run("reboots", func(t *testing.T) { m.as(t).reboots() })
+}
+
+// newMachine makes a machine, which is off, with what is to be installed.
+func newMachine(t *testing.T) *machine {
+	t.Helper()
 	payload := t.TempDir()
 	if err := stubimage.Build(filepath.Join(payload, "layout")); err != nil {
 		t.Fatal(err)
@@ -39,8 +61,12 @@ func TestVM(t *testing.T) {
 	if deb == "" {
 		t.Fatal("AZTEC_SPARTAN_DEB names no package: run make test-vm")
 	}
-	if out, err := exec.Command("cp", deb, filepath.Join(payload, "aztec-spartan.deb")).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	serve := exec.Command("go", "build", "-o", filepath.Join(payload, "serve"), "../../packaging/realimage/serve")
+	serve.Env = append(os.Environ(), "CGO_ENABLED=0")
+	for _, cmd := range []*exec.Cmd{exec.Command("cp", deb, filepath.Join(payload, "aztec-spartan.deb")), serve} {
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
 	}
 	began := time.Now()
 	vm, err := testhost.NewMachine(t.Context(), testhost.MachineOptions{Suite: "bookworm", Dir: t.TempDir(), Payload: payload})
@@ -52,34 +78,43 @@ func TestVM(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	m := &machine{vm, t}
 	t.Logf("disks made in %s", time.Since(began).Round(time.Second))
-	m.on()
-	m.sh("dpkg -i /payload/aztec-spartan.deb")
-	m.sh("for v in 4.1.2 4.1.3; do aztec-spartan load /payload/layout --name $v; done")
-	m.sh("echo " + vmKey + " | aztec-spartan config val1 --network local --version 4.1.2 --no-pull --ethereum-host http://127.0.0.1:8545 --no-p2p --set REGISTRY_CONTRACT_ADDRESS=0xb7f8bc63bbcad18155201308c8f3540b07f84f5e --key-file -")
-	m.sh("aztec-spartan config agent1 --role prover-agent --network local --version 4.1.2 --no-pull --port 8084 --broker http://127.0.0.1:8083 --egress broker --resource memory_max=400MiB")
-	m.sh("aztec-spartan start val1 agent1")
-	m.until("aztec-spartan probe val1 && systemctl is-active " + vmAgent)
-
-	t.Run("limits", func(t *testing.T) { m.as(t).limits() })
-	t.Run("egress", func(t *testing.T) { m.as(t).egress() })
-	t.Run("an agent starves no sequencer", func(t *testing.T) { m.as(t).shares() })
+	return &machine{vm, t}
 }
 
-// vmKey is worth nothing: of the second account of every development chain.
-const vmKey = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
+// Keys that are worth nothing: of the second and third accounts of every
+// development chain.
+const (
+	vmKey    = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d"
+	vmTPMKey = "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a"
+)
 
 func (m *machine) as(t *testing.T) *machine { return &machine{m.Machine, t} }
 
-func (m *machine) on() {
+// on starts the machine, without the parts that are named.
+func (m *machine) on(without ...string) {
 	m.t.Helper()
 	began := time.Now()
-	if err := m.PowerOn(m.t.Context()); err != nil {
+	if err := m.PowerOn(m.t.Context(), without...); err != nil {
 		m.t.Fatal(err)
 	}
 	m.t.Logf("booted in %s", time.Since(began).Round(100*time.Millisecond))
 }
+
+func (m *machine) off() {
+	m.t.Helper()
+	if err := m.PowerOff(m.t.Context()); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// sequencer configures one. Its L1 is not there, and its node does not mind.
+func (m *machine) sequencer(name, key, flags string) {
+	m.t.Helper()
+	m.sh("echo " + key + " | aztec-spartan config " + name + vmNode + " --key-file - " + flags)
+}
+
+const vmNode = " --network local --version 4.1.2 --no-pull --no-p2p --ethereum-host http://127.0.0.1:8545 --set REGISTRY_CONTRACT_ADDRESS=0xb7f8bc63bbcad18155201308c8f3540b07f84f5e"
 
 func (m *machine) try(script string) testhost.Result {
 	m.t.Helper()
@@ -98,6 +133,26 @@ func (m *machine) sh(script string) string {
 		m.t.Fatalf("%s: exit code %d\n%s%s%s", script, r.Code, r.Stdout, r.Stderr, log)
 	}
 	return strings.TrimSpace(r.Stdout)
+}
+
+// fails runs a script that must exit with code and say each of words on stderr.
+func (m *machine) fails(code int, script string, words ...string) {
+	m.t.Helper()
+	r := m.try(script)
+	if r.Code != code {
+		m.t.Errorf("%s: exit code %d, want %d\n%s%s", script, r.Code, code, r.Stdout, r.Stderr)
+	}
+	for _, w := range words {
+		if !strings.Contains(r.Stderr, w) {
+			m.t.Errorf("%s: does not say %q:\n%s", script, w, r.Stderr)
+		}
+	}
+}
+
+// settled waits for the jobs that a boot has queued.
+func (m *machine) settled() {
+	m.t.Helper()
+	m.until("! systemctl list-jobs --no-legend | grep -q aztec-")
 }
 
 func (m *machine) until(script string) {

@@ -11,11 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -30,9 +28,9 @@ type MachineOptions struct {
 // Machine is a booted Debian of its own kernel, under qemu: for what a Host
 // cannot show, since it shares the kernel of this machine. Memory, CPU and IP
 // accounting are those of cgroup version 2, a reboot goes through firmware,
-// and Cut is a power cut: what was not synced is lost. It is slow, some ten
-// seconds from power on to the first command, since /dev/kvm is used only
-// where it works.
+// it has a TPM, and Cut is a power cut: what was not flushed is lost. It is
+// slow, half a minute from power on to the first command where /dev/kvm does
+// not work.
 //
 // Its methods must not be called at the same time.
 type Machine struct {
@@ -41,8 +39,9 @@ type Machine struct {
 	accel          []string
 	log            *console
 
-	ended chan struct{} // closed when qemu has; nil: powered off
-	kill  context.CancelFunc
+	ended <-chan struct{} // closed when qemu has; nil: powered off
+	parts parts
+	kill  context.CancelFunc // of all of it
 	port  net.Conn
 	lines *bufio.Reader
 }
@@ -92,7 +91,7 @@ func (m *Machine) kvmWorks(ctx context.Context) bool {
 	return err == nil && strings.Contains(string(out), "Kernel panic")
 }
 
-// PowerOn starts the machine, without the disks that are named (data), and
+// PowerOn starts the machine, without the parts that are named (data, tpm), and
 // waits until systemd has started everything.
 func (m *Machine) PowerOn(ctx context.Context, without ...string) error {
 	if m.ended != nil {
@@ -102,16 +101,7 @@ func (m *Machine) PowerOn(ctx context.Context, without ...string) error {
 	if err := os.RemoveAll(socket); err != nil {
 		return fmt.Errorf("starting a virtual machine: %w", err)
 	}
-	args := append(slices.Clone(m.accel), "-smp", "2", "-m", "2048", "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
-		"-kernel", m.kernel, "-initrd", m.initrd, "-append", "root=LABEL=root rw console=ttyS0 quiet",
-		"-device", "virtio-serial", "-chardev", "socket,id=port,server=on,wait=off,path="+socket, "-device", "virtserialport,chardev=port,name=testhost")
-	for _, name := range []string{"root", "payload", "data"} {
-		if !slices.Contains(without, name) {
-			// What the guest does not flush stays in the guest: a killed machine has lost it.
-			args = append(args, "-drive", "if=virtio,format=raw,cache=writeback,file="+m.disk(name))
-		}
-	}
-	if err := m.start(args); err != nil {
+	if err := m.start(socket, without); err != nil {
 		return fmt.Errorf("starting a virtual machine: %w", err)
 	}
 	if err := m.awaitReady(ctx, socket); err != nil {
@@ -120,27 +110,45 @@ func (m *Machine) PowerOn(ctx context.Context, without ...string) error {
 	return nil
 }
 
-// start runs qemu, which does not outlive this process.
-func (m *Machine) start(args []string) error {
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, qemu(), args...)
-	cmd.Stdout, cmd.Stderr = m.log, m.log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	started, ended := make(chan error, 1), make(chan struct{})
-	go func() {
-		defer close(ended)
-		runtime.LockOSThread() // whose end the signal is for (prctl(2))
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // how it ends is the guest's affair
+// start runs qemu and the parts of the machine.
+func (m *Machine) start(socket string, without []string) (err error) {
+	args := append(slices.Clone(m.accel), "-smp", "2", "-m", "2048", "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot",
+		"-kernel", m.kernel, "-initrd", m.initrd, "-append", "root=LABEL=root rw console=ttyS0 quiet",
+		"-device", "virtio-serial", "-chardev", "socket,id=port,server=on,wait=off,path="+socket, "-device", "virtserialport,chardev=port,name=testhost",
+		"-drive", "if=virtio,format=raw,readonly=on,file="+m.disk("payload"))
+	ctx, kill := context.WithCancel(context.Background())
+	p := parts{ctx: ctx}
+	defer func() {
+		for _, f := range p.files { // qemu has its own
+			f.Close()
+		}
+		if err != nil {
+			kill()
+			p.await()
 		}
 	}()
-	if err := <-started; err != nil {
-		cancel()
+	for _, name := range []string{"root", "data", "tpm"} {
+		if slices.Contains(without, name) {
+			continue
+		}
+		plug := p.disk
+		if name == "tpm" {
+			plug = p.tpm
+		}
+		more, err := plug(m, name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		args = append(args, more...)
+	}
+	cmd := exec.CommandContext(ctx, qemu(), args...)
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = m.log, m.log, p.files
+	ended, err := launch(cmd)
+	if err != nil {
 		return err
 	}
-	m.ended, m.kill = ended, cancel
+	p.ended = append(p.ended, ended)
+	m.ended, m.parts, m.kill = ended, p, kill
 	return nil
 }
 
@@ -221,10 +229,12 @@ func (m *Machine) PowerOff(ctx context.Context) error {
 	if _, err := m.Sh(ctx, "systemctl --no-block poweroff"); err != nil && ctx.Err() != nil {
 		return err
 	}
-	select {
-	case <-m.ended:
-	case <-ctx.Done():
-		return fmt.Errorf("switching a virtual machine off: %w", ctx.Err())
+	for _, ended := range m.parts.ended { // qemu, and then the others, since it has gone
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return fmt.Errorf("switching a virtual machine off: %w", ctx.Err())
+		}
 	}
 	return m.Cut()
 }
@@ -235,7 +245,7 @@ func (m *Machine) Cut() error {
 		return nil
 	}
 	m.kill()
-	<-m.ended
+	m.parts.await()
 	m.ended = nil
 	if m.port == nil {
 		return nil

@@ -37,19 +37,19 @@ func machineRecipe(suite string) ([]string, error) {
 		return fmt.Sprintf(`--customize-hook=echo %s | base64 -d >"$1%s" && chmod %s "$1%s"`, base64.StdEncoding.EncodeToString(data), path, mode, path)
 	}
 	return append(
-		args, "--include=kmod,udev,linux-image-cloud-"+runtime.GOARCH,
+		args, "--include=kmod,udev,tpm2-tools,linux-image-cloud-"+runtime.GOARCH,
 		file("/usr/local/sbin/testhost-agent", "755", machineAgent),
 		file("/etc/systemd/system/testhost-agent.service", "644", []byte(agentUnit)),
 		`--customize-hook=chroot "$1" systemctl enable testhost-agent.service`,
-		// Of a disk that is away nobody may wait for long.
-		`--customize-hook=mkdir -p "$1/payload" "$1/srv/data" && printf 'LABEL=payload /payload ext4 ro 0 0\nLABEL=data /srv/data ext4 nofail,x-systemd.device-timeout=2s 0 0\n' >>"$1/etc/fstab"`,
+		// The one who boots without a disk waits that long; it must do for a loaded machine to find one that is there.
+		`--customize-hook=mkdir -p "$1/payload" "$1/srv/data" && printf 'LABEL=payload /payload ext4 ro 0 0\nLABEL=data /srv/data ext4 nofail,x-systemd.device-timeout=60s 0 0\n' >>"$1/etc/fstab"`,
 	), nil
 }
 
 // machineBase returns the tree of a suite and an image of it, both built on
 // first use.
 func machineBase(ctx context.Context, suite string, log io.Writer) (tree, image string, err error) {
-	for program, debian := range map[string]string{"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", qemu(): "qemu-system-x86"} {
+	for program, debian := range map[string]string{"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "nbdkit": "nbdkit", "swtpm": "swtpm", qemu(): "qemu-system-x86"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return "", "", fmt.Errorf("starting a virtual machine: no %s: apt-get install %s", program, debian)
 		}

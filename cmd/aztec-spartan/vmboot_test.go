@@ -1,0 +1,101 @@
+//go:build vm
+
+package main
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+const (
+	vmFull  = "aztec-full-node@full1.service"
+	vmSafe  = "aztec-sequencer@safe1.service"
+	safeKey = "/etc/aztec-spartan/instances/safe1/keystore.json.cred"
+)
+
+// reboots: what ran comes back, and what stop stopped does not. A node whose
+// data are on a disk that is not there is not started on an empty directory,
+// until the disk is back. Keys that a TPM encrypted are of use beside it alone.
+func (m *machine) reboots() {
+	m.sh("findmnt /srv/data && aztec-spartan config full1 --role full-node" + vmNode + " --port 8090 --admin-port 8890 --data-dir /srv/data/full1")
+	m.sequencer("safe1", vmTPMKey, "--port 8092 --admin-port 8892 --encrypt-keys=tpm2")
+	m.sh("aztec-spartan keys safe1 --json | jq -e '.encrypted == \"tpm2\"'")
+	m.sh("aztec-spartan keys val1 --json | jq -e '.encrypted == \"host\"'") // unless it is asked for
+	m.sh("aztec-spartan start full1 safe1")
+	m.until("aztec-spartan probe full1 && aztec-spartan probe safe1")
+	m.sh("touch /var/lib/aztec/full1/kept && aztec-spartan stop agent1")
+
+	m.off()
+	m.on("data")
+	m.settled()
+	m.until("aztec-spartan probe val1 && aztec-spartan probe safe1")
+	if state := m.sh("systemctl show -P ActiveState " + vmAgent); state != "inactive" {
+		m.t.Errorf("what was stopped is %s after a reboot", state)
+	}
+	if s := m.status("agent1"); s.Health != "stopped" {
+		m.t.Errorf("what was stopped: %+v", s)
+	}
+	m.sh("nft list table inet aztec_spartan && ! findmnt /srv/data")
+	m.withoutDisk()
+
+	m.off()
+	if err := m.ReplaceTPM(); err != nil {
+		m.t.Fatal(err)
+	}
+	m.on()
+	m.settled()
+	m.until("aztec-spartan probe val1 && aztec-spartan probe full1")
+	m.sh("test -e /var/lib/aztec/full1/kept && test -e /srv/data/full1/kept && aztec-spartan stop full1")
+	m.otherTPM()
+	m.sh("aztec-spartan start agent1")
+}
+
+// withoutDisk: full1 is down, everybody says why, and nothing has begun anew.
+func (m *machine) withoutDisk() {
+	if state := m.sh("systemctl show -P ActiveState " + vmFull); state != "inactive" && state != "failed" {
+		m.t.Errorf("without its disk, full1 is %s", state)
+	}
+	const why = "they are not in /srv/data/full1: is their disk mounted?"
+	if s := m.status("full1"); s.Health != "unhealthy" || !strings.Contains(s.Reason, why) {
+		m.t.Errorf("without its disk: %+v", s)
+	}
+	m.fails(exitFailed, "aztec-spartan start full1", why, "hint: mount the disk")
+	m.fails(exitUnhealthy, "aztec-spartan probe full1", why)
+	if log := m.sh("journalctl --no-pager -b"); !strings.Contains(log, "Dependency failed for "+vmFull) {
+		m.t.Errorf("the journal does not say that %s was not started:\n%s", vmFull, log)
+	}
+	if left := m.sh("find /var/lib/aztec/full1 /srv/data -mindepth 1 2>/dev/null || :"); left != "" {
+		m.t.Errorf("full1 began anew:\n%s", left)
+	}
+	// A disk that comes later.
+	m.sh("mkdir -p /run/empty && mount --bind /run/empty /srv/data")
+	m.fails(exitFailed, "aztec-spartan start full1", why)
+	m.sh("umount /srv/data && test -z \"$(ls -A /run/empty)\"")
+}
+
+// otherTPM: safe1 has keys that the TPM cannot decrypt, everybody says so, and
+// who has a copy is told the way back.
+func (m *machine) otherTPM() {
+	m.until("test $(systemctl show -P ExecMainStatus " + vmSafe + ") = 243")
+	const why = "reading the keystore of safe1"
+	if s := m.status("safe1"); s.Health != "unhealthy" || !strings.Contains(s.Reason, why) {
+		m.t.Errorf("beside another TPM: %+v", s)
+	}
+	m.fails(exitFailed, "aztec-spartan start safe1", why, "TPM", "hint: if this host lost the key", "rm "+safeKey)
+	m.sh("aztec-spartan stop safe1")
+	m.sh("rm " + safeKey)
+	m.sequencer("safe1", vmTPMKey, "--encrypt-keys=tpm2")
+	m.sh("aztec-spartan start safe1")
+	m.until("aztec-spartan probe safe1")
+	m.sh("aztec-spartan stop safe1")
+}
+
+// status is that of one instance.
+func (m *machine) status(name string) status {
+	m.t.Helper()
+	var list []status
+	if err := json.Unmarshal([]byte(m.sh("aztec-spartan status "+name+" --json")), &list); err != nil || len(list) != 1 {
+		m.t.Fatalf("status --json: %v, %d instances", err, len(list))
+	}
+	return list[0]
+}
