@@ -57,12 +57,7 @@ func (a *app) watch(ctx context.Context) error {
 	for _, name := range overdue {
 		events = append(events, restartEvent(name, now, all))
 	}
-	for i, e := range events {
-		events[i] = a.event(e.Kind, e.Instance, e.Text)
-		events[i].Key = e.Key
-		a.note("%s", events[i].Line())
-	}
-	a.tellEvents(ctx, events...)
+	a.tellSeen(ctx, events)
 	if err := a.exportMetrics(ctx, c, all); err != nil {
 		a.note("warning: %v", err) // who is to be told is told
 	}
@@ -80,6 +75,16 @@ func (a *app) watch(ctx context.Context) error {
 		}
 	}
 	return errors.Join(a.restartUnhealthy(ctx, overdue), a.resumeAll(ctx, silent, false))
+}
+
+// tellSeen tells what was seen, fit to be told.
+func (a *app) tellSeen(ctx context.Context, events []notify.Event) {
+	for i, e := range events {
+		events[i] = a.event(e.Kind, e.Instance, e.Text)
+		events[i].Key = e.Key
+		a.note("%s", events[i].Line())
+	}
+	a.tellEvents(ctx, events...)
 }
 
 // everyStatus is the status of all instances; one that cannot be read does not
