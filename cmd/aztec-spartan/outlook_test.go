@@ -63,3 +63,34 @@ func TestTellData(t *testing.T) {
 		}
 	}
 }
+
+// What is done about the data is said before a roll begins; that they cannot be
+// kept ends an unattended one there, unless its policy says go.
+func TestSayPlan(t *testing.T) {
+	away := dataOutlook{Why: "5.0.0 is of another rollup", Method: roll.DataResync, How: "1 TiB are too much"}
+	for name, c := range map[string]struct {
+		o     dataOutlook
+		stops bool
+		want  []string
+	}{
+		"as is":    {dataOutlook{}, true, []string{""}},
+		"copied":   {dataOutlook{Why: "it may", Method: roll.DataCopy, How: "3 MiB, copied"}, true, []string{"val1: it may; its data are kept for the way back (3 MiB, copied)\n"}},
+		"swapped":  {dataOutlook{Why: "it may", Method: roll.DataSwap, How: "those of then come back"}, true, []string{"val1: it may; those of then come back, those of 4.1.2 are kept\n"}},
+		"silenced": {dataOutlook{Signing: "4.1.2 would not sign"}, true, []string{"warning: val1: 4.1.2 would not sign\n"}},
+		"asked":    {away, false, []string{"warning: val1: 5.0.0 is of another rollup, and its data cannot be kept: 1 TiB are too much; going back will mean a sync from the beginning\n"}},
+		"stops":    {away, true, []string{"warning: val1: 5.0.0 ", "aztec-spartan: updating val1: its data could not come back: 1 TiB are too much\nhint: aztec-spartan update val1 --to 5.0.0 does it nevertheless, or without_copy = \"go\""}},
+	} {
+		var said strings.Builder
+		a := newApp(&said)
+		a.err = &said
+		err := a.sayPlan("val1", c.o, "4.1.2", "5.0.0", c.stops)
+		if code := a.report(err); (code != 0) != (name == "stops") {
+			t.Errorf("%s: exit code %d", name, code)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(said.String(), want) || want == "" && said.Len() > 0 {
+				t.Errorf("%s: %q", name, said.String())
+			}
+		}
+	}
+}

@@ -102,29 +102,35 @@ func (a *app) dataPlan(name string, state roll.State, from, to roll.Generation, 
 	if err != nil {
 		return o.plan, err
 	}
+	c, err := a.hostConfig()
+	if err != nil {
+		return o.plan, err
+	}
+	return o.plan, a.sayPlan(name, o, from.Version, to.Version, unattended && c.Update.WithoutCopy == withoutCopyStop)
+}
+
+// sayPlan says what becomes of the data; with stops it is an error that they
+// cannot be kept.
+func (a *app) sayPlan(name string, o dataOutlook, from, to string, stops bool) error {
 	if o.Signing != "" {
 		a.note("warning: %s: %s", name, o.Signing)
 	}
 	switch {
 	case o.Why == "":
-		return o.plan, nil
+		return nil
 	case o.Method == roll.DataSwap:
-		a.note("%s: %s; %s, those of %s are kept", name, o.Why, o.How, from.Version)
-		return o.plan, nil
+		a.note("%s: %s; %s, those of %s are kept", name, o.Why, o.How, from)
+		return nil
 	case o.Method != roll.DataResync:
 		a.note("%s: %s; its data are kept for the way back (%s)", name, o.Why, o.How)
-		return o.plan, nil
+		return nil
 	}
 	a.note("warning: %s: %s, and its data cannot be kept: %s; going back will mean a sync from the beginning", name, o.Why, o.How)
-	c, err := a.hostConfig()
-	if err != nil {
-		return o.plan, err
+	if !stops {
+		return nil
 	}
-	if unattended && c.Update.WithoutCopy == withoutCopyStop {
-		err := fmt.Errorf("updating %s: its data could not come back: %s", name, o.How)
-		return o.plan, withHint(err, "aztec-spartan update %s --to %s does it nevertheless, or without_copy = \"go\" in config.toml; copy_limit is how much may be copied", name, to.Version)
-	}
-	return o.plan, nil
+	err := fmt.Errorf("updating %s: its data could not come back: %s", name, o.How)
+	return withHint(err, "aztec-spartan update %s --to %s does it nevertheless, or without_copy = \"go\" in config.toml; copy_limit is how much may be copied", name, to)
 }
 
 // keepBy decides how the stores are kept, and says how large they are, and how

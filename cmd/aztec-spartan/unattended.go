@@ -112,14 +112,18 @@ func (a *app) stillWell(ctx context.Context, canary string) error {
 	}
 	defer m.Close()
 	s, err := a.status(ctx, m, canary)
-	switch {
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("looking at %s, which was updated first: %w", canary, err)
-	case s.Health == string(probe.Unhealthy):
-		return withHint(withCode(exitUnhealthy, fmt.Errorf("%s, which was updated first, is unhealthy by now: %s", canary, s.Reason)),
-			"aztec-spartan rollback %s brings %s back", canary, orDefault(s.PreviousVersion, "the version before"))
 	}
-	return nil
+	return judgeCanary(s)
+}
+
+func judgeCanary(s status) error {
+	if s.Health != string(probe.Unhealthy) {
+		return nil
+	}
+	return withHint(withCode(exitUnhealthy, fmt.Errorf("%s, which was updated first, is unhealthy by now: %s", s.Name, s.Reason)),
+		"aztec-spartan rollback %s brings %s back", s.Name, orDefault(s.PreviousVersion, "the version before"))
 }
 
 // collectAfter is gc after updates. What it cannot remove now it can the next
