@@ -202,6 +202,9 @@ func (p autoPolicy) words() string {
 	if p.Policy.MinAge != "" {
 		text += ", " + p.Policy.MinAge + " old"
 	}
+	if until, err := profiles.ParseDate(p.Policy.HoldUntil); err == nil && time.Now().Before(until) {
+		text += ", nothing before " + until.Local().Format(time.DateTime)
+	}
 	if p.Policy.Mode == profiles.NotifyMode {
 		text += ", told only"
 	}

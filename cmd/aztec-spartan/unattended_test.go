@@ -7,8 +7,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units/probe"
+	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
 // A version can pass the gate and fail a minute later: the next instance is not
@@ -89,6 +92,28 @@ func TestUpdateUnits(t *testing.T) {
 	for _, unit := range []string{someUnit, "aztec-prover-agent@agent-1.service", "aztec-roll@val1.service"} {
 		if !regexp.MustCompile(string(rule[1])).MatchString(unit) {
 			t.Errorf("needrestart would restart %s", unit)
+		}
+	}
+}
+
+// auto-update status says all that keeps an instance from a version.
+func TestAutoPolicyWords(t *testing.T) {
+	next := time.Date(2199, 1, 2, 3, 4, 5, 0, time.Local)
+	for want, p := range map[string]autoPolicy{
+		"no version yet, channel stable": {WindowOpen: true},
+		"4.1.2, channel rc, ~> 4.1, 7d old, told only, pinned to 4.1.2": {
+			Version: "4.1.2", WindowOpen: true, Pin: &roll.Pin{Version: "4.1.2"},
+			Policy: profiles.Update{Channel: profiles.RC, Constraint: "~> 4.1", MinAge: "7d", Mode: profiles.NotifyMode, HoldUntil: "2020-01-01"},
+		},
+		"4.1.2, channel stable, nothing before 2199-12-24 00:00:00": {Version: "4.1.2", WindowOpen: true, Policy: profiles.Update{HoldUntil: "2199-12-24"}},
+		"4.1.2, channel stable, its window is open":                 {Version: "4.1.2", WindowOpen: true, Policy: profiles.Update{Window: "Mon"}},
+		"4.1.2, channel stable, its window opens at 2199-01-02 03:04:05": {
+			Version: "4.1.2", NextWindow: &next, Policy: profiles.Update{Window: "Mon"},
+		},
+		"4.1.2, channel stable, its window never opens again": {Version: "4.1.2", Policy: profiles.Update{Window: "Mon"}},
+	} {
+		if got := p.words(); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }
