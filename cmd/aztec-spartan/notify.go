@@ -33,8 +33,8 @@ func (a *app) notifyCommand() *cobra.Command {
 config.toml. --test tells them something now, and says whether it arrived.
 
 Told are rolls (done, rolled back, failed), updates that are there or wait, tags
-that moved, a recovery at boot, and, each once and once more when it is over:
-nodes that are down, unhealthy for unhealthy_after, or in a crash loop, disks
+that moved, a validator that signs again by policy, a recovery at boot, and, each
+once and once more when it is over: nodes that are down, unhealthy for unhealthy_after, or in a crash loop, disks
 below disk_low, a public address that changed.
 
 What can be seen only by looking is looked for every minute by aztec-watch.timer:

@@ -108,25 +108,25 @@ type Rule string
 
 // The rules, in the order in which they are checked.
 const (
-	NoVersion  Rule = "no-version" // the tag is no version of upstream's form
-	Platform   Rule = "platform"   // a build for one platform
-	Running    Rule = "running"
-	Older      Rule = "older"
-	Major      Rule = "major"
-	Constraint Rule = "constraint"
-	Channel    Rule = "channel"
-	Pinned     Rule = "pin"
-	Superseded Rule = "superseded" // a newer one is taken
-	Unfit      Rule = "unfit"      // no image for this host
-	Moved      Rule = "moved"      // the tag is something else than it was
-	Skipped    Rule = "skip"
-	Age        Rule = "age"
-	Splay      Rule = "splay"
-	Deleted    Rule = "deleted" // the registry had it and has it no more
-	Hold       Rule = "hold"
-	Closed     Rule = "window"
-	Notify     Rule = "mode"
-	Environs   Rule = "environment" // both versions failed
+	NoVersion   Rule = "no-version" // the tag is no version of upstream's form
+	Platform    Rule = "platform"   // a build for one platform
+	Running     Rule = "running"
+	Older       Rule = "older"
+	Major       Rule = "major"
+	Constraint  Rule = "constraint"
+	Channel     Rule = "channel"
+	Pinned      Rule = "pin"
+	Superseded  Rule = "superseded" // a newer one is taken
+	Unfit       Rule = "unfit"      // no image for this host
+	Moved       Rule = "moved"      // the tag is something else than it was
+	Skipped     Rule = "skip"
+	Age         Rule = "age"
+	Splay       Rule = "splay"
+	Deleted     Rule = "deleted" // the registry had it and has it no more
+	Hold        Rule = "hold"
+	Closed      Rule = "window"
+	Notify      Rule = "mode"
+	Environment Rule = "environment" // both versions failed
 )
 
 // candidate is a tag that is a version.

@@ -206,7 +206,7 @@ func (q Question) environs(tag string) *Reason {
 	if !next.IsZero() && !q.Now.Before(next) {
 		return nil
 	}
-	r := &Reason{Rule: Environs, Text: fmt.Sprintf("it failed at %s, and so did the version before it: the cause is outside of both", minute(b.At))}
+	r := &Reason{Rule: Environment, Text: fmt.Sprintf("it failed at %s, and so did the version before it: the cause is outside of both", minute(b.At))}
 	if !next.IsZero() {
 		r.Text, r.Until = r.Text+"; it is tried again from "+minute(next)+" on", &next
 	}
