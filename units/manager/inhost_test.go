@@ -260,7 +260,8 @@ func TestHostStops(t *testing.T) {
 		"aztec-a@errs.service":    {"ExecStart=/bin/sh -c 'trap \"exit 3\" TERM; touch /run/ready-%i; sleep 1000 & wait'", "failed", "exit-code"},
 	} {
 		install(t, m, name, c.service+ready)
-		if err := m.Start(t.Context(), name); err != nil {
+		// As a node is: what nothing refers to systemd forgets, and its invocation.
+		if err := errors.Join(m.Enable(t.Context(), name), m.Start(t.Context(), name)); err != nil {
 			t.Fatal(err)
 		}
 		up := state(t, m, name)

@@ -234,12 +234,12 @@ func TestEvents(t *testing.T) {
 // A stop by hand is one however early it comes, and however it ends.
 func TestStopByHandAtOnce(t *testing.T) {
 	for name, c := range map[string]struct {
-		after    Running // the stop; Invocation and Enabled are as they were
-		disabled bool
-		looks    int // of the gate, before it
+		after     Running // the stop; Enabled is as it was, and Invocation, unless
+		forgotten bool
+		looks     int // of the gate, before it
 	}{
 		"before the first look":             {Running{ActiveState: "inactive", SubState: "dead"}, false, 0},
-		"and disabled, and forgotten":       {Running{ActiveState: "inactive", SubState: "dead"}, true, 0},
+		"and forgotten":                     {Running{ActiveState: "inactive", SubState: "dead"}, true, 0},
 		"killed, before the first look":     {Running{ActiveState: "failed", SubState: "failed", Halted: true, Exit: "was killed by signal 9"}, false, 0},
 		"killed when it would not end":      {Running{ActiveState: "failed", SubState: "failed", Halted: true, Exit: "was killed by signal 9"}, false, 1},
 		"an error of its own, when stopped": {Running{ActiveState: "failed", SubState: "failed", Halted: true, Exit: "exited with code 1"}, false, 1},
@@ -255,8 +255,7 @@ func TestStopByHandAtOnce(t *testing.T) {
 				if looks++; looks > c.looks {
 					invocation := h.run.Invocation
 					h.halt()
-					h.run = c.after
-					if h.run.Enabled = !c.disabled; !c.disabled {
+					if h.run, h.run.Enabled = c.after, true; !c.forgotten {
 						h.run.Invocation = invocation
 					}
 				}

@@ -103,11 +103,9 @@ func (w *watch) invoked(now Running) error {
 		return nil
 	}
 	// Its start job was done, so it ran; a unit whose conditions do not hold
-	// keeps the invocation before. One that is disabled, too, may be forgotten
-	// by systemd with its invocation.
-	began := now.Invocation != "" && now.Invocation != w.before
-	forgotten := now.Invocation == "" && w.state.Intent.WasEnabled && !now.Enabled
-	if now.stopped() && (began || forgotten) {
+	// keeps the invocation before. One that is not enabled systemd forgets when
+	// it is stopped, and its invocation.
+	if now.stopped() && now.Invocation != w.before {
 		return ErrStopped
 	}
 	if time.Since(w.since) <= w.gate.Start {
