@@ -88,7 +88,7 @@ func (a *app) command() *cobra.Command {
 		a.logsCommand(), a.statusCommand(), a.updateCommand(), a.rollbackCommand(),
 		a.adoptCommand(), a.removeCommand(), a.keysCommand(), a.runCommand(), a.versionsCommand(), a.pullCommand(), a.loadCommand(), a.verifyCommand(), a.gcCommand(),
 		a.pinCommand(), a.unpinCommand(), a.unskipCommand(), a.probeCommand(), a.rollCommand(), a.firewallCommand(), a.versionCommand(),
-		a.doctorCommand(), a.notifyCommand(), a.watchCommand(), a.reportCommand(), a.diskCommand(), a.resyncCommand(), a.exportCommand(), a.importCommand(), a.metricsCommand(), a.promoteCommand(),
+		a.doctorCommand(), a.notifyCommand(), a.watchCommand(), a.addressCommand(), a.reportCommand(), a.diskCommand(), a.resyncCommand(), a.exportCommand(), a.importCommand(), a.metricsCommand(), a.promoteCommand(),
 		a.autoUpdateCommand(), a.failureCommand(),
 	)
 	for _, c := range root.Commands() {

@@ -30,7 +30,7 @@ type configFlags struct {
 	set, unset                     []string
 	verbose, noP2P, noPull, dryRun bool
 	applies                        bool // to the running node, behind the gate
-	now                            bool
+	now, unattended                bool
 	settle                         time.Duration
 	nodeFlags
 

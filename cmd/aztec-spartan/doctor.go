@@ -37,8 +37,9 @@ be closed. Balances of publishers, keystore, registry, DNS.
 Each line is ok, warning or failed. The exit code is 6 if anything failed.
 
 A part of it runs in the prompts of config, at a first start, and before an
-update stops a node; --unattended updates do not stop one whose L1, beacon node
-or disk would keep the new version from proving itself.
+update, a rollback or config --apply stops a node; --unattended updates do not
+stop one whose L1, beacon node or disk would keep the new version from proving
+itself.
 
 Besides what instances use, it asks the ntp_servers of config.toml for the time,
 and, only if it is set, its reach_service whether the P2P port is open.`,
@@ -170,8 +171,9 @@ func (a *app) checkup(ctx context.Context, inst profiles.Instance) {
 }
 
 // mayReplace examines an instance before a roll stops its node. What would make
-// the roll pointless is told; an unattended one is not begun.
-func (a *app) mayReplace(ctx context.Context, inst profiles.Instance, unattended bool) error {
+// the roll pointless is told; an unattended one is not begun. doing is for the
+// error.
+func (a *app) mayReplace(ctx context.Context, doing string, inst profiles.Instance, unattended bool) error {
 	if !a.runs(ctx, inst) {
 		return nil // nothing is stopped
 	}
@@ -179,10 +181,10 @@ func (a *app) mayReplace(ctx context.Context, inst profiles.Instance, unattended
 	if err != nil {
 		return err
 	}
-	return a.held(inst.Name, list, unattended)
+	return a.held(doing, inst.Name, list, unattended)
 }
 
-func (a *app) held(name string, list []doctor.Finding, unattended bool) error {
+func (a *app) held(doing, name string, list []doctor.Finding, unattended bool) error {
 	var causes []string
 	for _, f := range list {
 		if !f.Holds {
@@ -190,15 +192,15 @@ func (a *app) held(name string, list []doctor.Finding, unattended bool) error {
 		}
 		causes = append(causes, f.Check+": "+f.Seen)
 		if !unattended {
-			a.note("warning: the new version may not be able to prove itself:")
+			a.note("warning: what the roll starts may not be able to prove itself:")
 			a.showFinding(a.note, f)
 		}
 	}
 	if len(causes) == 0 || !unattended {
 		return nil
 	}
-	return withHint(withCode(exitUnhealthy, fmt.Errorf("updating %s: no version could prove itself now, so its node is not stopped: %s", name, strings.Join(causes, "; "))),
-		"aztec-spartan doctor %s says what to do; the next unattended update looks again", name)
+	return withHint(withCode(exitUnhealthy, fmt.Errorf("%s: no version could prove itself now, so its node is not stopped: %s", doing, strings.Join(causes, "; "))),
+		"aztec-spartan doctor %s says what to do; the next unattended look tries again", name)
 }
 
 // runs reports whether the node of an instance does, as far as systemd can be

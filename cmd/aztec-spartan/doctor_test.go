@@ -113,13 +113,13 @@ func TestHeldUpdates(t *testing.T) {
 	a := newApp(&said)
 	a.err = &said
 	list := []doctor.Finding{{Check: "cpu", Level: doctor.Failed, Seen: "slow"}, {Check: "l1", Level: doctor.Failed, Seen: "gone", Do: "look for it", Holds: true}}
-	if err := a.held("val1", list[:1], true); err != nil || said.Len() > 0 {
+	if err := a.held("updating val1", "val1", list[:1], true); err != nil || said.Len() > 0 {
 		t.Errorf("a slow processor: %v, %s", err, said.String())
 	}
-	if err := a.held("val1", list, true); err == nil || codeOf(err) != exitUnhealthy || !strings.Contains(err.Error(), "l1: gone") || strings.Contains(err.Error(), "cpu") {
+	if err := a.held("updating val1", "val1", list, true); err == nil || codeOf(err) != exitUnhealthy || !strings.Contains(err.Error(), "l1: gone") || strings.Contains(err.Error(), "cpu") {
 		t.Errorf("unattended: %v", err)
 	}
-	if err := a.held("val1", list, false); err != nil || !strings.Contains(said.String(), "-> look for it") {
+	if err := a.held("updating val1", "val1", list, false); err != nil || !strings.Contains(said.String(), "-> look for it") {
 		t.Errorf("by hand: %v, %s", err, said.String())
 	}
 }

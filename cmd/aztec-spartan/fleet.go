@@ -196,8 +196,13 @@ func (a *app) configTargets(ctx context.Context, list []target, f configFlags) (
 		}
 	}
 	for _, p := range plans {
-		if p.asked {
+		switch {
+		case p.asked:
 			a.checkup(ctx, p.inst)
+		case f.applies:
+			if err := a.mayReplace(ctx, "configuring "+p.inst.Name, p.inst, f.unattended); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if err := a.confirm(ctx, plans); err != nil {
@@ -205,7 +210,7 @@ func (a *app) configTargets(ctx context.Context, list []target, f configFlags) (
 	}
 	for _, p := range plans {
 		if f.applies {
-			p.roll = &updateFlags{now: f.now, settle: f.settle}
+			p.roll = &updateFlags{now: f.now, settle: f.settle, giveUp: f.unattended}
 		}
 		if err := a.apply(ctx, p); err != nil {
 			return nil, err

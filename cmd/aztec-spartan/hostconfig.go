@@ -46,6 +46,7 @@ type hostConfig struct {
 		IPServices []string `toml:"ip_services"` // URLs that answer with the public address of who asks; none: defaultIPServices
 		Firewall   bool     `toml:"firewall"`    // close RPC and admin ports to other machines
 		WatchIP    bool     `toml:"watch_ip"`    // have aztec-watch.timer ask them once an hour
+		ApplyIP    bool     `toml:"apply_ip"`    // and restart nodes with a new address when they are not busy
 		NTPServers []string `toml:"ntp_servers"` // that doctor asks for the time, host:port; none: it asks none
 		// ReachService tells whether {port} of who asks is open, in JSON:
 		// {"reachable":true}. "": nobody is asked.
@@ -140,6 +141,9 @@ func (c hostConfig) check() error {
 		if err := profiles.ValidURL(s); err != nil {
 			return fmt.Errorf("network.ip_services: %w", err)
 		}
+	}
+	if c.Network.ApplyIP && !c.Network.WatchIP {
+		return errors.New("network.apply_ip: it is watch_ip that looks for a new address")
 	}
 	for _, s := range c.Network.NTPServers {
 		if _, _, err := net.SplitHostPort(s); err != nil {

@@ -54,6 +54,9 @@ func (a *app) prepareRollback(ctx context.Context, name string, f updateFlags) (
 		}
 		return false, err
 	}
+	if err := a.mayReplace(ctx, "rolling "+name+" back", inst, false); err != nil {
+		return false, err
+	}
 	if err := a.checkStandby(ctx, fmt.Sprintf("rolling %s back to %s", name, g.Version), inst, g.Version); err != nil {
 		return false, err
 	}

@@ -38,7 +38,7 @@ func (a *app) busyPlan(f updateFlags) (roll.BusyPlan, error) {
 	if err != nil || f.now {
 		return roll.BusyPlan{}, err
 	}
-	return roll.BusyPlan{Wait: c.Update.BusyWait.Duration, GiveUp: c.Update.WhenBusy == whenBusyGiveUp}, nil
+	return roll.BusyPlan{Wait: c.Update.BusyWait.Duration, GiveUp: f.giveUp || c.Update.WhenBusy == whenBusyGiveUp}, nil
 }
 
 // busy says what a node does that a stop would spoil: an agent of it proves,

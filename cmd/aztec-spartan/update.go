@@ -20,6 +20,7 @@ type updateFlags struct {
 	to                  string
 	all, check, noPull  bool
 	now, unattended     bool
+	giveUp              bool // on a node that is busy for as long as one waits, whatever config.toml says
 	urgent              bool // the node is down until there is another version: no window, no splay
 	gateTimeout, settle time.Duration
 }
@@ -284,7 +285,7 @@ func (a *app) closedMeanwhile(ctx context.Context, q policy.Question, t goal, im
 }
 
 func (a *app) recordUpdate(ctx context.Context, inst profiles.Instance, img *extract.Image, ref string, state roll.State, from int, f updateFlags) error {
-	if err := a.mayReplace(ctx, inst, f.unattended && !f.urgent); err != nil {
+	if err := a.mayReplace(ctx, "updating "+inst.Name, inst, f.unattended && !f.urgent); err != nil {
 		return err
 	}
 	sec, err := a.loadSecrets(ctx, inst.Name)

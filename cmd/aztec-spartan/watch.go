@@ -61,8 +61,12 @@ func (a *app) watch(ctx context.Context) error {
 	if err := a.exportMetrics(ctx, c, all); err != nil {
 		a.note("warning: %v", err) // who is to be told is told
 	}
-	if err := a.watchAddress(ctx, c); err != nil {
+	apply, err := a.watchAddress(ctx, c)
+	if err != nil {
 		a.note("warning: %v", err)
+	}
+	if apply {
+		a.startAddress(ctx)
 	}
 	// After: what was told once is told no second time by its key.
 	if err := tracker.Save(a.path(watchFile)); err != nil {

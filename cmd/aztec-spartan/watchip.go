@@ -22,17 +22,18 @@ const (
 )
 
 // watchAddress looks once an hour whether peers are told another address than
-// the host has, if config.toml asks for it.
-func (a *app) watchAddress(ctx context.Context, c hostConfig) error {
+// the host has, if config.toml asks for it. It returns whether one is to be
+// applied.
+func (a *app) watchAddress(ctx context.Context, c hostConfig) (apply bool, err error) {
 	if !c.Network.WatchIP {
-		return nil
+		return false, nil
 	}
 	if fi, err := os.Stat(a.path(addressFile)); err == nil && time.Since(fi.ModTime()) < addressEvery {
-		return nil
+		return false, nil
 	}
 	names, err := a.instanceNames()
 	if err != nil {
-		return err
+		return false, err
 	}
 	var errs []error
 	asked := map[string]string{}
@@ -48,7 +49,11 @@ func (a *app) watchAddress(ctx context.Context, c hostConfig) error {
 			continue
 		}
 		if is != "" && is != inst.P2P.IP {
-			e := a.event(notify.AddressChanged, name, fmt.Sprintf("peers are told %s, and the host's address is %s: aztec-spartan config %s --ip %s, then restart", inst.P2P.IP, is, name, is))
+			do := fmt.Sprintf("aztec-spartan config %s --ip %s --apply", name, is)
+			if c.Network.ApplyIP {
+				do, apply = "the node is restarted with it when it is not busy", true
+			}
+			e := a.event(notify.AddressChanged, name, fmt.Sprintf("peers are told %s, and the host's address is %s: %s", inst.P2P.IP, is, do))
 			a.note("%s", e.Line())
 			a.tellEvents(ctx, e)
 		}
@@ -60,12 +65,16 @@ func (a *app) watchAddress(ctx context.Context, c hostConfig) error {
 	if len(asked) > 0 {
 		errs = append(errs, atomicfile.Write(a.path(addressFile), []byte(text.String()), 0o644))
 	}
-	return errors.Join(errs...)
+	return apply, errors.Join(errs...)
 }
 
 // addressNow is the public address of the kind that an instance tells its peers;
 // "" if it tells them none, or finds it out itself.
 func (a *app) addressNow(ctx context.Context, inst profiles.Instance, asked map[string]string) (string, error) {
+	catalog, err := a.catalog()
+	if err != nil || !catalog.P2PEnabled(inst) {
+		return "", err
+	}
 	told, err := netip.ParseAddr(inst.P2P.IP)
 	if err != nil || !told.IsGlobalUnicast() || told.IsPrivate() {
 		return "", nil //nolint:nilerr // a name, or one of a local network
