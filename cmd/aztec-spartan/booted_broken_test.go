@@ -20,6 +20,7 @@ func TestKilledEngine(t *testing.T) {
 	onEachSuite(t, func(g *guest) {
 		g.config("4.1.2")
 		g.sh("aztec-spartan start val1")
+		box := g.hook()
 		ctx, cancel := context.WithTimeout(g.t.Context(), 2*time.Minute)
 		defer cancel()
 		roll := g.Command(ctx, "aztec-spartan", "update", "val1", "--to", "4.1.5-silent", "--gate-timeout", "1m")
@@ -43,11 +44,12 @@ func TestKilledEngine(t *testing.T) {
 		if s.Version != "4.1.2" || s.Health != "healthy" || s.Roll != "" || len(s.Skipped) != 0 {
 			g.t.Errorf("afterwards: %+v", s)
 		}
+		g.told(box, "val1] rolled-back: update 4.1.2 -> 4.1.5-silent")
 		// Each host has the time for one more thing.
 		if strings.HasSuffix(g.t.Name(), "/trixie") {
-			g.outdated()
+			g.outdated(box)
 		} else {
-			g.unattended()
+			g.unattended(box)
 		}
 	})
 }
@@ -195,6 +197,7 @@ func TestInterruptedRoll(t *testing.T) {
 		for _, unit := range []string{"aztec-recover.service", "aztec-gate.service"} {
 			g.sh("systemctl is-enabled " + unit)
 		}
+		g.hook()
 		ctx, cancel := context.WithCancel(g.t.Context())
 		update := g.Command(ctx, "aztec-spartan", "update", "val1", "--to", "4.1.5-silent", "--gate-timeout", "1m")
 		if err := update.Start(); err != nil {
@@ -207,6 +210,7 @@ func TestInterruptedRoll(t *testing.T) {
 		}
 		cancel()
 		_ = update.Wait() // its host is gone
+		box := g.inbox()
 		g.until("jq -e '.intent == null' /var/lib/aztec-spartan/instances/val1/state.json")
 		s := g.status()
 		if s.Version != "4.1.2" || s.Health != "healthy" || s.Roll != "" || len(s.Skipped) != 0 || s.LastRoll == nil || s.LastRoll.Result != roll.RolledBack || s.LastRoll.Reason != "the roll was interrupted" {
@@ -225,6 +229,8 @@ func TestInterruptedRoll(t *testing.T) {
 			g.t.Errorf("journalctl -x explains nothing:\n%s", out)
 		}
 		g.sh("systemctl is-active aztec-gate.service aztec-recover.service | grep -v failed")
+		g.sh("systemctl restart aztec-notify.service") // at boot nobody listened yet
+		g.told(box, "val1] recovery-at-boot: ", "val1] rolled-back: update 4.1.2 -> 4.1.5-silent: rolled-back: the roll was interrupted")
 		g.takenBackFirst()
 	})
 }

@@ -22,7 +22,7 @@ func TestMainJob(t *testing.T) {
 		}
 		g.config("4.1.2")
 		g.configured()
-		g.sh("aztec-spartan start val1")
+		g.fails(0, "aztec-spartan start val1", "failed   l1 ", "--ethereum-host URL") // doctor looks before a first start
 		g.running()
 		g.votes()
 		g.logs()
@@ -33,7 +33,7 @@ func TestMainJob(t *testing.T) {
 		g.rolledBack()
 		g.told(box, "update 4.1.2 -> 4.1.3: done", "rollback 4.1.3 -> 4.1.2: done")
 		g.stopped()
-		g.watchdog()
+		g.watchdog(box)
 		g.administrated()
 		g.rebooted()
 		g.moved(post)
@@ -174,7 +174,7 @@ func (g *guest) rolledBack() {
 	if err := g.StopRegistry(); err != nil {
 		g.t.Fatal(err)
 	}
-	g.sh("aztec-spartan rollback val1")
+	g.fails(0, "aztec-spartan rollback val1", "what the roll starts may not be able to prove itself", "failed   l1 ")
 	s := g.status()
 	if s.Version != "4.1.2" || s.Health != "healthy" || len(s.Skipped) != 1 || s.Skipped[0].Version != "4.1.3" {
 		g.t.Errorf("after the rollback: %+v", s)

@@ -10,8 +10,9 @@ import (
 
 const hookAddress = "127.0.0.1:5002"
 
-// hook makes the host tell a webhook what happens, whatever it is told.
-func (g *guest) hook() *inbox {
+// inbox is a webhook that hosts find at hookAddress. One that boots takes a new
+// one.
+func (g *guest) inbox() *inbox {
 	g.t.Helper()
 	l, err := g.Listen("tcp", hookAddress)
 	if err != nil {
@@ -25,6 +26,13 @@ func (g *guest) hook() *inbox {
 		_ = server.Close()
 		<-served
 	})
+	return box
+}
+
+// hook makes the host tell a webhook what happens, whatever it is told.
+func (g *guest) hook() *inbox {
+	g.t.Helper()
+	box := g.inbox()
 	g.sh(`sed -i 's|^url = ""|url = "http://` + hookAddress + `/hook"|; s|^format = ""|format = "ntfy"|; s|^unhealthy_after = .*|unhealthy_after = "1ms"|' /etc/aztec-spartan/config.toml
 		aztec-spartan notify --test`)
 	return box

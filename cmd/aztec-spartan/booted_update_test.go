@@ -17,12 +17,12 @@ printf '[Timer]\nOnCalendar=\nOnCalendar=*:*:0/3\nRandomizedDelaySec=0\nAccuracy
 // unattended begins with val1 running 4.1.2. The instance that can be away goes
 // first, and when it fails, the sequencer is not touched; then the timer brings
 // both to 4.1.3 with nobody there.
-func (g *guest) unattended() {
+func (g *guest) unattended(box *inbox) {
 	g.t.Helper()
 	began := time.Now()
 	defer func() { g.t.Logf("unattended: %s", time.Since(began)) }()
 	g.sh(`sed -i 's/^settle = .*/settle = "1s"/' /etc/aztec-spartan/config.toml`)
-	g.sh("aztec-spartan config full1 --role full-node --network local --image " + stage.Repository + ":4.1.2 --port 8090 --admin-port 8890 --no-p2p --ethereum-host http://127.0.0.1:8545 --set REGISTRY_CONTRACT_ADDRESS=" + registryContract)
+	g.sh("aztec-spartan config full1 --role full-node --network local --image " + stage.Repository + ":4.1.2 --port 8090 --admin-port 8890 --no-p2p=false --ip 203.0.113.7 --p2p-port 40401 --ethereum-host http://127.0.0.1:8545 --set REGISTRY_CONTRACT_ADDRESS=" + registryContract)
 	g.sh("aztec-spartan start full1")
 	if u := g.autoUpdate("status"); u.Enabled || u.Active || len(u.Instances) != 2 {
 		g.t.Errorf("before it is enabled: %+v", u)
@@ -55,6 +55,8 @@ func (g *guest) unattended() {
 	}
 	g.until("aztec-spartan probe full1")
 
+	g.decided(box)
+
 	// Hooks: one that fails before an update leaves everything as it is.
 	hook := `printf '#!/bin/sh\necho "$AZTEC_SPARTAN_INSTANCE $AZTEC_SPARTAN_TO $(systemctl is-active "$AZTEC_SPARTAN_UNIT") $AZTEC_SPARTAN_RESULT" >>/var/lib/hooks\ntest ! -e /run/refuse\n' >/usr/local/sbin/hook && chmod 755 /usr/local/sbin/hook`
 	g.sh(hook + ` && touch /run/refuse && sed -i 's|^hook_timeout = .*|hook_timeout = "10s"\npre_hook = "/usr/local/sbin/hook"\npost_hook = "/usr/local/sbin/hook"|' /etc/aztec-spartan/config.toml`)
@@ -84,6 +86,9 @@ func (g *guest) unattended() {
 	if first, second := g.finished("full1"), g.finished("val1"); first > second {
 		g.t.Errorf("full1 was updated at %s, val1 at %s", first, second)
 	}
+	g.told(box, "full1] rolled-back: update 4.1.2 -> 4.1.4-exits", "full1] roll-done: update 4.1.2 -> 4.1.3", "val1] roll-done: update 4.1.2 -> 4.1.3")
+	g.addressed(box)
+	g.failing(box)
 }
 
 // finished is when the last roll of an instance ended.
@@ -104,7 +109,7 @@ func (g *guest) autoUpdate(verb string) autoUpdate {
 // outdated: a node that says by its exit code that its version is out of date
 // has aztec-failure@.service look at once. With auto-update off the node is
 // only started again, with it on it runs the newer version, and nobody types.
-func (g *guest) outdated() {
+func (g *guest) outdated(box *inbox) {
 	g.t.Helper()
 	began := time.Now()
 	defer func() { g.t.Logf("outdated: %s", time.Since(began)) }()
@@ -134,4 +139,5 @@ func (g *guest) outdated() {
 	g.until("grep -q '^Version=4.1.3' /etc/systemd/system/" + unit + " && aztec-spartan probe old1")
 	g.until("aztec-spartan status old1 --json | jq -e '.[0] | .health == \"healthy\" and .last_roll.from == \"4.1.1-outdated\" and .last_roll.result == \"done\"'")
 	g.sh("aztec-spartan auto-update disable")
+	g.told(box, "old1] update-available: 4.1.1-outdated is out of date", "old1] roll-done: update 4.1.1-outdated -> 4.1.3")
 }

@@ -6,7 +6,7 @@ import "strings"
 
 // watchdog: a node that does not answer is told, and restarted if that was
 // asked for.
-func (g *guest) watchdog() {
+func (g *guest) watchdog(box *inbox) {
 	g.t.Helper()
 	pid := func() string {
 		g.t.Helper()
@@ -29,4 +29,5 @@ func (g *guest) watchdog() {
 	}
 	g.until("aztec-spartan probe val1")
 	g.sh("mv /root/config.toml " + file + " && " + look)
+	g.told(box, "val1] unhealthy: ", "val1] restarted: ", "val1] recovered: the node is well again")
 }

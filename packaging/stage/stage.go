@@ -42,7 +42,7 @@ type Stage struct {
 	*testhost.Host
 	registry *http.Server
 	served   chan error
-	handler  http.Handler
+	handler  *registry.Moving
 	closers  []func() error
 	options  Options
 }
@@ -64,7 +64,7 @@ func Set(ctx context.Context, o Options) (*Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stage{Host: host, handler: handler, options: o}
+	s := &Stage{Host: host, handler: &registry.Moving{Handler: handler}, options: o}
 	if o.Deb != "" {
 		if err := s.install(ctx, o.Deb); err != nil {
 			return nil, errors.Join(err, s.Close())
@@ -125,6 +125,10 @@ func (s *Stage) StartRegistry() error {
 	go func() { s.served <- s.registry.Serve(l) }()
 	return nil
 }
+
+// MoveTag has the registry serve what another tag means under a tag: its own
+// name is as before, "" withdraws it.
+func (s *Stage) MoveTag(tag, to string) { s.handler.Move(tag, to) }
 
 // StopRegistry takes the registry away, as when it is down.
 func (s *Stage) StopRegistry() error {

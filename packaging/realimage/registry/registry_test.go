@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,6 +58,37 @@ func serve(t *testing.T, dirs ...string) string {
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	return strings.TrimPrefix(server.URL, "http://")
+}
+
+// A tag is what it was moved to, until it is moved back.
+func TestMoving(t *testing.T) {
+	dir, _ := newLayout(t, "hello")
+	h, err := Handler(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &Moving{Handler: h}
+	server := httptest.NewServer(m)
+	defer server.Close()
+	repo, err := name.NewRepository(strings.TrimPrefix(server.URL, "http://") + "/" + Repository)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := func(tag string) string {
+		d, err := remote.Head(repo.Tag(tag))
+		if err != nil {
+			return "none"
+		}
+		return d.Digest.String()
+	}
+	one, many := digest("one"), digest("many")
+	for to, want := range map[string]string{"many": many, "": "none", "one": one} {
+		m.Move("one", to)
+		listed, err := remote.List(repo)
+		if got := digest("one"); err != nil || got != want || slices.Contains(listed, "one") != (to != "") || digest("many") != many {
+			t.Errorf("moved to %q: it is %s, listed %q, %v", to, got, listed, err)
+		}
+	}
 }
 
 func TestPull(t *testing.T) {
