@@ -48,6 +48,7 @@ func TestVM(t *testing.T) {
 	t.Run("egress", func(t *testing.T) { m.as(t).egress() })
 	t.Run("an agent starves no sequencer", func(t *testing.T) { m.as(t).shares() })
 	t.Run("reboots", func(t *testing.T) { m.as(t).reboots() })
+	t.Run("power cuts", func(t *testing.T) { m.as(t).powerCuts() })
 }
 
 // newMachine makes a machine, which is off, with what is to be installed.
@@ -157,7 +158,7 @@ func (m *machine) settled() {
 
 func (m *machine) until(script string) {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(m.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(m.t.Context(), 5*time.Minute)
 	defer cancel()
 	var last testhost.Result
 	err := testhost.Wait(ctx, script, func() (bool, error) {

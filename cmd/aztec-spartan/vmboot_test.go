@@ -90,6 +90,15 @@ func (m *machine) otherTPM() {
 	m.sh("aztec-spartan stop safe1")
 }
 
+// withoutTPM: a host that has none says so before it writes anything.
+func (m *machine) withoutTPM() {
+	m.t.Helper()
+	for _, key := range []string{"tpm2", "host+tpm2"} {
+		m.fails(exitUnsupported, "echo "+vmTPMKey+" | aztec-spartan config other1"+vmNode+" --key-file - --encrypt-keys="+key, "--encrypt-keys="+key+": this host's TPM cannot be used", "hint: it takes a TPM 2.0")
+	}
+	m.sh("test ! -e /etc/aztec-spartan/instances/other1 && test ! -e /var/lib/aztec-spartan/instances/other1")
+}
+
 // status is that of one instance.
 func (m *machine) status(name string) status {
 	m.t.Helper()

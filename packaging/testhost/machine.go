@@ -153,7 +153,7 @@ func (m *Machine) start(socket string, without []string) (err error) {
 }
 
 func (m *Machine) awaitReady(ctx context.Context, socket string) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	err := Wait(ctx, "qemu", func() (bool, error) {
 		select {
