@@ -259,6 +259,12 @@ func TestGivenUpIsTold(t *testing.T) {
 		if told := spooled(t, a); len(told) != 1 || !strings.HasPrefix(told[0], "roll-failed update 4.1.2 -> 4.1.3: failed: the roll was interrupted; ") || !strings.Contains(told[0], "looking for the data of val1") {
 			t.Errorf("told: %q", told)
 		}
+		// Who asks for it by hand has put something right: all tries are there again.
+		_, err := a.rollOne(t.Context(), "rollback", "val1", updateFlags{}, a.prepareRollback)
+		s, lerr := a.files().Load("val1")
+		if !errors.Is(err, roll.ErrUnfinished) || lerr != nil || s.Intent == nil || s.Intent.Tries != 1 {
+			t.Errorf("by hand: %v; %+v, %v", err, s.Intent, lerr)
+		}
 	})
 }
 
