@@ -142,6 +142,7 @@ func TestPrompts(t *testing.T) {
 			{"Admin port", "\r"},
 			{"Directory of the data", "\r"},
 			{"Private key", devKey + "\r"},
+			{"Coinbase", "\r"},
 			{"Write val1", "\r"},
 			{"is configured", ""},
 		} {
