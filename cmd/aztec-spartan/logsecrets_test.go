@@ -94,9 +94,10 @@ func TestHidingIsFast(t *testing.T) {
 	a, _, _ := secretive(t)
 	words := a.journalSecrets(t.Context(), []string{"val1"})
 	line := strings.Repeat("[12:00:00.000] INFO: sequencer Published checkpoint 0x"+strings.Repeat("9f", 32)+" ", 3)
-	const lines, most, tries = 20_000, 2 * time.Second, 10
+	// So few lines at a time that some get through while the machine does nothing else.
+	const lines, rounds, most = 20, 1000, 2 * time.Millisecond
 	best := time.Hour
-	for try := 0; try < tries && best > most; try++ { // the machine may do much else
+	for range rounds {
 		begin := time.Now()
 		for range lines {
 			if words.Text(line) != line {
@@ -105,7 +106,7 @@ func TestHidingIsFast(t *testing.T) {
 		}
 		best = min(best, time.Since(begin))
 	}
-	if best > most {
+	if t.Logf("%d lines took %s", lines, best); best > most {
 		t.Errorf("%d lines took %s", lines, best)
 	}
 }
