@@ -28,6 +28,9 @@ func TestKilledEngine(t *testing.T) {
 			g.t.Fatal(err)
 		}
 		g.until("grep -q '^Version=4.1.5-silent' /etc/systemd/system/" + val1 + " && systemctl is-active " + val1)
+		if s := g.status(); s.Health != "syncing" || !strings.HasPrefix(s.Reason, "opens no port yet, ") {
+			g.t.Errorf("a node without a port is %s: %s", s.Health, s.Reason)
+		}
 		g.sh("kill -9 $(systemctl show -P MainPID aztec-roll@val1.service)")
 		killed := time.Now()
 		g.until("grep -q '^Version=4.1.2' /etc/systemd/system/" + val1 + " && systemctl is-active " + val1)

@@ -109,10 +109,11 @@ func standbyWords(s status) string {
 	if s.Promoted {
 		return fmt.Sprintf("for %s no longer: it has taken over; aztec-spartan remove %s ends that one for good", s.StandbyOf, s.StandbyOf)
 	}
-	switch s.Health {
-	case string(probe.Standby):
+	silent := s.Node != nil && s.Node.NodeVersion == "" // it may not have opened its port yet
+	switch {
+	case s.Health == string(probe.Standby):
 		return fmt.Sprintf("for %s, whose keys it has: it waits for the cutover to the rollup of %s", s.StandbyOf, s.Version)
-	case string(probe.Healthy), string(probe.Syncing):
+	case (s.Health == string(probe.Healthy) || s.Health == string(probe.Syncing)) && !silent:
 		return fmt.Sprintf("for %s, and follows its rollup by now: aztec-spartan promote %s ends %s", s.StandbyOf, s.Name, s.StandbyOf)
 	}
 	return fmt.Sprintf("for %s, whose keys it has", s.StandbyOf)

@@ -107,4 +107,8 @@ func TestStandbyWords(t *testing.T) {
 			t.Errorf("%s: %s", health, got)
 		}
 	}
+	// One that has opened no port yet follows nothing.
+	if got := standbyWords(status{Name: "val1-v6", StandbyOf: "val1", Health: "syncing", Node: &probe.Report{}}); !strings.HasSuffix(got, "for val1, whose keys it has") {
+		t.Errorf("without a port: %s", got)
+	}
 }

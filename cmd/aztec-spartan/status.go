@@ -24,7 +24,7 @@ func (a *app) statusCommand() *cobra.Command {
 		Short: "Show version, health and last roll of instances",
 		Long: `Show what instances run and how they are. Without names, all of them in a
 table of 80 columns; with one name, everything about it: what it uses, how far it
-is behind L1, its peers, whether its attesters are in a committee and what they
+is behind L1, its peers, whether its attesters are in the validator set and what they
 missed, what its publishers have on L1, its last error.
 
 Health is healthy, syncing, standby, unhealthy, stopped or unknown. An HTTP

@@ -194,9 +194,44 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// A node that has opened no port yet syncs, as long as it is not started again
+// and again.
+func TestVerdictOnAClosedPort(t *testing.T) {
+	a := newApp(&bytes.Buffer{})
+	a.root = t.TempDir()
+	port := stubNode(t, 0)
+	settled(t, a, "val1", port)
+	meta, err := a.files().Active("aztec-full-node@val1.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta.RPCPort = l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	at := time.Now().Add(-30 * time.Minute)
+	for _, c := range []struct {
+		unit  manager.UnitState
+		again *restarted
+		want  string
+	}{
+		{manager.UnitState{ActiveState: "active", ActiveEnter: at}, nil, "syncing: opens no port yet, 30m0s after its start"},
+		{manager.UnitState{ActiveState: "activating", SubState: "start-post", StateChange: time.Now()}, nil, "syncing: opens no port yet, 0s after its start"},
+		{manager.UnitState{ActiveState: "active", ActiveEnter: at}, &restarted{Times: 2, Minutes: 40}, "unhealthy: RPC does not answer"},
+		{manager.UnitState{ActiveState: "deactivating", ActiveEnter: at}, nil, "unhealthy: RPC does not answer"},
+	} {
+		r, asked := verdict(t.Context(), c.unit, meta, c.again, nil)
+		if got := string(r.Health) + ": " + r.Reason; !strings.HasPrefix(got, c.want) || !asked {
+			t.Errorf("%s: got %s", c.unit.ActiveState, got)
+		}
+	}
+}
+
 func TestStatusPage(t *testing.T) {
 	since := time.Now().Add(-100 * time.Second)
-	behind, peers := int64(12), 9
+	behind, peers, checkpoint := int64(12), 9, uint64(51)
 	last := time.Date(2026, 11, 28, 3, 0, 0, 0, time.UTC)
 	s := status{
 		Name: "val1", Role: "sequencer", Network: "mainnet", Version: "5.2.0", Generation: 3, Unit: "aztec-sequencer@val1.service",
@@ -204,17 +239,17 @@ func TestStatusPage(t *testing.T) {
 		MemoryBytes: 1 << 30, CPUSeconds: 50, DiskBytes: 2 << 30, RootfsBytes: 3 << 30, NextCheck: &last,
 		Node: &probe.Report{NodeVersion: "5.2.0", Block: 100, Proven: 90, Checkpoint: 50, Peers: &peers},
 		details: details{
-			L1:         &l1State{Block: 1000, Time: last, BehindSeconds: &behind},
+			L1:         &l1State{Block: 1000, Time: last, BehindSeconds: &behind, Checkpoint: &checkpoint},
 			Publishers: []publisher{{Address: "0xP", Wei: "1", ETH: "0.0000"}, {Address: "0xQ"}},
-			Attesters:  []probe.Duties{{Attester: "0xA", Committee: true, Slots: 40, MissedAttestations: 3, MissedInARow: 2, LastAttestation: &last}, {Attester: "0xB"}},
+			Attesters:  []probe.Duties{{Attester: "0xA", Standing: probe.Validating, Seen: true, Committee: true, Slots: 40, MissedAttestations: 3, MissedInARow: 2, LastAttestation: &last}, {Attester: "0xB", Seen: true}, {Attester: "0xC", Standing: probe.NotInSet}},
 			LastError:  &errorLine{last, "ERROR: p2p broken"}, Unknown: []string{"attestations: boom"},
 		},
 	}
 	var out bytes.Buffer
 	newApp(&out).statusPage(s)
 	for _, want := range []string{
-		"2 restarts, restarted 2 times in 4 minutes", "chain:       block 100, proven 90, checkpoint 50\n", "peers:       9\n", "L1:          block 1000 of ", "up to 12s before",
-		"0xA missed 3 attestations and 0 proposals in 40 slots, the last 2 in a row, last attested ", "0xB was in no committee that the node has seen", "publisher:   0xP 0.0000 ETH", "0xQ ? ETH",
+		"2 restarts, restarted 2 times in 4 minutes", "chain:       block 100, proven 90, checkpoint 50\n", "peers:       9\n", "L1:          block 1000 of ", "up to 12s before; checkpoint 51 is there, the node has 50\n",
+		"0xA is in the validator set; missed 3 attestations and 0 proposals in 40 slots, the last 2 in a row, last attested ", "0xB was in no committee that the node has seen\n", "0xC is not in the validator set, and may wait in its queue\n", "publisher:   0xP 0.0000 ETH", "0xQ ? ETH",
 		"memory:      1.0 GiB\n", "cpu:         50s since its start, 50 % of a core\n", "rootfs:      3.0 GiB\n", "next check:  ", "last error:  ", "ERROR: p2p broken\n", "not known:   attestations: boom\n",
 	} {
 		if !strings.Contains(out.String(), want) {

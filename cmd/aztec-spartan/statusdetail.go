@@ -63,12 +63,7 @@ func (a *app) details(ctx context.Context, s status) (d details) {
 				lacks("ETH of publishers", err)
 			}
 		})
-		questions.Go(func() {
-			duties, err := a.duties(ctx, s, attesters)
-			if d.Attesters = duties; err != nil {
-				lacks("attestations", err)
-			}
-		})
+		questions.Go(func() { d.Attesters = a.duties(ctx, inst, s, attesters, lacks) })
 	}
 	questions.Wait()
 	return d
@@ -91,20 +86,41 @@ func (a *app) accounts(ctx context.Context, inst profiles.Instance) (attesters, 
 	return k.Addresses(), k.Publishers(), err
 }
 
-// duties asks the node, if it answered before, what attesters did.
-func (a *app) duties(ctx context.Context, s status, attesters []keystore.Address) ([]probe.Duties, error) {
+// duties asks the node, if it answered before, what attesters did, and L1
+// whether they are in the validator set of its rollup.
+func (a *app) duties(ctx context.Context, inst profiles.Instance, s status, attesters []keystore.Address, lacks func(string, error)) []probe.Duties {
 	if len(attesters) == 0 || s.Node == nil || s.Node.NodeVersion == "" {
-		return nil, nil
+		return nil
 	}
 	meta, err := a.files().Active(s.Unit)
 	if err != nil {
-		return nil, err
+		lacks("attesters", err)
+		return nil
 	}
 	var list []string
 	for _, address := range attesters {
 		list = append(list, address.String())
 	}
-	return probe.Attesters(ctx, probe.Client(), probeTarget(meta), list)
+	var standings []probe.Standing
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		var err error
+		if standings, err = probe.Standings(ctx, probe.Client(), inst.L1.RPC, s.Node.RollupAddress, list); err != nil {
+			lacks("validator set", err)
+		}
+	})
+	duties, err := probe.Attesters(ctx, probe.Client(), probeTarget(meta), list)
+	asking.Wait()
+	if err != nil {
+		lacks("attestations", err)
+		for _, address := range list {
+			duties = append(duties, probe.Duties{Attester: address})
+		}
+	}
+	for i, standing := range standings {
+		duties[i].Standing = standing
+	}
+	return duties
 }
 
 func l1Now(ctx context.Context, l1 doctor.L1, node *probe.Report) (*l1State, error) {
@@ -116,6 +132,12 @@ func l1Now(ctx context.Context, l1 doctor.L1, node *probe.Report) (*l1State, err
 	if node != nil && node.SyncedL1 != nil {
 		behind := int64(max(0, at.Sub(*node.SyncedL1)).Seconds())
 		state.BehindSeconds = &behind
+	}
+	if node != nil && node.RollupAddress != "" {
+		// Older rollups have no such function, and their nodes no checkpoints.
+		if n, err := probe.PublishedCheckpoint(ctx, l1.Client, l1.URLs, node.RollupAddress); err == nil {
+			state.Checkpoint = &n
+		}
 	}
 	return state, nil
 }

@@ -69,6 +69,7 @@ type l1State struct {
 	Block         uint64    `json:"block"`
 	Time          time.Time `json:"time"`
 	BehindSeconds *int64    `json:"behind_seconds,omitempty"` // newest L1 block that the node has seen, behind this one
+	Checkpoint    *uint64   `json:"checkpoint,omitempty"`     // newest of the node's rollup
 }
 
 // publisher is an account that pays on L1.

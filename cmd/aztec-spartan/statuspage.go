@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -146,6 +147,9 @@ func (a *app) statusChain(s status, line pageLine) {
 		if l.BehindSeconds != nil {
 			text += fmt.Sprintf("; the node has seen it up to %s before", time.Duration(*l.BehindSeconds)*time.Second)
 		}
+		if l.Checkpoint != nil && s.Node != nil {
+			text += fmt.Sprintf("; checkpoint %d is there, the node has %d", *l.Checkpoint, s.Node.Checkpoint)
+		}
 		line("L1", "%s", text)
 	}
 	for _, d := range s.Attesters {
@@ -156,8 +160,26 @@ func (a *app) statusChain(s status, line pageLine) {
 	}
 }
 
-// dutyWords says what an attester did and did not.
+// dutyWords says how an attester stands, and what it did and did not.
 func dutyWords(d probe.Duties) string {
+	var words []string
+	switch d.Standing {
+	case probe.NotInSet:
+		words = append(words, "is not in the validator set, and may wait in its queue")
+	case probe.Validating:
+		words = append(words, "is in the validator set")
+	case probe.Zombie:
+		words = append(words, "is out of the validator set, with its stake still there")
+	case probe.Exiting:
+		words = append(words, "is leaving the validator set")
+	}
+	if d.Seen {
+		words = append(words, seenWords(d))
+	}
+	return strings.Join(words, "; ")
+}
+
+func seenWords(d probe.Duties) string {
 	if !d.Committee {
 		return "was in no committee that the node has seen"
 	}

@@ -40,7 +40,11 @@ func verdict(ctx context.Context, u manager.UnitState, meta units.Meta, again *r
 	case u.ActiveState == "failed":
 		return probe.Report{Health: probe.Unhealthy, Reason: "the unit failed: " + u.Result}, false
 	}
-	r = probe.Check(ctx, probe.Client(), probeTarget(meta))
+	t := probeTarget(meta)
+	if again == nil { // one that does not hold gets no time to come up
+		t.Started = started(u)
+	}
+	r = probe.Check(ctx, probe.Client(), t)
 	if again != nil {
 		r.Reason += "; it was " + again.String()
 	}
@@ -64,6 +68,17 @@ func (a *app) obstacle(ctx context.Context, name string, u manager.UnitState) er
 		return nil // for who asks, and not for the node
 	}
 	return err
+}
+
+// started is when the process of a unit was; zero if there is none.
+func started(u manager.UnitState) time.Time {
+	switch u.ActiveState {
+	case "active":
+		return u.ActiveEnter
+	case "activating":
+		return u.StateChange
+	}
+	return time.Time{}
 }
 
 func (r restarted) String() string {

@@ -3,17 +3,27 @@ package probe
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
 // maxLag is how old the newest L1 block that a node has seen may be. Aztec's
 // own health check (docker-compose.yml of the release) uses it too.
 const maxLag = 5 * time.Minute
+
+// A node opens its port after its first sync (aztec_start_action.ts of 4.1.2),
+// for which it may fetch a snapshot for half an hour, and finds its peers
+// later. It is not unhealthy meanwhile.
+const (
+	openWithin  = 45 * time.Minute
+	peersWithin = 5 * time.Minute
+)
 
 // Check examines a node. It takes some 10 s at most, and much less from a node
 // that answers. It never fails: what cannot be learned is said in the report.
@@ -48,11 +58,21 @@ func (e *examination) judge(h Health, format string, args ...any) {
 	e.report.Health, e.report.Reason = h, fmt.Sprintf(format, args...)
 }
 
+// started is how long ago the node was, and whether that is within a time.
+func (e *examination) started(now time.Time, within time.Duration) (age time.Duration, young bool) {
+	age = now.Sub(e.Started).Round(time.Second)
+	return age, !e.Started.IsZero() && age >= 0 && age < within // a clock may have been set back
+}
+
 func (e *examination) run(ctx context.Context) {
 	where := e.base.Host
 	code, statusErr := e.status(ctx)
 	e.report.Status, e.report.StatusOK = code, code == http.StatusOK
 	if statusErr != nil && code == 0 {
+		if age, young := e.started(time.Now(), openWithin); young && e.FollowsChain() && errors.Is(statusErr, syscall.ECONNREFUSED) {
+			e.judge(Syncing, "opens no port yet, %s after its start: it looks for blobs, fetches a snapshot, or syncs", age)
+			return
+		}
 		// The RPC is the same server on the same port.
 		e.judge(Unhealthy, "RPC does not answer on %s: %s", where, why(statusErr))
 		return

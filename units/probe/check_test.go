@@ -101,8 +101,9 @@ func TestCheck(t *testing.T) {
 	v3tips := `{"latest":{"number":5},"proven":{"number":2},"finalized":{"number":1}}`
 	four := Target{Namespace: "node", Version: "4.1.2", ChainID: 31337}
 	fourP2P := Target{Namespace: "node", Version: "4.1.2", ChainID: 31337, P2P: true}
-	young := fourP2P
+	young, started, settled := fourP2P, fourP2P, fourP2P
 	young.Young = true
+	started.Started, settled.Started = time.Now().Add(-10*time.Second), time.Now().Add(-6*time.Minute)
 	five := Target{Namespace: "aztec", Version: "v5.2.0", ChainID: 1, P2P: true}
 	full4 := Report{NodeVersion: "4.1.2", ChainID: 31337, RollupVersion: 2337355239, RollupAddress: rollup, Block: 12, Proven: 7, WorldState: 12, Checkpoint: 4}
 	full5 := Report{NodeVersion: "5.2.0", ChainID: 1, RollupVersion: 1<<64 - 1, RollupAddress: rollup, Block: 12, Proven: 7, WorldState: 12, Checkpoint: 4, SyncedL1: &recent, Peers: count(1)}
@@ -139,6 +140,8 @@ func TestCheck(t *testing.T) {
 		{"tips of another form", four, fake{200, with(v4(), "node_getL2Tips", `{"proposed":{"number":{}}}`), nil}, full4.at(0, 0, 0), Unhealthy, "answers as version 4.1.2, but not what its newest block is: the result has another form than expected"},
 		{"alone", fourP2P, fake{200, with(v4(), "p2p_getPeers", "[]"), nil}, full4.peers(0), Unhealthy, "has no peers"},
 		{"alone as yet", young, fake{200, with(v4(), "p2p_getPeers", "[]"), nil}, full4.peers(0), Healthy, "answers as version 4.1.2 at block 12, proven 7, 0 peers"},
+		{"alone just after its start", started, fake{200, with(v4(), "p2p_getPeers", "[]"), nil}, full4.peers(0), Syncing, "is at block 12 and has no peers yet, 10s after its start"},
+		{"alone for minutes", settled, fake{200, with(v4(), "p2p_getPeers", "[]"), nil}, full4.peers(0), Unhealthy, "has no peers"},
 		{"peers fail", fourP2P, fake{200, with(v4(), "p2p_getPeers", `error {"code":-32603,"message":"p2p is down"}`), nil}, full4, Unhealthy, "does not say how many peers it has: p2p is down (-32603)"},
 		{"peers not known", fourP2P, fake{200, with(v4(), "p2p_getPeers", "-"), nil}, full4, Healthy, "answers as version 4.1.2 at block 12, proven 7, peers not known"},
 		{"peers under the old name", five, fake{200, with(v5(recent), "aztec_getPeers", "-", "p2p_getPeers", "[{}]"), nil}, full5, Healthy, "answers as version 5.2.0 at block 12, proven 7, 1 peer"},
@@ -236,6 +239,24 @@ func TestUnreachable(t *testing.T) {
 	got := Check(t.Context(), Client(), Target{URL: "http://" + address})
 	if want := "RPC does not answer on " + address + ": connection refused"; got.Health != Unhealthy || got.Reason != want || got.Status != 0 {
 		t.Errorf("got %+v", got)
+	}
+	for _, c := range []struct {
+		age    time.Duration
+		target Target
+		want   Health
+		reason string
+	}{
+		{3 * time.Second, Target{Namespace: "node"}, Syncing, "opens no port yet, 3s after its start: it looks for blobs, fetches a snapshot, or syncs"},
+		{31 * time.Minute, Target{Namespace: "aztec"}, Syncing, "opens no port yet, 31m0s after its start: "},
+		{46 * time.Minute, Target{Namespace: "node"}, Unhealthy, "RPC does not answer"},
+		{-time.Hour, Target{Namespace: "node"}, Unhealthy, "RPC does not answer"},
+		{time.Minute, Target{Namespace: AgentNamespace}, Unhealthy, "RPC does not answer"},
+		{time.Minute, Target{Namespace: BrokerNamespace}, Unhealthy, "RPC does not answer"},
+	} {
+		c.target.URL, c.target.Started = "http://"+address, time.Now().Add(-c.age)
+		if got := Check(t.Context(), Client(), c.target); got.Health != c.want || !strings.HasPrefix(got.Reason, c.reason) {
+			t.Errorf("%s after its start: got %s: %s", c.age, got.Health, got.Reason)
+		}
 	}
 	for _, bad := range []string{"", "127.0.0.1:8080", "ftp://x", "http://", "http://[", "unix:///x"} {
 		if got := Check(t.Context(), Client(), Target{URL: bad}); got.Health != Unknown || !strings.HasPrefix(got.Reason, "its RPC cannot be asked: ") {

@@ -7,10 +7,12 @@ import (
 	"time"
 )
 
-// Duties is what a node has seen an attester do in the slots that it looks back
-// on. The attester need not be its own.
+// Duties is how an attester stands on L1, and what a node has seen it do in the
+// slots that it looks back on. The attester need not be its own.
 type Duties struct {
-	Attester string `json:"attester"`
+	Attester string   `json:"attester"`
+	Standing Standing `json:"standing,omitempty"` // "": L1 does not tell
+	Seen     bool     `json:"seen"`               // the node was asked for the rest
 	// Committee says that it was in a committee of these slots. One that was not
 	// waits in the queue, or is not in the validator set: the node does not tell.
 	Committee          bool       `json:"committee"`
@@ -70,7 +72,7 @@ func Attesters(ctx context.Context, client *http.Client, t Target, addresses []s
 	}
 	list := make([]Duties, 0, len(addresses))
 	for _, address := range addresses {
-		d := Duties{Attester: address}
+		d := Duties{Attester: address, Seen: true}
 		for of, s := range answer.Stats {
 			if strings.EqualFold(of, address) {
 				d.Committee, d.Slots = true, s.TotalSlots

@@ -18,9 +18,9 @@ func TestAttesters(t *testing.T) {
 		"lastProcessedSlot":"901","slotWindow":1152}`
 	at := func(s int64) *time.Time { v := time.Unix(s, 0).UTC(); return &v }
 	want := []Duties{
-		{Attester: mine, Committee: true, Slots: 40, LastAttestation: at(1795518048), LastProposal: at(1795518000), MissedAttestations: 2, MissedInARow: 2, MissedProposals: 1},
-		{Attester: none},
-		{Attester: other, Committee: true, Slots: 1, MissedAttestations: 1, MissedInARow: 1},
+		{Attester: mine, Seen: true, Committee: true, Slots: 40, LastAttestation: at(1795518048), LastProposal: at(1795518000), MissedAttestations: 2, MissedInARow: 2, MissedProposals: 1},
+		{Attester: none, Seen: true},
+		{Attester: other, Seen: true, Committee: true, Slots: 1, MissedAttestations: 1, MissedInARow: 1},
 	}
 	for _, c := range []struct{ namespace, method string }{{"node", "node_getValidatorsStats"}, {"", "node_getValidatorsStats"}, {"aztec", "aztec_getValidatorsStats"}} {
 		server := httptest.NewServer(fake{200, map[string]string{c.method: stats}, nil})

@@ -19,14 +19,14 @@ const (
 
 // fakeL1 has a proposer for each of the slots that run now and next.
 type fakeL1 struct {
-	proposers []string
-	word      string // every call is answered with it, if it is set
-	calls     []string
+	proposers  []string
+	standing   map[string]int // by address, in lower case
+	checkpoint int
+	word       string // every call is answered with it, if it is set
 }
 
 func (f *fakeL1) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
-	f.calls = append(f.calls, string(body))
 	now := uint64(time.Now().Unix())
 	var call struct {
 		Method string
@@ -47,6 +47,10 @@ func (f *fakeL1) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		word = "0x"
 	case to.Data == getSlotDuration:
 		word = fmt.Sprintf("0x%064x", 72)
+	case to.Data == getPendingCheckpoint:
+		word = fmt.Sprintf("0x%064x", f.checkpoint)
+	case strings.HasPrefix(to.Data, getStatus):
+		word = fmt.Sprintf("0x%064x", f.standing["0x"+to.Data[len(to.Data)-40:]])
 	case strings.HasPrefix(to.Data, getProposerAt):
 		var at uint64
 		fmt.Sscanf(to.Data[len(getProposerAt):], "%x", &at)

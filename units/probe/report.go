@@ -8,7 +8,7 @@ type Health string
 // The verdicts.
 const (
 	Healthy   Health = "healthy"
-	Syncing   Health = "syncing"   // answers as it should and is not at the tip yet
+	Syncing   Health = "syncing"   // is not at the tip yet, and else as it should be; it may have opened no port
 	Standby   Health = "standby"   // waits for a rollup that it can follow: /status answers, nothing else is there
 	Unhealthy Health = "unhealthy" // does not answer, or not as it should
 	Stopped   Health = "stopped"   // its unit does not run, and is not meant to; never a verdict of Check
@@ -30,6 +30,9 @@ type Target struct {
 	ChainID   uint64 // of L1; 0: any
 	P2P       bool   // it must have peers
 	Young     bool   // it has only just started: that it has no peers yet is no verdict
+	// Started is when its process was, if that is known. A node that opens no
+	// port or has no peers some time afterwards is syncing, not unhealthy.
+	Started time.Time
 }
 
 // FollowsChain reports whether the target has blocks and says its version over

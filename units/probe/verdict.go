@@ -71,6 +71,7 @@ func (e *examination) askTips(ctx context.Context) {
 // first, then what is not done yet.
 func (e *examination) verdict(now time.Time) {
 	r := &e.report
+	age, seeks := e.started(now, peersWithin)
 	switch {
 	case !r.StatusOK:
 		e.judge(Unhealthy, "/status answers %d: a part of the node is not well", r.Status)
@@ -78,6 +79,8 @@ func (e *examination) verdict(now time.Time) {
 		e.judge(Unhealthy, "answers as version %s, but not what its newest block is: %s", r.NodeVersion, why(e.tips))
 	case e.swarm != nil:
 		e.judge(Unhealthy, "does not say how many peers it has: %s", why(e.swarm))
+	case r.Peers != nil && *r.Peers == 0 && seeks:
+		e.judge(Syncing, "is at block %d and has no peers yet, %s after its start", r.Block, age)
 	case r.Peers != nil && *r.Peers == 0 && !e.Young:
 		e.judge(Unhealthy, "has no peers")
 	case e.ready != nil && !*e.ready:
