@@ -1,6 +1,7 @@
 package units
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -121,14 +122,26 @@ func UnitName(prefix, instance string) string { return prefix + "@" + instance +
 // minSystemd is the systemd of Debian 11: LoadCredential= appeared in it.
 const minSystemd = 247
 
+// ErrOldSystemd is returned for a systemd that does not know what units need.
+var ErrOldSystemd = errors.New("systemd is too old")
+
+// CheckSystemd is nil for a systemd, by its major version, that units can be
+// rendered for, and an ErrOldSystemd for an older one.
+func CheckSystemd(version int) error {
+	if version < minSystemd {
+		return fmt.Errorf("%w: it is %d, and units need %d", ErrOldSystemd, version, minSystemd)
+	}
+	return nil
+}
+
 // encryptedSince is the systemd that brought LoadCredentialEncrypted= and %d.
 const encryptedSince = 250
 
 // Render returns the text of the unit file. The same Service gives the same
 // bytes.
 func (s Service) Render() ([]byte, error) {
-	if s.Systemd < minSystemd {
-		return nil, fmt.Errorf("rendering %s: systemd %d is older than %d", s.Unit, s.Systemd, minSystemd)
+	if err := CheckSystemd(s.Systemd); err != nil {
+		return nil, fmt.Errorf("rendering %s: %w", s.Unit, err)
 	}
 	paths := append([]string{s.Rootfs, s.WorkingDir, s.Probe}, s.Reads...)
 	for _, f := range s.EnvFiles {

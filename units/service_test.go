@@ -1,6 +1,7 @@
 package units
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -305,5 +306,14 @@ func TestEncryptedCredential(t *testing.T) {
 	s.Systemd = 249
 	if _, err := s.Render(); err == nil {
 		t.Error("systemd 249 would start the node without its keys")
+	}
+}
+
+// A systemd that lacks what units need is told by its number, before anything is written.
+func TestOldSystemd(t *testing.T) {
+	s := Service{Unit: "aztec-sequencer@val1.service", Systemd: 246}
+	_, err := s.Render()
+	if !errors.Is(err, ErrOldSystemd) || !strings.Contains(err.Error(), "it is 246, and units need 247") || CheckSystemd(247) != nil {
+		t.Errorf("got %v", err)
 	}
 }

@@ -235,6 +235,11 @@ func (a *app) settle(ctx context.Context, catalog profiles.Catalog, p *configPla
 	if p.running, err = a.isRunning(ctx, p.state.Unit); err != nil {
 		return err
 	}
+	if v, err := a.systemdVersion(ctx); err != nil {
+		return err
+	} else if err := units.CheckSystemd(v); err != nil {
+		return fmt.Errorf("configuring %s: %w", name, err)
+	}
 	p.vote = p.running && f.changed("payload")
 	if err := a.planData(catalog, p); err != nil {
 		return err

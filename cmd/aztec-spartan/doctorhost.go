@@ -41,9 +41,7 @@ func (a *app) doctorHost(ctx context.Context) (doctor.Host, error) {
 		Disk:     doctor.Disks{},
 		Reach:    c.Network.ReachService,
 	}
-	if h.Systemd, err = a.systemdVersion(ctx); err != nil {
-		h.Systemd = 0 // told by its check
-	}
+	a.describeSystemd(ctx, &h)
 	if a.live() {
 		h.Free, h.Locals = free, localAddresses
 		if c.Network.Firewall {
@@ -51,6 +49,22 @@ func (a *app) doctorHost(ctx context.Context) (doctor.Host, error) {
 		}
 	}
 	return h, nil
+}
+
+// describeSystemd leaves out what systemd does not say, which its check tells.
+func (a *app) describeSystemd(ctx context.Context, h *doctor.Host) {
+	if !a.live() {
+		h.Systemd = offlineSystemd
+		return
+	}
+	m, err := connect(ctx)
+	if err != nil {
+		return
+	}
+	defer m.Close()
+	h.Systemd, _ = m.Version(ctx)
+	h.State, _ = m.SystemState(ctx)
+	h.Lost, _ = m.Failed(ctx)
 }
 
 func localAddresses() ([]string, error) {

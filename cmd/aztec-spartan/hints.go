@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
+	"github.com/aztec-spartan/aztec-spartan/units"
 )
 
 // hintFor says what to do about errors that have a usual remedy.
@@ -51,6 +52,8 @@ func hintFor(err error) string {
 		return "save all of it: docker save --platform OS/ARCH, or skopeo copy docker://REF oci-archive:FILE"
 	case errors.Is(err, extract.ErrRecord):
 		return "aztec-spartan verify --repair fetches that layer again, and records what is in it"
+	case errors.Is(err, units.ErrOldSystemd):
+		return "upgrade the distribution: Debian 11, Ubuntu 22.04 or newer have it"
 	case errors.Is(err, extract.ErrSchema):
 		return "use the newer aztec-spartan that wrote it"
 	case codeOf(err) == exitLocked:

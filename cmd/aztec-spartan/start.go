@@ -81,6 +81,15 @@ func (a *app) each(ctx context.Context, verb string, args []string, all bool, no
 		return err
 	}
 	defer m.Close()
+	if verb != "stop" {
+		state, err := m.SystemState(ctx)
+		if err == nil {
+			err = mayStart(verb, state)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	for _, name := range a.inOrder(verb, names) {
 		if err := do(ctx, m, name); err != nil {
 			return err

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
+	"github.com/aztec-spartan/aztec-spartan/units"
 	"github.com/aztec-spartan/aztec-spartan/units/lock"
 )
 
@@ -181,6 +182,7 @@ func TestHints(t *testing.T) {
 		"tags":           {record("", "/i/tags.json", ""), exitFailed, "rm /i/tags.json forgets"},
 		"store":          {record("", "/i/store.json", ""), exitFailed, "it says only which form the store has: if no newer aztec-spartan was ever used here, rm /i/store.json"},
 		"schema":         {extract.ErrSchema, exitUnsupported, "use the newer"},
+		"old systemd":    {units.CheckSystemd(246), exitUnsupported, "upgrade the distribution"},
 		"busy":           {extract.ErrBusy, exitLocked, "wait for it"},
 		"platform":       {extract.ErrPlatform, exitUsage, "a platform is os/arch"},
 		"no platform":    {&extract.NoPlatformError{Want: "a/b", Have: []string{"c/d", "e/f"}}, exitFailed, "pull and load take another one with --platform c/d or --platform e/f"},

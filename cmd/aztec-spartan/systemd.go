@@ -163,6 +163,21 @@ func (a *app) systemdVersion(ctx context.Context) (int, error) {
 	return m.Version(ctx)
 }
 
+// mayStart is an error where the host is in no state to start nodes. On one
+// that is degraded other units failed, and nodes run; one that still boots
+// starts them in their turn.
+func mayStart(verb, state string) error {
+	switch state {
+	case "stopping":
+		err := withCode(exitUnsupported, fmt.Errorf("%s: this host is shutting down", verb))
+		return withHint(err, "it starts what is enabled when it is up again")
+	case "maintenance":
+		err := withCode(exitUnsupported, fmt.Errorf("%s: this host is in rescue or emergency mode, where nothing that nodes need runs", verb))
+		return withHint(err, "journalctl -b -p err says why; systemctl default leaves that mode")
+	}
+	return nil
+}
+
 // isRunning reports whether the unit of an instance runs on this host.
 func (a *app) isRunning(ctx context.Context, unit string) (bool, error) {
 	if a.unitRuns != nil {

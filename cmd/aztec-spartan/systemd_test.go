@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
@@ -43,6 +45,22 @@ func TestStartError(t *testing.T) {
 		got := startError(c.err)
 		if errors.Is(got, roll.ErrStopped) != c.stopped || !errors.Is(got, c.err) {
 			t.Errorf("%s: got %v", name, got)
+		}
+	}
+}
+
+// Nothing is started on a host that goes down or did not come up; that other
+// units failed is no reason.
+func TestMayStart(t *testing.T) {
+	for state, want := range map[string]string{
+		"running": "", "degraded": "", "starting": "", "initializing": "", "unknown": "",
+		"stopping":    "aztec-spartan: start: this host is shutting down\nhint: it starts what is enabled",
+		"maintenance": "aztec-spartan: start: this host is in rescue or emergency mode, where nothing that nodes need runs\nhint: journalctl -b -p err says why; systemctl default",
+	} {
+		var said bytes.Buffer
+		code := newApp(&said).report(mayStart("start", state))
+		if !strings.HasPrefix(said.String(), want) || (want == "") != (code == 0) || code != 0 && code != exitUnsupported {
+			t.Errorf("%s: exit code %d, %s", state, code, said.String())
 		}
 	}
 }

@@ -69,7 +69,7 @@ func codeOf(err error) int {
 		return exitUnsupported
 	}
 	switch {
-	case errors.Is(err, manager.ErrNoSystemd), errors.Is(err, extract.ErrKernel),
+	case errors.Is(err, manager.ErrNoSystemd), errors.Is(err, units.ErrOldSystemd), errors.Is(err, extract.ErrKernel),
 		errors.Is(err, extract.ErrSchema), errors.Is(err, profiles.ErrSchema):
 		return exitUnsupported
 	case errors.Is(err, extract.ErrBusy):

@@ -102,8 +102,10 @@ type Disk interface {
 
 // Host is where the node is to run.
 type Host struct {
-	Root     string // below it are /proc, /sys and /etc
-	Systemd  int    // version; 0: not known
+	Root     string   // below it are /proc, /sys and /etc
+	Systemd  int      // version; 0: not known
+	State    string   // of systemd: running, degraded, ...; "": not known
+	Lost     []string // units that failed
 	Client   *http.Client
 	Resolver Resolver
 	Clock    Clock

@@ -75,6 +75,9 @@ func TestBrokenHosts(t *testing.T) {
 		"a small disk":           {func(s *sick) { s.host.Disk = fakeDisk{100 << 30, 200 << 30, 1} }, "disk", Warning, "on a disk of 200 GiB", "--data-dir", false, ""},
 		"a slow disk":            {func(s *sick) { s.host.Disk = fakeDisk{1 << 40, 2 << 40, 90 * time.Millisecond} }, "disk speed", Warning, "90ms", "--data-dir", false, ""},
 		"an old systemd":         {func(s *sick) { s.host.Systemd = 245 }, "systemd", Failed, "systemd 245", "upgrade", false, ""},
+		"a failed unit":          {func(s *sick) { s.host.State, s.host.Lost = "degraded", []string{"a.service", "b.mount"} }, "systemd", Warning, "units of this host failed: a.service, b.mount", "systemctl --failed", false, ""},
+		"emergency mode":         {func(s *sick) { s.host.State = "maintenance" }, "systemd", Failed, "rescue or emergency mode", "systemctl default", false, ""},
+		"a shutdown":             {func(s *sick) { s.host.State = "stopping" }, "systemd", Failed, "shutting down", "wait", false, ""},
 		"an old kernel":          {func(s *sick) { s.put("/proc/sys/kernel/osrelease", "5.4.0-150-generic") }, "kernel", Failed, "Linux 5.4", "upgrade", false, ""},
 		"old control groups":     {func(s *sick) { s.host.Root = moved(s) }, "kernel", Warning, "version 1", "unified_cgroup_hierarchy", false, ""},
 		"a port is taken": {func(s *sick) {

@@ -95,10 +95,20 @@ func (e exam) systemd(context.Context) []Finding {
 		return one(warn("", "the version of systemd is not known"))
 	case e.Systemd < oldestSystemd:
 		return one(fail("upgrade the distribution: Debian 11, Ubuntu 22.04 or newer", "systemd %d, and units need %d", e.Systemd, oldestSystemd))
-	case e.Systemd < 250:
-		return one(ok("systemd %d: keystores cannot be encrypted for the host, which 250 can", e.Systemd))
 	}
-	return one(ok("systemd %d", e.Systemd))
+	list := one(ok("systemd %d", e.Systemd))
+	if e.Systemd < 250 {
+		list[0].Seen += ": keystores cannot be encrypted for the host, which 250 can"
+	}
+	switch e.State {
+	case "degraded":
+		list = append(list, warn("systemctl --failed; nodes run beside them", "units of this host failed: %s", strings.Join(e.Lost, ", ")))
+	case "maintenance":
+		list = append(list, fail("journalctl -b -p err; systemctl default", "this host is in rescue or emergency mode"))
+	case "stopping":
+		list = append(list, fail("wait until it is up again", "this host is shutting down"))
+	}
+	return list
 }
 
 // kernel looks for openat2 (5.6), with which images are unpacked, and for the

@@ -95,7 +95,7 @@ type bus interface {
 	// What go-systemd lacks, or offers without a context.
 	cancelJob(ctx context.Context, id uint32) error
 	unitFileState(ctx context.Context, name string) (string, error)
-	version(ctx context.Context) (string, error)
+	property(ctx context.Context, name string) (string, error) // a text of the manager itself
 }
 
 // wire is a bus over a real connection.
@@ -187,7 +187,7 @@ func (w *wire) unitFileState(ctx context.Context, name string) (state string, er
 	return state, err
 }
 
-func (w *wire) version(ctx context.Context) (v string, err error) {
-	err = w.call(ctx, "org.freedesktop.DBus.Properties.Get", managerAPI, "Version").Store(&v)
+func (w *wire) property(ctx context.Context, name string) (v string, err error) {
+	err = w.call(ctx, "org.freedesktop.DBus.Properties.Get", managerAPI, name).Store(&v)
 	return v, err
 }

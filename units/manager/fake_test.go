@@ -90,7 +90,7 @@ func (f *fake) cancelJob(_ context.Context, id uint32) error { return f.cancel(i
 
 func (f *fake) unitFileState(context.Context, string) (string, error) { return f.text, f.err }
 
-func (f *fake) version(context.Context) (string, error) { return f.text, f.err }
+func (f *fake) property(context.Context, string) (string, error) { return f.text, f.err }
 
 // refusal is an error as godbus returns it.
 func refusal(name, text string) error {

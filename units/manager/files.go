@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,13 +20,45 @@ import (
 func (m *Manager) Version(ctx context.Context) (int, error) {
 	var text string
 	err := m.within(ctx, callTimeout, func(ctx context.Context) (err error) {
-		text, err = m.bus.version(ctx)
+		text, err = m.bus.property(ctx, "Version")
 		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("asking systemd for its version: %w", err)
 	}
 	return parseVersion(text)
+}
+
+// SystemState asks how the host as a whole is: initializing, starting, running,
+// degraded (units failed), maintenance (rescue or emergency mode), stopping
+// (systemctl(1), is-system-running).
+func (m *Manager) SystemState(ctx context.Context) (string, error) {
+	var state string
+	err := m.within(ctx, callTimeout, func(ctx context.Context) (err error) {
+		state, err = m.bus.property(ctx, "SystemState")
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("asking systemd how the host is: %w", err)
+	}
+	return state, nil
+}
+
+// Failed lists the units that failed, ordered by name.
+func (m *Manager) Failed(ctx context.Context) ([]string, error) {
+	var names []string
+	err := m.within(ctx, callTimeout, func(ctx context.Context) error {
+		units, err := m.bus.ListUnitsByPatternsContext(ctx, []string{"failed"}, nil)
+		for _, u := range units {
+			names = append(names, u.Name)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing failed units: %w", err)
+	}
+	slices.Sort(names)
+	return names, nil
 }
 
 // Distributions append to the number; some builds prefix it with v or the

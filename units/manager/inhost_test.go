@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -81,6 +82,27 @@ func TestHostVersion(t *testing.T) {
 	}
 	if want := fmt.Sprintf("systemd %d ", got); !strings.HasPrefix(string(out), want) {
 		t.Errorf("got %d of %s", got, out)
+	}
+}
+
+// A host on which units failed is degraded, and all else works.
+func TestHostDegraded(t *testing.T) {
+	m := connected(t)
+	install(t, m, "broken.service", "Type=oneshot\nExecStart=/bin/false")
+	if err := m.Start(t.Context(), "broken.service"); err == nil {
+		t.Fatal("it started")
+	}
+	if s, err := m.SystemState(t.Context()); s != "degraded" || err != nil {
+		t.Errorf("%s, %v", s, err)
+	}
+	if list, err := m.Failed(t.Context()); !slices.Contains(list, "broken.service") || err != nil {
+		t.Errorf("%v, %v", list, err)
+	}
+	if err := m.ResetFailed(t.Context(), "broken.service"); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := m.Failed(t.Context()); slices.Contains(list, "broken.service") || err != nil {
+		t.Errorf("forgotten: %v, %v", list, err)
 	}
 }
 
