@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -61,10 +63,12 @@ Following goes on across restarts, rolls and new versions of the node.`,
 				q.Lines = -1
 			}
 			hidden := a.journalSecrets(cmd.Context(), names)
-			err = journal.Read(cmd.Context(), q, func(e journal.Entry) error {
-				// Here, since JSON would spell them in another way.
-				e.Message = hidden.Text(e.Message)
-				return w.Write(e)
+			err = interruptible(cmd.Context(), func(ctx context.Context) error {
+				return journal.Read(ctx, q, func(e journal.Entry) error {
+					// Here, since JSON would spell them in another way.
+					e.Message = hidden.Text(e.Message)
+					return w.Write(e)
+				})
 			})
 			if q.Follow && cmd.Context().Err() != nil {
 				return nil // Ctrl-C is how following ends
@@ -84,4 +88,23 @@ Following goes on across restarts, rolls and new versions of the node.`,
 	fs.StringVar(&level, "level", "", "only this level and above")
 	fs.StringVarP(&output, "output", "o", "short", "format: short, cat or json")
 	return cmd
+}
+
+// interruptible runs do and, once ctx has ended, waits for it only briefly: a
+// terminal that Ctrl-S has stopped, or a pager, takes no more lines, and whoever
+// hangs in a write to it does not look up. The process ends then, and do with it.
+func interruptible(ctx context.Context, do func(context.Context) error) error {
+	done := make(chan error, 1)
+	go func() { done <- do(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(200 * time.Millisecond):
+		return ctx.Err()
+	}
 }

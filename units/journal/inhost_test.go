@@ -144,3 +144,58 @@ func TestHostFollow(t *testing.T) {
 	}
 	<-spoken
 }
+
+// TestHostFlood: a unit that writes faster than any node does is followed line
+// by line, none is lost or out of order, and who stops does so at once.
+func TestHostFlood(t *testing.T) {
+	const unit, lines = "aztec-sequencer@flood.service", 30_000
+	flood := func(loop string) {
+		t.Helper()
+		shell(t, "systemd-run -q --description=flood -p LogRateLimitIntervalSec=0 --unit="+unit+" bash -c '"+loop+`; do echo "[10:58:08.516] INFO: node line $i"; done; journalctl --sync'`)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	flood(fmt.Sprintf("for i in {1..%d}", lines))
+	next, began := 1, time.Now()
+	var first time.Time
+	err := Read(ctx, Query{Units: []string{unit}, Lines: -1, Follow: true}, func(e Entry) error {
+		if e.fromManager() {
+			return nil
+		}
+		if want := fmt.Sprintf("[10:58:08.516] INFO: node line %d", next); e.Message != want {
+			return fmt.Errorf("got %q, want %q", e.Message, want)
+		}
+		if next == 1 {
+			first = e.Time
+		}
+		if next++; next > lines {
+			t.Logf("written at %.0f lines a second, read %.1f s after the start", lines/e.Time.Sub(first).Seconds(), time.Since(began).Seconds())
+			cancel()
+		}
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("at line %d: %v", next, err)
+	}
+	if got := strings.Count(messages(t, Query{Units: []string{unit}, Grep: "node line", Lines: -1}), ";") + 1; got != lines {
+		t.Errorf("%d lines are in the journal, and %d were written", got, lines)
+	}
+
+	shell(t, "until ! systemctl is-active -q "+unit+"; do sleep 0.1; done")
+	flood("for ((i = 1; ; i++))")
+	defer shell(t, "systemctl stop "+unit)
+	ctx, cancel = context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var stopped time.Time
+	seen := 0
+	err = Read(ctx, Query{Units: []string{unit}, Follow: true}, func(Entry) error {
+		if seen++; seen == 1000 {
+			stopped = time.Now()
+			cancel()
+		}
+		return nil
+	})
+	if took := time.Since(stopped); seen < 1000 || !errors.Is(err, context.Canceled) || took > time.Second {
+		t.Errorf("after %d lines it ended in %s: %v", seen, took, err)
+	}
+}
