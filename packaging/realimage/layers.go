@@ -66,15 +66,16 @@ func (b *builder) runtimeTree() (*tree.Tree, error) {
 
 // depsTree is node_modules without the node's own packages.
 //
-// npm gives mafmt and libp2p two copies of multiaddr, whose addresses are then
-// not each other's: P2P dies with "no valid addresses were provided for
-// transports [@libp2p/tcp]". Upstream's package manager shares one; the link
-// does the same.
+// npm gives mafmt, the node's own p2p and libp2p several versions of multiaddr,
+// whose addresses are then not each other's: P2P dies with "no valid addresses
+// were provided for transports [@libp2p/tcp]", and the node with "Multiaddr was
+// invalid" as soon as it finds a peer. Upstream's package manager shares one;
+// the links do the same.
 func (b *builder) depsTree() (*tree.Tree, error) {
 	const modules = yarn + "node_modules/"
 	t := &tree.Tree{}
 	err := t.Copy(modules, b.path("packages/node_modules"), func(rel string) bool {
-		return rel == "@aztec" || rel == ".package-lock.json"
+		return rel == "@aztec" || rel == ".package-lock.json" || rel == "@multiformats/multiaddr"
 	})
 	if err != nil {
 		return nil, err
@@ -84,6 +85,7 @@ func (b *builder) depsTree() (*tree.Tree, error) {
 	if !t.Has(modules + multiaddr + "/package.json") {
 		return nil, fmt.Errorf("sharing multiaddr: there is no %s", multiaddr)
 	}
+	t.Symlink(modules+"@multiformats/multiaddr", "../"+multiaddr)
 	t.Symlink(modules+"@multiformats/mafmt/node_modules/@multiformats/multiaddr", "../../../../"+multiaddr)
 	return t, nil
 }

@@ -74,6 +74,14 @@ func ConfigFlags(set *realimage.Set, instance string) []string {
 	return flags(set, "--no-p2p", realimage.SequencerEnv(set, "/var/lib/aztec/"+instance))
 }
 
+// PeerFlags are those of a sequencer with P2P on, which its peer finds on this
+// host, and of that peer, a full node without the sequencer's data.
+func PeerFlags(set *realimage.Set, instance string) (sequencer, peer []string) {
+	sequencer = flags(set, "--no-p2p=false --ip 127.0.0.1", realimage.SequencerEnv(set, "/var/lib/aztec/"+instance))
+	peer = flags(set, "--role full-node --no-p2p=false --ip 127.0.0.1", realimage.ProverNodeEnv(set, "http://"+BlobAddress))
+	return sequencer, peer
+}
+
 // ProverFlags are the flags for the roles of a prover, without those of keys,
 // of ports and of where the broker is.
 func ProverFlags(set *realimage.Set) (node, broker, agent []string) {
