@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	_ "embed"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -25,20 +26,36 @@ var packages = []string{
 	"nftables", "procps", "systemd", "systemd-sysv", "util-linux",
 }
 
-// releases maps each supported suite to its polkit package and further options
-// of mmdebstrap.
+// ubuntuKey signs Ubuntu's archive: F6EC B376 2474 EDA9 D21B 7022 8719 20D1 991B
+// C93C, of 2018. Debian 12 has no package that brings it.
+//
+//go:embed ubuntu.asc
+var ubuntuKey string
+
+// ubuntu is where mmdebstrap finds a suite of Ubuntu, as an entry of apt's.
+func ubuntu(suite string) string {
+	key := " " + strings.ReplaceAll(strings.TrimSpace(ubuntuKey), "\n", "\n ")
+	key = strings.ReplaceAll(key, "\n \n", "\n .\n") // deb822 ends at an empty line
+	return "Types: deb\nURIs: http://archive.ubuntu.com/ubuntu\nSuites: " + suite + "\nComponents: main universe\nSigned-By:\n" + key + "\n"
+}
+
+// releases maps each supported suite to its polkit package, further options of
+// mmdebstrap, and sources that are not Debian's.
 var releases = map[string]struct {
 	polkit  string
 	options []string
+	sources string
 }{
 	// Without the links bullseye would come up with a separate /bin and /lib, which
 	// the installer of that release did not make. (mmdebstrap's own hook for it
 	// fails on a dpkg as old as bullseye's.)
 	"bullseye": {"policykit-1", []string{
 		`--setup-hook=for d in bin lib lib64 sbin; do mkdir -p "$1/usr/$d"; ln -s "usr/$d" "$1/$d"; done`,
-	}},
-	"bookworm": {"polkitd", nil},
-	"trixie":   {"polkitd", nil},
+	}, ""},
+	"bookworm": {"polkitd", nil, ""},
+	"trixie":   {"polkitd", nil, ""},
+	"jammy":    {"policykit-1", nil, ubuntu("jammy")},
+	"noble":    {"polkitd", nil, ubuntu("noble")},
 }
 
 // hooks turn the bootstrapped tree into one that can be started many times: no
@@ -58,7 +75,7 @@ var hooks = []string{
 func recipe(suite string, more ...string) ([]string, error) {
 	r, ok := releases[suite]
 	if !ok {
-		return nil, fmt.Errorf("booting a test host: unknown suite %q, want bullseye, bookworm or trixie", suite)
+		return nil, fmt.Errorf("booting a test host: unknown suite %q, want bullseye, bookworm, trixie, jammy or noble", suite)
 	}
 	args := []string{
 		"--mode=root", "--variant=minbase", "--format=directory",
@@ -95,7 +112,8 @@ func base(ctx context.Context, cache, suite string, more []string, log io.Writer
 
 // built is base for any recipe; name begins the name of the tree.
 func built(ctx context.Context, cache, name, suite string, args []string, log io.Writer) (string, error) {
-	sum := sha256.Sum256([]byte(suite + "\x00" + strings.Join(args, "\x00")))
+	sources := releases[suite].sources
+	sum := sha256.Sum256([]byte(suite + sources + "\x00" + strings.Join(args, "\x00")))
 	dir := filepath.Join(cache, name+"-"+hex.EncodeToString(sum[:6]))
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
@@ -114,7 +132,12 @@ func built(ctx context.Context, cache, name, suite string, args []string, log io
 		return "", fmt.Errorf("building the %s base: %w", suite, err)
 	}
 	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, "mmdebstrap", append(args, suite, partial)...)
+	args = append(slices.Clone(args), suite, partial)
+	if sources != "" {
+		args = append(args, "-") // standard input
+	}
+	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
+	cmd.Stdin = strings.NewReader(sources)
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, log), io.MultiWriter(&out, log)
 	// It holds the lock too, and so keeps the next builder away for as long as it
 	// lives, should this process be killed.

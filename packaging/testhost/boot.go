@@ -23,8 +23,8 @@ var bootScript string
 
 // Options say what to boot.
 type Options struct {
-	// Suite is the Debian release: bullseye (systemd 247), bookworm (252) or
-	// trixie (257). Empty means bookworm.
+	// Suite is the release: bullseye (systemd 247), bookworm (252) or trixie (257)
+	// of Debian, jammy (249) or noble (255) of Ubuntu. Empty means bookworm.
 	Suite string
 	// Binds are files and directories of this machine that the host shall see.
 	Binds []Bind

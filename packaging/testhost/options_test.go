@@ -7,7 +7,7 @@ import (
 )
 
 func TestRecipe(t *testing.T) {
-	for suite, polkit := range map[string]string{"bullseye": "policykit-1", "bookworm": "polkitd", "trixie": "polkitd"} {
+	for suite, polkit := range map[string]string{"bullseye": "policykit-1", "bookworm": "polkitd", "trixie": "polkitd", "jammy": "policykit-1", "noble": "polkitd"} {
 		args, err := recipe(suite)
 		if err != nil {
 			t.Fatal(err)

@@ -35,7 +35,7 @@ func main() {
 func run(ctx context.Context, args []string) (_ int, err error) {
 	var o testhost.Options
 	flags := flag.NewFlagSet("shell", flag.ContinueOnError)
-	flags.StringVar(&o.Suite, "suite", "bookworm", "Debian `release`: bullseye, bookworm or trixie")
+	flags.StringVar(&o.Suite, "suite", "bookworm", "`release`: bullseye, bookworm or trixie of Debian, jammy or noble of Ubuntu")
 	flags.StringVar(&o.Name, "name", "", "host `name`")
 	console := flags.Bool("console", false, "show the boot messages")
 	flags.Func("bind", "make the `HOST:GUEST[:ro]` path visible (repeatable)", func(v string) error {
