@@ -9,4 +9,4 @@ import (
 )
 
 // The tests of inhost_test.go run where there is a systemd: on booted hosts.
-func TestInHost(t *testing.T) { inhost.Run(t) }
+func TestInHost(t *testing.T) { inhost.Run(t, "../../packaging/polkit/50-aztec-spartan.rules") }

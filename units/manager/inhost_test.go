@@ -310,6 +310,66 @@ func TestHostNoWait(t *testing.T) {
 	until(t, m, name, "done", func(s UnitState) bool { return s.ActiveState == "active" })
 }
 
+// TestHostMember: a member of the group aztec starts and stops nodes, by the
+// rules of the package where polkit reads rules, and nothing else; where it may
+// not, the error says so.
+func TestHostMember(t *testing.T) {
+	m := connected(t)
+	install(t, m, memberUnit, "Type=exec\nExecStart=/bin/sleep 1000")
+	install(t, m, "other.service", "Type=exec\nExecStart=/bin/sleep 1000")
+	shell := func(script string) string {
+		t.Helper()
+		out, err := exec.CommandContext(t.Context(), "sh", "-ec", script).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", script, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	shell("install -D -m 644 -t /usr/share/polkit-1/rules.d /opt/50-aztec-spartan.rules && groupadd aztec && useradd -G aztec alice && systemctl restart polkit")
+	out := shell("runuser -u alice -- env RULES=$(grep -q bullseye /etc/os-release && echo no || echo yes) /opt/tests -test.run ^TestMember$ -test.v")
+	if !strings.Contains(out, "--- PASS: TestMember") {
+		t.Error(out)
+	}
+}
+
+const memberUnit = "aztec-sequencer@member.service"
+
+// TestMember is what TestHostMember runs as somebody else.
+func TestMember(t *testing.T) {
+	m := connected(t)
+	err := m.Start(t.Context(), memberUnit)
+	if os.Getenv("RULES") == "no" {
+		if !errors.Is(err, ErrDenied) {
+			t.Errorf("got %v", err)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := state(t, m, memberUnit); s.ActiveState != "active" {
+		t.Errorf("started: %+v", s)
+	}
+	for _, do := range []func() error{
+		func() error { return m.Restart(t.Context(), memberUnit) },
+		func() error { return m.ResetFailed(t.Context(), memberUnit) },
+		func() error { return m.Stop(t.Context(), memberUnit) },
+	} {
+		if err := do(); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, do := range []func() error{
+		func() error { return m.Start(t.Context(), "other.service") },
+		func() error { return m.Enable(t.Context(), memberUnit) },
+		func() error { return m.Reload(t.Context()) },
+	} {
+		if err := do(); !errors.Is(err, ErrDenied) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 // TestHostZPrivate does without the bus, and notices that it is away.
 func TestHostZPrivate(t *testing.T) {
 	before := connected(t)

@@ -14,8 +14,9 @@ import (
 )
 
 // Run compiles the tests of the package in the working directory and runs
-// them on a fresh host of each supported suite.
-func Run(t *testing.T) {
+// them, /opt/tests, on a fresh host of each supported suite. They find the files
+// that are named in /opt.
+func Run(t *testing.T, files ...string) {
 	binary := filepath.Join(t.TempDir(), "tests")
 	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-tags", "inhost", "-o", binary, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -36,6 +37,11 @@ func Run(t *testing.T) {
 			})
 			if err := h.Put(t.Context(), binary, "/opt/tests", 0o755); err != nil {
 				t.Fatal(err)
+			}
+			for _, file := range files {
+				if err := h.Put(t.Context(), file, "/opt/"+filepath.Base(file), 0o644); err != nil {
+					t.Fatal(err)
+				}
 			}
 			r, err := h.Run(t.Context(), "/opt/tests", "-test.v", "-test.run", "^TestHost", "-test.timeout", "2m")
 			if err != nil {
