@@ -28,9 +28,7 @@ func TestKilledEngine(t *testing.T) {
 			g.t.Fatal(err)
 		}
 		g.until("grep -q '^Version=4.1.5-silent' /etc/systemd/system/" + val1 + " && systemctl is-active " + val1)
-		if s := g.status(); s.Health != "syncing" || !strings.HasPrefix(s.Reason, "opens no port yet, ") {
-			g.t.Errorf("a node without a port is %s: %s", s.Health, s.Reason)
-		}
+		g.until(`aztec-spartan status val1 --json | jq -e '.[0].health == "syncing" and (.[0].reason | startswith("opens no port yet, "))'`)
 		g.sh("kill -9 $(systemctl show -P MainPID aztec-roll@val1.service)")
 		killed := time.Now()
 		g.until("grep -q '^Version=4.1.2' /etc/systemd/system/" + val1 + " && systemctl is-active " + val1)
@@ -62,6 +60,7 @@ func TestDetachAndCancel(t *testing.T) {
 	onEachSuite(t, func(g *guest) {
 		g.config("4.1.2")
 		g.sh("aztec-spartan start val1")
+		g.watches()
 		term, err := g.TTY(g.t.Context(), "aztec-spartan", "update", "val1", "--to", "4.1.5-silent", "--gate-timeout", "5m")
 		if err != nil {
 			g.t.Fatal(err)
@@ -82,6 +81,32 @@ func TestDetachAndCancel(t *testing.T) {
 			g.t.Errorf("after stop: %+v, last roll %+v", s, s.LastRoll)
 		}
 	})
+}
+
+// watches: status --watch draws what has changed, until Ctrl-C.
+func (g *guest) watches() {
+	g.t.Helper()
+	ctx := g.t.Context()
+	term, err := g.TTY(ctx, "aztec-spartan", "status", "val1", "--watch")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer term.Close()
+	for range 2 {
+		if _, err := term.Expect(ctx, "health: +healthy: "); err != nil {
+			g.t.Fatal(err)
+		}
+		g.sh("systemctl restart " + val1)
+		if _, err := term.Expect(ctx, "pid "+g.sh("systemctl show -P MainPID "+val1)+", "); err != nil {
+			g.t.Fatal(err)
+		}
+	}
+	if err := term.Send("\x03"); err != nil {
+		g.t.Fatal(err)
+	}
+	if code, err := term.Wait(ctx); err != nil || code != 0 {
+		g.t.Errorf("status --watch ended with %d, %v", code, err)
+	}
 }
 
 // resolv.conf is replaced by rename, as hosts do: a running node sees it.

@@ -159,13 +159,17 @@ func (g *guest) logs() {
 	g.until("aztec-spartan probe val1")
 }
 
+// dropInDir is where an administrator changes the unit; no verb touches it.
+const dropInDir = "/etc/systemd/system/" + val1 + ".d"
+
 func (g *guest) updated() {
 	g.t.Helper()
 	before := g.status()
 	if out := g.sh("aztec-spartan update val1 --check"); !strings.Contains(out, "4.1.3") {
 		g.t.Errorf("update --check: %s", out)
 	}
-	g.sh("aztec-spartan update val1")
+	g.sh("mkdir -p " + dropInDir + " && printf '[Service]\\nNice=2\\n' >" + dropInDir + "/override.conf && systemctl daemon-reload")
+	g.sh("aztec-spartan update val1 && test $(ps -o ni= -p $(systemctl show -P MainPID " + val1 + ")) = 2")
 	s := g.status()
 	if s.Version != "4.1.3" || s.PreviousVersion != "4.1.2" || s.MainPID == before.MainPID || s.Health != "healthy" || s.LastRoll == nil || s.LastRoll.Result != roll.Done || s.LastRoll.DowntimeSeconds <= 0 {
 		g.t.Errorf("after the update: %+v, last roll %+v", s, s.LastRoll)
@@ -185,6 +189,8 @@ func (g *guest) rolledBack() {
 		g.t.Fatal(err)
 	}
 	g.fails(0, "aztec-spartan rollback val1", "what the roll starts may not be able to prove itself", "failed   l1 ")
+	g.sh("test $(ps -o ni= -p $(systemctl show -P MainPID " + val1 + ")) = 2")
+	g.sh("rm -r " + dropInDir + " && systemctl daemon-reload")
 	s := g.status()
 	if s.Version != "4.1.2" || s.Health != "healthy" || len(s.Skipped) != 1 || s.Skipped[0].Version != "4.1.3" {
 		g.t.Errorf("after the rollback: %+v", s)
