@@ -55,9 +55,9 @@ func TestReadmeInstall(t *testing.T) {
 	commands := readmeInstall(t)
 	t.Parallel()
 	keys := newSigner(t)
-	tree := sourceCopy(t)
-	tool(t, "sh", "-c", `cd "$1" && git init -q && git add -A && git -c user.name=a -c user.email=a@example.com commit -qm all`, "sh", tree)
 	run := func(t *testing.T, need string) (*host, func(block int)) {
+		tree := sourceCopy(t)
+		tool(t, "sh", "-c", `cd "$1" && git init -q && git add -A && git -c user.name=a -c user.email=a@example.com commit -qm all`, "sh", tree)
 		boot := testhost.Options{Binds: []testhost.Bind{{Host: tree, Guest: "/root/aztec-spartan"}, {Host: keys.home, Guest: "/root/.gnupg"}}}
 		for _, v := range []string{"GOROOT", "GOMODCACHE", "GOCACHE"} {
 			dir := tool(t, "go", "env", v)
