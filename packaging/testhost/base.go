@@ -54,8 +54,8 @@ var releases = map[string]struct {
 	}, ""},
 	"bookworm": {"polkitd", nil, ""},
 	"trixie":   {"polkitd", nil, ""},
-	"jammy":    {"policykit-1", nil, ubuntu("jammy")},
-	"noble":    {"polkitd", nil, ubuntu("noble")},
+	"jammy":    {"policykit-1", []string{"--include=apt"}, ubuntu("jammy")},
+	"noble":    {"polkitd", []string{"--include=apt"}, ubuntu("noble")},
 }
 
 // hooks turn the bootstrapped tree into one that can be started many times: no
