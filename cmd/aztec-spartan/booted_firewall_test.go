@@ -30,10 +30,14 @@ func TestFirewall(t *testing.T) {
 						g.t.Errorf("%s: %s:%s from another machine: %t, want %t", when, ip, port, !want[port], want[port])
 					}
 				}
+				if !connects(there, ip, "40400") {
+					g.t.Errorf("%s: the P2P port at %s is closed to another machine", when, ip)
+				}
 			}
 		}
 		// It is the table that closes them: the node listens everywhere.
 		g.config("4.1.2")
+		g.sh("aztec-spartan config val1 --no-p2p=false --ip 10.99.0.1")
 		g.sh("sed -i 's/^firewall = true/firewall = false/' /etc/aztec-spartan/config.toml")
 		g.sh("aztec-spartan start val1")
 		g.until("aztec-spartan probe val1")
