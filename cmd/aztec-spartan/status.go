@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -123,6 +124,7 @@ func (a *app) look(ctx context.Context, m unitReader, names []string, detailed b
 			s, err := a.status(ctx, m, name)
 			if err == nil && detailed && m != nil {
 				s.details = a.details(ctx, s)
+				s.RootfsBytes = a.rootfsBytes(s.Digest)
 			}
 			if err != nil {
 				s.Health, s.Reason = healthUnknown, redact.Text(err.Error())
@@ -178,9 +180,6 @@ func (a *app) status(ctx context.Context, m unitReader, name string) (status, er
 	s.Enabled = u.UnitFileState == "enabled"
 	if dir, err := a.dataPath(inst.Name); err == nil { // else their disk is away
 		s.DiskBytes = diskUsage(dir)
-	}
-	if img, err := a.have(meta.Image); err == nil {
-		s.RootfsBytes = img.WrittenBytes + img.SharedBytes
 	}
 	if u.CPUUsageNSec != manager.Unknown {
 		s.CPUSeconds = time.Duration(u.CPUUsageNSec).Seconds()
@@ -243,6 +242,17 @@ func (s *status) judge(ctx context.Context, u manager.UnitState, meta units.Meta
 	if asked {
 		s.Node = &r
 	}
+}
+
+// rootfsBytes are those of an image, whatever part of them others share; its
+// record knows only of what was fetched with it. Some ten thousand files are
+// looked at.
+func (a *app) rootfsBytes(digest string) int64 {
+	img, err := a.have(strings.Replace(digest, ":", "-", 1))
+	if err != nil {
+		return 0
+	}
+	return diskUsage(img.Rootfs())
 }
 
 // diskUsage is what a directory takes on disk; sparse LMDB maps count as

@@ -171,13 +171,20 @@ func balances(ctx context.Context, l1 doctor.L1, addresses []keystore.Address) (
 	return list, nil
 }
 
-// lastError is the last line of an error that the journal has of the node or of
-// systemd about it; nil if there is none of the last day.
+// errorLines is how many lines of errors are read, of which the last may belong
+// to a stack.
+const errorLines = 100
+
+// lastError is the first line of the last error that the journal has of the node
+// or of systemd about it; nil if there is none of the last day.
 func (a *app) lastError(ctx context.Context, s status) (*errorLine, error) {
 	hidden := a.journalSecrets(ctx, []string{s.Name})
 	var last *errorLine
-	q := journal.Query{Units: []string{s.Unit}, Level: journal.Error, Lines: 1, Since: errorWindow}
+	q := journal.Query{Units: []string{s.Unit}, Level: journal.Error, Lines: errorLines, Since: errorWindow}
 	err := journal.Read(ctx, q, func(e journal.Entry) error {
+		if last != nil && !journal.Begins(e) {
+			return nil
+		}
 		last = &errorLine{e.Time.UTC(), firstLine(journal.Plain(hidden.Text(e.Message)))}
 		return nil
 	})

@@ -33,7 +33,7 @@ type status struct {
 	CPUSeconds      float64         `json:"cpu_seconds"`  // since it was started; 0 if systemd does not count
 	DataDir         string          `json:"data_dir"`     // where its data are; "": its role has none
 	DiskBytes       int64           `json:"disk_bytes"`   // its data, as allocated
-	RootfsBytes     int64           `json:"rootfs_bytes"` // files of its image; other images may share them
+	RootfsBytes     int64           `json:"rootfs_bytes"` // files of its image, as allocated, only where instances are named; other images may share them
 	PreviousVersion string          `json:"previous_version"`
 	RestartNeeded   bool            `json:"restart_needed"`
 	LastRoll        *roll.Outcome   `json:"last_roll"`

@@ -78,3 +78,14 @@ func TestThrown(t *testing.T) {
 		}
 	}
 }
+
+// A line of a stack begins nothing.
+func TestBegins(t *testing.T) {
+	for text, want := range map[string]bool{
+		"[10:58:08.516] ERROR: node broken": true, "Error: broken": true, "    at run (file.js:1:2)": false, "}": false,
+	} {
+		if got := Begins(Entry{Priority: streamPriority, Message: text}); got != want {
+			t.Errorf("%q: %t", text, got)
+		}
+	}
+}

@@ -98,6 +98,13 @@ func rest(data map[string]json.RawMessage) string {
 	return b.String()
 }
 
+// Begins reports whether an entry says something by itself, and does not go on
+// with the line before it, as those of a stack do.
+func Begins(e Entry) bool {
+	_, ok := own(e)
+	return ok
+}
+
 // own is the level that an entry has by itself. Without one it goes with the
 // line before it.
 func own(e Entry) (Level, bool) {
