@@ -267,6 +267,39 @@ func TestHostGiveUp(t *testing.T) {
 	}
 }
 
+// TestHostStops: what a unit that restarts always ends as when somebody stops
+// it, and what it ends as in no other way. The invocation stays.
+func TestHostStops(t *testing.T) {
+	m := connected(t)
+	ready := "\nType=exec\nRestart=always\nRestartSec=0\nKillMode=mixed\nTimeoutStopSec=1\n" +
+		"ExecStartPost=/bin/sh -c 'until test -e /run/ready-%i; do sleep 0.02; done'\nExecStopPost=/bin/rm -f /run/ready-%i"
+	for name, c := range map[string]struct {
+		service       string
+		state, result string
+	}{
+		"aztec-a@ends.service":    {"ExecStart=/bin/sh -c 'touch /run/ready-%i; exec sleep 1000'", "inactive", "success"},
+		"aztec-a@ignores.service": {"ExecStart=/bin/sh -c 'trap \"\" TERM; touch /run/ready-%i; while :; do sleep 1; done'", "failed", "timeout"},
+		"aztec-a@errs.service":    {"ExecStart=/bin/sh -c 'trap \"exit 3\" TERM; touch /run/ready-%i; sleep 1000 & wait'", "failed", "exit-code"},
+	} {
+		install(t, m, name, c.service+ready)
+		// As a node is: what nothing refers to systemd forgets, and its invocation.
+		if err := errors.Join(m.Enable(t.Context(), name), m.Start(t.Context(), name)); err != nil {
+			t.Fatal(err)
+		}
+		up := state(t, m, name)
+		if err := syscall.Kill(int(up.MainPID), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		up = until(t, m, name, "up again", func(s UnitState) bool { return s.NRestarts > 0 && s.ActiveState == "active" })
+		if err := m.Stop(t.Context(), name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if s := state(t, m, name); s.ActiveState != c.state || s.Result != c.result || s.Restart != "always" || s.InvocationID != up.InvocationID || s.MainPID != 0 {
+			t.Errorf("stopped: %+v, was %+v", s, up)
+		}
+	}
+}
+
 func TestHostNoWait(t *testing.T) {
 	m := connected(t)
 	name := "aztec-a@later.service"
