@@ -57,6 +57,7 @@ func TestSuites(t *testing.T) {
 			t.Run("system", func(t *testing.T) { testSystem(t, h) })
 			t.Run("run", func(t *testing.T) { testRun(t, h) })
 			t.Run("kill", func(t *testing.T) { testKill(t, h) })
+			t.Run("trace", func(t *testing.T) { testTrace(t, h) })
 			t.Run("files", func(t *testing.T) { testFiles(t, h) })
 			t.Run("listen", func(t *testing.T) { testListen(t, h) })
 			t.Run("sandbox", func(t *testing.T) { testSandbox(t, h) })
