@@ -2,10 +2,12 @@ package stage
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -13,7 +15,7 @@ import (
 const BeaconPort = 5052
 
 // StandInForL1 answers what is asked of an L1, that of local networks, for hosts
-// whose nodes are stubs and need none. It runs until Close.
+// whose nodes are stubs and need none. It runs until Close, or TakeL1Away.
 func (s *Stage) StandInForL1() error { return s.standIn(L1Port, localChain) }
 
 // StandInForChain is StandInForL1 for another chain, with a beacon node.
@@ -36,12 +38,23 @@ func (s *Stage) standIn(port int, chain uint64) error {
 	server := &http.Server{Handler: standIn(chain), ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
-	s.closers = append(s.closers, func() error {
+	end := sync.OnceValue(func() error {
 		err := server.Close()
 		<-served
 		return err
 	})
+	s.standsIn, s.closers = append(s.standsIn, end), append(s.closers, end)
 	return nil
+}
+
+// TakeL1Away ends what stands in for L1.
+func (s *Stage) TakeL1Away() error {
+	var err error
+	for _, end := range s.standsIn {
+		err = errors.Join(err, end())
+	}
+	s.standsIn = nil
+	return err
 }
 
 // beacon is what a beacon node says that has all blobs, by the paths of its API.

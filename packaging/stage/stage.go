@@ -44,6 +44,7 @@ type Stage struct {
 	served   chan error
 	handler  *registry.Moving
 	closers  []func() error
+	standsIn []func() error // ends of what stands in for L1
 	options  Options
 }
 

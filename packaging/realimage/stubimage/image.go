@@ -62,6 +62,8 @@ const (
 	Deaf = "4.1.14-deaf"
 	// Full writes until the disk of its data is full, and exits 1.
 	Full = "4.1.15-full"
+	// Tardy opens its ports, and exits 1 half a minute after.
+	Tardy = "4.1.16-tardy"
 	// Standby waits for a rollup of its own.
 	Standby = "5.0.0-standby"
 	// Schema is good, and empties the archiver's store of older versions.
@@ -83,7 +85,7 @@ const (
 // Tags are all tags, oldest version first.
 func Tags() []string {
 	return []string{
-		Outdated, Good, Docker, Proves, Newer, Exits, Silent, Liar, Late, Hung, WrongChain, Sick, Frozen, Alone, Behind, Deaf, Full,
+		Outdated, Good, Docker, Proves, Newer, Exits, Silent, Liar, Late, Hung, WrongChain, Sick, Frozen, Alone, Behind, Deaf, Full, Tardy,
 		Schema, Wipes, Refuses, Signs, Standby,
 	}
 }
@@ -100,7 +102,8 @@ var faults = map[string]string{
 	Silent: `{"silent":true}`,
 	Liar:   `{"report_version":"4.1.2"}`,
 
-	Late:       `{"crash_after_ms":1500}`,
+	Late:       `{"crash_after_ms":3000}`,
+	Tardy:      `{"crash_after_ms":30000}`,
 	Hung:       `{"hung":true}`,
 	WrongChain: `{"report_chain_id":5}`,
 	Sick:       `{"sick":true}`,

@@ -16,6 +16,7 @@ type node struct {
 	data   *store
 	began  time.Time
 	synced int
+	l1     *l1 // nil: blocks come with time alone
 
 	payload *payload
 }
@@ -31,8 +32,11 @@ func (n *node) version() string {
 // blocks is the number of the newest block. It starts at one: the real node,
 // too, has proposed its first within a second of opening its port.
 func (n *node) blocks() int {
-	if n.image.faults.Frozen {
+	switch {
+	case n.image.faults.Frozen:
 		return n.data.start + 1
+	case n.l1 != nil:
+		return n.data.start + n.l1.blocks()
 	}
 	return n.data.start + 1 + int(time.Since(n.began)/blockTime)
 }

@@ -65,6 +65,8 @@ func (c *cli) start(opts options) (int, error) {
 		return code, nil
 	}
 	n := &node{image: c.image, bare: !role.node, p2p: role.p2p, chain: chain, data: data, began: time.Now(), payload: vote}
+	n.l1 = openL1(data, c.setting(opts, "l1-rpc-urls", "ETHEREUM_HOSTS"))
+	n.l1.look()
 	n.synced = n.blocks()
 	servers, err := c.listen(opts, role, n)
 	defer func() {
@@ -131,6 +133,7 @@ func (c *cli) serve(r role, n *node) int {
 			c.log.log("info", "node", "Stopped Aztec Node")
 			return code
 		case <-tick.C:
+			n.l1.look()
 		}
 		now := n.blocks()
 		if !r.node || now == last {

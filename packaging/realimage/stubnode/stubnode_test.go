@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -188,6 +189,34 @@ func TestBlocksGoOnAfterARestart(t *testing.T) {
 	n.began = n.began.Add(-10 * blockTime)
 	if got := n.blocks(); got != 52 {
 		t.Errorf("ten blocks later it is %d, want 52", got)
+	}
+}
+
+// A node that was told to follows L1: without it there is no new block.
+func TestFollowsL1(t *testing.T) {
+	dir := t.TempDir()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosts := "http://" + l.Addr().String() + ",http://192.0.2.1"
+	data := &store{dir: dir, start: 7}
+	if openL1(data, hosts) != nil {
+		t.Error("it follows L1 without having been told to")
+	}
+	if err := os.WriteFile(filepath.Join(dir, followsL1), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := &node{image: &image{}, data: data, l1: openL1(data, hosts), began: time.Now().Add(-time.Hour)}
+	n.l1.look()
+	n.l1.look()
+	if got := n.blocks(); got != 9 {
+		t.Errorf("block %d, want 9", got)
+	}
+	l.Close()
+	n.l1.look()
+	if got := n.blocks(); got != 9 {
+		t.Errorf("without L1 it is at block %d, was at 9", got)
 	}
 }
 
