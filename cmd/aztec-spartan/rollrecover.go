@@ -123,7 +123,10 @@ func (a *app) rollEvent(name string) func(roll.Event) {
 	attached := journal.Attached()
 	return func(e roll.Event) {
 		if attached {
-			fields := map[string]string{"SYSLOG_IDENTIFIER": "aztec-roll@" + name, "AZTEC_INSTANCE": name}
+			// The journal finds out the unit of who writes when it comes to read it. An
+			// engine may have ended by then, and its last words would be nobody's: so
+			// they say themselves whose they are, which counts from root (journalctl -u).
+			fields := map[string]string{"SYSLOG_IDENTIFIER": "aztec-roll@" + name, "AZTEC_INSTANCE": name, "OBJECT_SYSTEMD_UNIT": rollUnit(name)}
 			for k, v := range e.Fields {
 				if v != "" {
 					fields[k] = v
