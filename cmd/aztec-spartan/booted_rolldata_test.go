@@ -25,24 +25,8 @@ func (g *guest) rollsWithData() {
 	g.sh("systemctl stop " + val1 + " && head -c 3000000 /dev/urandom >" + dataOfVal1 + "archiver/proof && truncate -s 1G " + dataOfVal1 + "archiver/proof && chown aztec-val1: " + dataOfVal1 + "archiver/proof && sha256sum " + dataOfVal1 + "archiver/proof >/root/sum && systemctl start " + val1)
 	g.until("aztec-spartan probe val1")
 	same := "sha256sum -c /root/sum && grep -q '\"schemaVersion\":5' " + dataOfVal1 + "archiver/db_version && test $(stat -c %U " + dataOfVal1 + "archiver/proof) = aztec-val1"
-	blocks := func() int {
-		var saved struct{ Blocks int }
-		if err := json.Unmarshal([]byte(g.sh("cat "+dataOfVal1+"archiver/data.mdb")), &saved); err != nil {
-			g.t.Error(err)
-		}
-		return saved.Blocks
-	}
-	for tag, reason := range map[string]string{"4.2.1-wipes": "answers as", "4.2.2-refuses": "exited with code 1"} {
-		before := blocks()
-		g.fails(exitRolledBack, "aztec-spartan update val1 --to "+tag+" --gate-timeout 12s --settle 1s", "wants schema 6 of archiver, which has 5", "its data are kept", reason, "4.1.2 is back")
-		g.sh(same + " && test ! -e " + dataOfVal1 + ".aztec-spartan.saved")
-		if after := blocks(); after < before {
-			g.t.Errorf("after %s it goes on from block %d, and was at %d", tag, after, before)
-		}
-	}
-
 	// A success keeps them for a while, and a rollback brings them back.
-	g.sh("aztec-spartan update val1 --to 4.2.0-schema --settle 1s")
+	g.fails(0, "aztec-spartan update val1 --to 4.2.0-schema --settle 1s", "wants schema 6 of archiver, which has 5", "its data are kept")
 	g.sh("test ! -e " + dataOfVal1 + "archiver/proof && grep -q '\"schemaVersion\":6' " + dataOfVal1 + "archiver/db_version")
 	if out := g.sh("aztec-spartan gc --dry-run"); !strings.Contains(out, "kept data of val1 that 4.1.2 left: until ") {
 		g.t.Errorf("gc --dry-run: %s", out)

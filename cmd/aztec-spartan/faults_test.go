@@ -27,21 +27,25 @@ type fault struct {
 	skipped bool
 	blamed  bool   // the environment is
 	long    bool   // too long for every day: make soak
+	gate    string // "": matrixGate
 	settle  string // "": matrixSettle
 	stopped bool   // the node is
 }
 
 // The gate of the matrix is short, and its instance has P2P on.
 const (
-	matrixGate   = " --gate-timeout 3s --settle "
+	matrixGate   = "3s"
 	matrixSettle = "1s"
+	// longGate is for what the test itself ends.
+	longGate     = "2m"
 	matrixConfig = " --no-p2p=false --ip 203.0.113.7"
 )
 
 var matrix = []fault{
 	{name: "exits at once", tag: stubimage.Exits, code: exitRolledBack, reason: "exited with code 1", phase: roll.PhaseJob, skipped: true},
 	{name: "hangs in start", tag: stubimage.Silent, around: startTimeout, code: exitRolledBack, reason: "start job was not done within 2s", phase: roll.PhaseJob, skipped: true},
-	{name: "exits after a while", tag: stubimage.Late, code: exitRolledBack, reason: "exited with code 1 and was restarted", phase: roll.PhaseSettle, skipped: true, settle: "3s"},
+	{name: "exits after a while", tag: stubimage.Late, code: exitRolledBack, reason: "exited with code 1 and was restarted", phase: roll.PhaseSettle, skipped: true, settle: "6s"},
+	{name: "exits after 30 s", tag: stubimage.Tardy, code: exitRolledBack, reason: "exited with code 1 and was restarted", phase: roll.PhaseSettle, skipped: true, settle: "40s", long: true},
 	{name: "never answers", tag: stubimage.Hung, code: exitRolledBack, reason: "not healthy within 3s", phase: roll.PhaseRPC, skipped: true, long: true},
 	{name: "never opens the port", tag: stubimage.Silent, code: exitRolledBack, reason: "not healthy within 3s", phase: roll.PhaseRPC, skipped: true},
 	{name: "wrong chain", tag: stubimage.WrongChain, around: withDependent, code: exitRolledBack, reason: "is on L1 chain 5, wanted 31337", phase: roll.PhaseRPC, skipped: true},
@@ -54,8 +58,16 @@ var matrix = []fault{
 	{name: "standby before a cutover", tag: stubimage.Standby, result: roll.Waiting, reason: "in standby"},
 	{name: "the old version is broken too", tag: stubimage.Exits, around: badSettings, code: exitRolledBack, reason: "then 4.1.2 failed too", phase: roll.PhaseJob, blamed: true, stopped: true},
 	{name: "fills the disk", tag: stubimage.Full, around: smallDisk, code: exitRolledBack, reason: "then 4.1.2 failed too", phase: roll.PhaseJob, blamed: true, stopped: true},
-	{name: "the registry goes away, and another update comes", tag: stubimage.Frozen, around: noRegistry, code: exitRolledBack, reason: "no progress", phase: roll.PhaseProgress, skipped: true},
-	{name: "stopped by systemctl in the middle", tag: stubimage.Silent, around: stopByHand, code: exitFailed, result: roll.Cancelled, reason: "stopped by somebody else", stopped: true},
+	{name: "wipes its data", tag: stubimage.Wipes, around: withProof, code: exitRolledBack, reason: "answers as 4.1.2", phase: roll.PhaseRPC, skipped: true},
+	{name: "refuses old data", tag: stubimage.Refuses, around: withProof, code: exitRolledBack, reason: "exited with code 1", phase: roll.PhaseJob, skipped: true},
+	{name: "the registry goes away", tag: stubimage.Silent, around: noRegistry, code: exitRolledBack, reason: "was killed by signal 9", phase: roll.PhaseRPC, skipped: true, gate: longGate},
+	{name: "two updates at once", tag: stubimage.Silent, around: twoUpdates, code: exitRolledBack, reason: "was killed by signal 9", phase: roll.PhaseRPC, skipped: true, gate: longGate},
+	{name: "the terminal hangs up", tag: stubimage.Silent, around: hangUp, code: exitRolledBack, reason: "was killed by signal 9", phase: roll.PhaseRPC, skipped: true, gate: longGate},
+	{name: "stopped by systemctl", tag: stubimage.Silent, around: stopBySystemctl, code: exitFailed, result: roll.Cancelled, reason: "stopped by somebody else", stopped: true, gate: longGate},
+	{name: "stopped by stop", tag: stubimage.Silent, around: stopByStop, code: exitFailed, result: roll.Cancelled, reason: "the roll was cancelled", stopped: true, gate: longGate},
+	{name: "L1 is away before", tag: stubimage.Newer, around: noL1Before, code: exitRolledBack, reason: "then 4.1.2 failed too: no progress within 3s", phase: roll.PhaseProgress, blamed: true, long: true},
+	{name: "L1 goes away in the middle", tag: stubimage.Newer, around: noL1Meanwhile, code: exitRolledBack, reason: "then 4.1.2 failed too: no progress within 3s", phase: roll.PhaseProgress, blamed: true, long: true},
+	{name: "L1 goes away after", tag: stubimage.Newer, around: noL1After, result: roll.Done, long: true},
 }
 
 // faults plays those of the matrix that are chosen on one host.
@@ -70,6 +82,10 @@ func (g *guest) faults(chosen func(n int, f fault) bool) {
 	}
 }
 
+func (f fault) gates() string {
+	return " --gate-timeout " + cmp.Or(f.gate, matrixGate) + " --settle " + cmp.Or(f.settle, matrixSettle)
+}
+
 func (g *guest) fault(f fault) {
 	g.t.Helper()
 	g.until("aztec-spartan probe val1")
@@ -81,7 +97,7 @@ func (g *guest) fault(f fault) {
 		if f.code != 0 {
 			words = append(words, f.reason, "hint: ")
 		}
-		g.fails(f.code, "aztec-spartan update val1 --to "+f.tag+matrixGate+cmp.Or(f.settle, matrixSettle), words...)
+		g.fails(f.code, "aztec-spartan update val1 --to "+f.tag+f.gates(), words...)
 	}
 	if f.around == nil {
 		update()
@@ -94,10 +110,10 @@ func (g *guest) fault(f fault) {
 		if after.ActiveState == "active" {
 			g.t.Errorf("it is %s", after.ActiveState)
 		}
-		g.sh("systemctl reset-failed " + val1 + "; aztec-spartan restart val1")
+		g.sh("systemctl reset-failed " + val1 + "; aztec-spartan start val1")
 	}
 	if after.Version != "4.1.2" { // it passed: back by hand
-		g.sh("aztec-spartan rollback val1" + matrixGate + matrixSettle)
+		g.sh("aztec-spartan rollback val1" + fault{}.gates())
 	}
 	g.until("aztec-spartan probe val1")
 	if v := g.nodeVersion(); v != "4.1.2" {
@@ -152,6 +168,9 @@ func (g *guest) judged(f fault, s status, since string) {
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			g.t.Fatal(err)
 		}
+		if of := e["OBJECT_SYSTEMD_UNIT"]; of != rollUnit("val1") {
+			g.t.Errorf("an event of %v: %s", of, line)
+		}
 		events = append(events, fmt.Sprintf("%v %v %v", e["MESSAGE_ID"], e["AZTEC_PHASE"], e["AZTEC_RESULT"]))
 	}
 	wanted := []string{roll.EventBegun + " <nil> <nil>", eventOf(want) + " <nil> " + want}
@@ -169,77 +188,4 @@ func eventOf(result string) string {
 	return map[string]string{
 		roll.Done: roll.EventDone, roll.Waiting: roll.EventDone, roll.RolledBack: roll.EventRolledBack, roll.Cancelled: roll.EventCancelled,
 	}[result]
-}
-
-// withDependent has a unit of the operator's beside the node, which systemd
-// stops with it.
-func withDependent(g *guest, update func()) {
-	const unit = "/etc/systemd/system/companion.service"
-	g.sh("printf '[Unit]\\nBindsTo=" + val1 + "\\nAfter=" + val1 + "\\n[Service]\\nExecStart=sleep infinity\\n' >" + unit + " && systemctl daemon-reload && systemctl start companion")
-	pid := g.sh("systemctl show -P MainPID companion")
-	update()
-	if now := g.sh("systemctl is-active companion >/dev/null && systemctl show -P MainPID companion"); now == pid {
-		g.t.Error("it was not stopped, so that nothing was shown")
-	}
-	g.sh("systemctl stop companion && rm " + unit + " && systemctl daemon-reload")
-}
-
-// startTimeout gives the start job less time than it takes.
-func startTimeout(g *guest, update func()) {
-	g.sh(`sed -i 's/^start_timeout.*/start_timeout = "2s"/' /etc/aztec-spartan/config.toml`)
-	update()
-	g.sh(`sed -i 's/^start_timeout.*/start_timeout = "1m"/' /etc/aztec-spartan/config.toml`)
-}
-
-// shortStop has systemd kill what does not stop.
-func shortStop(g *guest, update func()) {
-	g.sh("mkdir -p /etc/systemd/system/" + val1 + ".d && printf '[Service]\\nTimeoutStopSec=2\\n' >/etc/systemd/system/" + val1 + ".d/stop.conf && systemctl daemon-reload")
-	update()
-	g.sh("rm -r /etc/systemd/system/" + val1 + ".d && systemctl daemon-reload")
-}
-
-// badSettings keeps both versions from starting.
-func badSettings(g *guest, update func()) {
-	g.sh("echo LOG_LEVEL=loud >>/etc/aztec-spartan/instances/val1/local.env")
-	update()
-	g.sh("sed -i /LOG_LEVEL=loud/d /etc/aztec-spartan/instances/val1/local.env")
-}
-
-// smallDisk is one that the new version fills.
-func smallDisk(g *guest, update func()) {
-	g.sh("systemctl stop " + val1 + " && cp -a /var/lib/aztec/val1 /root/data && mount -t tmpfs -o size=8M tmpfs /var/lib/aztec/val1 && cp -a /root/data/. /var/lib/aztec/val1/ && chown --reference /root/data /var/lib/aztec/val1 && systemctl start " + val1)
-	g.until("aztec-spartan probe val1")
-	update()
-	g.sh("systemctl stop " + val1 + "; rm -rf /root/data; rm /var/lib/aztec/val1/archiver/junk.mdb && cp -a /var/lib/aztec/val1 /root/data && umount /var/lib/aztec/val1 && cp -a /root/data/. /var/lib/aztec/val1/ && rm -r /root/data")
-}
-
-// meanwhile does something while the update waits at the gate.
-func meanwhile(g *guest, update, do func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		update()
-	}()
-	g.until("test $(systemctl show -P ActiveState aztec-roll@val1.service) = activating && ! grep -q ^Version=4.1.2 /etc/systemd/system/" + val1)
-	do()
-	<-done
-}
-
-func noRegistry(g *guest, update func()) {
-	meanwhile(g, update, func() {
-		if err := g.StopRegistry(); err != nil {
-			g.t.Error(err)
-		}
-		g.fails(exitLocked, "aztec-spartan update val1 --to "+stubimage.Newer, "held by roll (pid ")
-	})
-	if err := g.StartRegistry(); err != nil {
-		g.t.Fatal(err)
-	}
-}
-
-func stopByHand(g *guest, update func()) {
-	meanwhile(g, update, func() {
-		g.until("systemctl is-active " + val1)
-		g.sh("systemctl stop " + val1)
-	})
 }
