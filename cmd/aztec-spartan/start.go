@@ -188,6 +188,9 @@ func (a *app) prepare(ctx context.Context, inst profiles.Instance) (string, erro
 	if err != nil {
 		return "", err
 	}
+	for _, w := range r.warnings { // config --no-pull had no image to check names against
+		a.note("warning: %s", w)
+	}
 	return r.unit, a.apply(ctx, &configPlan{inst: inst, sec: sec, state: state, rendered: r, running: false})
 }
 
