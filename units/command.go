@@ -18,6 +18,9 @@ type Command struct {
 	// WithData lets the program write the node's data and cache, and the
 	// reference string that it shares, else they are not there.
 	WithData bool
+	// Fetches the reference string, for the unit that makes its directory, and
+	// so does not wait for it. It reaches whom the service reaches.
+	Fetches bool
 }
 
 // OutputDir is where a Command may write files that last: $HOME, and the
@@ -69,7 +72,7 @@ func (c Command) Render() ([]byte, error) {
 		"Description=" + strings.ReplaceAll(s.Description, "%", "%%"),
 		"After=network-online.target nss-lookup.target aztec-resolv.service",
 	}
-	if s.CRS != "" {
+	if s.CRS != "" && !c.Fetches {
 		lines = append(lines, "Wants="+s.madeCRS(), "After="+s.madeCRS())
 	}
 	lines = append(lines, "",
@@ -88,6 +91,13 @@ func (c Command) Render() ([]byte, error) {
 		"TimeoutStopSec=10",
 		"",
 	)
+	if c.Fetches {
+		egress, err := s.egress()
+		if err != nil {
+			return nil, fmt.Errorf("rendering %s: %w", s.Unit, err)
+		}
+		lines = append(lines, egress...)
+	}
 	lines = append(lines, settings...)
 	lines = append(lines, `Environment="HOME=`+OutputDir(s.Instance)+`"`, "")
 	for _, line := range sandbox(s) {

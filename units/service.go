@@ -78,8 +78,14 @@ func (s Service) limits() ([]string, error) {
 		}
 		lines = append(lines, l.Directive+"="+l.Value) // 90% is no specifier in them
 	}
+	egress, err := s.egress()
+	return append(lines, egress...), err
+}
+
+// egress are the lines about whom the service may exchange packets with.
+func (s Service) egress() ([]string, error) {
 	if len(s.Egress) == 0 {
-		return lines, nil
+		return nil, nil
 	}
 	for _, e := range s.Egress {
 		if _, err := netip.ParsePrefix(e); err != nil {
@@ -88,7 +94,7 @@ func (s Service) limits() ([]string, error) {
 			}
 		}
 	}
-	return append(lines, "IPAddressDeny=any", "IPAddressAllow=localhost "+strings.Join(s.Egress, " ")), nil
+	return []string{"IPAddressDeny=any", "IPAddressAllow=localhost " + strings.Join(s.Egress, " ")}, nil
 }
 
 // BrokerPart is what a service has to do with prover brokers.

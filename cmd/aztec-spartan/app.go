@@ -89,7 +89,7 @@ func (a *app) command() *cobra.Command {
 		a.adoptCommand(), a.removeCommand(), a.keysCommand(), a.runCommand(), a.versionsCommand(), a.pullCommand(), a.loadCommand(), a.verifyCommand(), a.gcCommand(),
 		a.pinCommand(), a.unpinCommand(), a.unskipCommand(), a.probeCommand(), a.rollCommand(), a.firewallCommand(), a.versionCommand(),
 		a.doctorCommand(), a.notifyCommand(), a.watchCommand(), a.addressCommand(), a.reportCommand(), a.diskCommand(), a.resyncCommand(), a.exportCommand(), a.importCommand(), a.metricsCommand(), a.promoteCommand(),
-		a.autoUpdateCommand(), a.failureCommand(),
+		a.autoUpdateCommand(), a.failureCommand(), a.referenceCommand(),
 	)
 	for _, c := range root.Commands() {
 		if c.Args != nil {

@@ -124,8 +124,20 @@ func (g *guest) shareReferenceString() {
 	if got := g.sh("stat -c '%U %G %a' " + file); got != "aztec-agent1 aztec-crs 660" {
 		g.t.Errorf("the reference string fetched ahead is %s", got)
 	}
-	g.sh("rm -r " + dir + " && aztec-spartan start agent1 agent2")
-	g.until("test -s " + file)
+	// Agents that start at once have it fetched once, before the first of them.
+	fetches := func() int {
+		n, err := strconv.Atoi(g.sh("journalctl -o cat | grep -c '^Downloading CRS of size'"))
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		return n
+	}
+	before := fetches()
+	g.sh("rm -r " + dir + " && systemctl enable -q --now aztec-prover-agent@agent1 aztec-prover-agent@agent2 && test -s " + file)
+	g.until("aztec-spartan probe agent1 && aztec-spartan probe agent2")
+	if n := fetches() - before; n != 1 {
+		g.t.Errorf("the reference string was fetched %d times:\n%s", n, g.journal())
+	}
 }
 
 // orderOfProvers: the broker comes first and goes last, and its end is nobody

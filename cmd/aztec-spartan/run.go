@@ -65,18 +65,8 @@ only with --with-env.`, units.OutputDir("NAME")),
 	return cmd
 }
 
-func (a *app) runTool(ctx context.Context, name string, args []string, withEnv bool) (err error) {
+func (a *app) runTool(ctx context.Context, name string, args []string, withEnv bool) error {
 	c, err := a.tool(ctx, name, args, withEnv)
-	if err != nil {
-		return err
-	}
-	streams, err := a.streams()
-	if err != nil {
-		return fmt.Errorf("running a tool of %s: %w", name, err)
-	}
-	defer streams.close()
-	c.Input, c.Output, c.Error = streams.paths[0], streams.paths[1], streams.paths[2]
-	text, err := c.Render()
 	if err != nil {
 		return err
 	}
@@ -85,19 +75,9 @@ func (a *app) runTool(ctx context.Context, name string, args []string, withEnv b
 		return err
 	}
 	defer m.Close()
-	path := filepath.Join(transientDir, c.Unit)
-	// Arguments are for nobody else, as far as that goes: the bus shows them.
-	if err := atomicfile.Write(path, text, 0o600); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, a.forgetTool(ctx, m, c.Unit, path)) }()
-	if err := m.Reload(ctx); err != nil {
-		return err
-	}
-	code, err := a.waitTool(ctx, m, c.Unit)
-	streams.drain()
+	code, err := a.runUnit(ctx, m, c)
 	if err != nil {
-		return err
+		return fmt.Errorf("running a tool of %s: %w", name, err)
 	}
 	if found, err := os.ReadDir(units.OutputDir(name)); err == nil && len(found) > 0 {
 		a.note("what it wrote is in %s; keys: aztec-spartan keys %s add --keystore FILE", units.OutputDir(name), name)
@@ -106,6 +86,32 @@ func (a *app) runTool(ctx context.Context, name string, args []string, withEnv b
 		return withCode(code, fmt.Errorf("running %s of %s: it exited with code %d", args[0], name, code))
 	}
 	return nil
+}
+
+// runUnit runs a command to its end and returns its exit code.
+func (a *app) runUnit(ctx context.Context, m *manager.Manager, c units.Command) (code int, err error) {
+	streams, err := a.streams()
+	if err != nil {
+		return 0, err
+	}
+	defer streams.close()
+	c.Input, c.Output, c.Error = streams.paths[0], streams.paths[1], streams.paths[2]
+	text, err := c.Render()
+	if err != nil {
+		return 0, err
+	}
+	path := filepath.Join(transientDir, c.Unit)
+	// Arguments are for nobody else, as far as that goes: the bus shows them.
+	if err := atomicfile.Write(path, text, 0o600); err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, a.forgetTool(ctx, m, c.Unit, path)) }()
+	if err := m.Reload(ctx); err != nil {
+		return 0, err
+	}
+	code, err = a.waitTool(ctx, m, c.Unit)
+	streams.drain()
+	return code, err
 }
 
 // tool is what to run: the image that the instance is on, with its entry point.

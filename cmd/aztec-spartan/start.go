@@ -136,6 +136,12 @@ func (a *app) start(ctx context.Context, m *manager.Manager, name string, f star
 		if err := m.Enable(ctx, unit); err != nil {
 			return err
 		}
+		if err := a.awaitReference(ctx, m, unit); err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			a.note("warning: %v; %s tries for itself", err, name)
+		}
 		began := time.Now()
 		if err := m.Start(ctx, unit, a.waiting(unit, "start")); err != nil {
 			return a.explain(ctx, m, name, unit, err)

@@ -303,6 +303,7 @@ func (a *app) recordUpdate(ctx context.Context, inst profiles.Instance, img *ext
 	if err := a.checkStandby(ctx, fmt.Sprintf("updating %s to %s", inst.Name, r.Version), inst, r.Version); err != nil {
 		return err
 	}
+	a.fetchAhead(ctx, img, r)
 	if err := a.saveSecrets(ctx, inst.Name, sec, r.secretEnv); err != nil {
 		return err
 	}
