@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,8 @@ type Options struct {
 	L1      *realimage.Set // nil: none
 	Log     io.Writer      // console; may be nil
 	Docker  bool           // the distribution's docker and docker-compose run on it
+
+	Packages []string // more of the distribution
 }
 
 // dockerCLI is what brings the command, which docker.io left to another package
@@ -54,12 +57,12 @@ func Set(ctx context.Context, o Options) (*Stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("setting a host up: %w", err)
 	}
-	boot := testhost.Options{Suite: o.Suite, Log: o.Log}
+	boot := testhost.Options{Suite: o.Suite, Log: o.Log, Packages: slices.Clone(o.Packages)}
 	if o.L1 != nil {
 		boot.Binds = l1Binds(o.L1)
 	}
 	if o.Docker {
-		boot.Packages, boot.Containers = []string{"docker.io", "docker-compose", dockerCLI[o.Suite]}, true
+		boot.Packages, boot.Containers = append(boot.Packages, "docker.io", "docker-compose", dockerCLI[o.Suite]), true
 	}
 	host, err := testhost.Boot(ctx, boot)
 	if err != nil {
