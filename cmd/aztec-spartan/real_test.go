@@ -78,6 +78,7 @@ func (g *guest) realNode(set *realimage.Set) {
 		g.t.Errorf("after an update it votes for %+v", s.Payload)
 	}
 	g.publishes(set)
+	g.page("update " + old + " -> " + updated + ": done")
 	if err := g.StopRegistry(); err != nil {
 		g.t.Fatal(err)
 	}
