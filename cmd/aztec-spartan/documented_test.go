@@ -36,7 +36,7 @@ func TestDocumentedCommands(t *testing.T) {
 	for _, c := range chapters {
 		for _, s := range c.Steps {
 			for _, command := range s.Commands {
-				typed = append(typed, command.Typed)
+				typed = append(typed, command.Shown)
 			}
 		}
 	}

@@ -38,7 +38,10 @@ type pageLine func(label, format string, args ...any)
 
 func (a *app) statusPage(s status) {
 	var line pageLine = func(label, format string, args ...any) {
-		a.print("%-12s %s", label+":", fmt.Sprintf(format, args...))
+		if label != "" { // else it belongs to the line above
+			label += ":"
+		}
+		a.print("%-12s %s", label, fmt.Sprintf(format, args...))
 	}
 	line("name", "%s (%s, %s)", s.Name, s.Role, s.Network)
 	line("version", "%s, generation %d", orDefault(s.Version, "none yet"), s.Generation)

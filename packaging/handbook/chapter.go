@@ -14,6 +14,8 @@ type Kind int
 const (
 	Session  Kind = iota // commands that the reader types
 	Settings             // TOML for config.toml
+	Do                   // a script of the test
+	Until                // one that is run until it succeeds
 )
 
 // Step is a block of a chapter that has something done.
@@ -21,16 +23,17 @@ type Step struct {
 	Kind Kind
 	Line int    // of its first line in the chapter
 	New  bool   // on the other host
-	By   string // a test that does it; "": none
+	By   string // the only test that does it; "": all
 	Exit int    // of the last command
-	// Text is TOML.
+	// Text is a script, or TOML.
 	Text     string
 	Commands []Command
 }
 
 // Command is what is typed in a session, and printed.
 type Command struct {
-	Typed string
+	Shown string // as the reader types it
+	Run   string // as the test does
 	Want  string // "" for whatever
 }
 
@@ -67,6 +70,7 @@ func Chapters(dir fs.FS) ([]Chapter, error) {
 type reader struct {
 	lines []string
 	at    int
+	typed [][2]string // for the next session
 }
 
 func parse(text string) (Chapter, error) {
@@ -87,20 +91,47 @@ func parse(text string) (Chapter, error) {
 			c.Steps = append(c.Steps, *s)
 		}
 	}
+	if len(r.typed) > 0 {
+		return c, fmt.Errorf("%q is typed in no session", r.typed[0][0])
+	}
 	return c, nil
 }
 
 // step reads the block that begins here; nil: none does.
 func (r *reader) step() (*Step, error) {
-	info, ok := strings.CutPrefix(r.lines[r.at], "```")
+	line := r.lines[r.at]
+	if info, ok := strings.CutPrefix(line, "```"); ok {
+		body, err := r.body("```")
+		if err != nil {
+			return nil, err
+		}
+		return r.fence(strings.Fields(info), body)
+	}
+	comment, ok := strings.CutPrefix(line, "<!-- ")
 	if !ok {
 		return nil, nil
 	}
-	body, err := r.body("```")
+	if typed, ok := strings.CutPrefix(comment, "typed: "); ok {
+		before, after, ok := strings.Cut(strings.TrimSuffix(typed, " -->"), " => ")
+		if !ok {
+			return nil, fmt.Errorf("%q is not A => B", typed)
+		}
+		r.typed = append(r.typed, [2]string{before, after})
+		return nil, nil
+	}
+	if strings.HasSuffix(comment, "-->") {
+		return nil, nil
+	}
+	body, err := r.body("-->")
 	if err != nil {
 		return nil, err
 	}
-	return fence(strings.Fields(info), body)
+	kind, known := map[string]Kind{"do": Do, "until": Until}[strings.Fields(comment + " .")[0]]
+	if !known {
+		return nil, nil
+	}
+	s := &Step{Kind: kind, Text: strings.Join(body, "\n")}
+	return s, s.words(strings.Fields(comment)[1:])
 }
 
 // body reads the lines up to one that ends the block.
@@ -116,7 +147,7 @@ func (r *reader) body(end string) ([]string, error) {
 
 // fence is a step of a fenced block. A block of another kind is an error: what
 // nobody reads here could rot.
-func fence(info, body []string) (*Step, error) {
+func (r *reader) fence(info, body []string) (*Step, error) {
 	if len(info) == 0 {
 		return nil, fmt.Errorf("a block of no kind")
 	}
@@ -124,7 +155,7 @@ func fence(info, body []string) (*Step, error) {
 	switch info[0] {
 	case "console":
 		var err error
-		if s.Commands, err = session(body); err != nil {
+		if s.Commands, err = r.session(body); err != nil {
 			return nil, err
 		}
 	case "toml":
@@ -154,7 +185,7 @@ func (s *Step) words(list []string) (err error) {
 	return nil
 }
 
-func session(body []string) ([]Command, error) {
+func (r *reader) session(body []string) ([]Command, error) {
 	var list []Command
 	for at := 0; at < len(body); at++ {
 		command, typed := strings.CutPrefix(body[at], "$ ")
@@ -169,7 +200,19 @@ func session(body []string) ([]Command, error) {
 			at++
 			command += "\n" + body[at]
 		}
-		list = append(list, Command{Typed: command})
+		list = append(list, Command{Shown: command, Run: command})
 	}
+	for _, t := range r.typed {
+		found := false
+		for i := range list {
+			run := strings.ReplaceAll(list[i].Run, t[0], t[1])
+			found = found || run != list[i].Run
+			list[i].Run = run
+		}
+		if !found {
+			return nil, fmt.Errorf("%q is not typed here", t[0])
+		}
+	}
+	r.typed = nil
 	return list, nil
 }

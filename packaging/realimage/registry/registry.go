@@ -29,6 +29,9 @@ import (
 // Repository is the name that every layout is served under.
 const Repository = "aztecprotocol/aztec"
 
+// Moved is where upstream has versions from 6 on: the same under another name.
+const Moved = "azteclabs/aztec"
+
 // Handler returns the registry of the given layout directories (OCI image spec
 // "image-layout.md"). The tags are the ref.name annotations of their indexes; a
 // tag that two layouts have with different digests is an error. Manifests are
@@ -138,6 +141,10 @@ func (s server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Allow", "GET, HEAD")
 		refuse(w, http.StatusMethodNotAllowed, "UNSUPPORTED", "this registry is read-only")
 		return
+	}
+	if rest, ok := strings.CutPrefix(req.URL.Path, "/v2/"+Moved+"/"); ok {
+		req = req.Clone(req.Context())
+		req.URL.Path = "/v2/" + Repository + "/" + rest
 	}
 	if digest, ok := strings.CutPrefix(req.URL.Path, "/v2/"+Repository+"/blobs/"); ok {
 		s.blob(w, req, digest)
