@@ -61,6 +61,14 @@ func (g *guest) doesNotSign() {
 	if s := g.status(); s.NoSigning != nil {
 		g.t.Errorf("afterwards: %+v", s.NoSigning)
 	}
+
+	// By policy nobody types it. The same again, made up.
+	g.sh("jq '.no_signing = {reason: \"made up\", since: \"2020-01-01T00:00:00Z\", until: \"2020-01-01T00:00:00Z\"}' /var/lib/aztec-spartan/instances/val1/state.json >/root/s && cp /root/s /var/lib/aztec-spartan/instances/val1/state.json")
+	g.sh("mkdir /etc/systemd/system/" + val1 + ".d && echo VALIDATOR_DISABLED=true >/var/lib/aztec-spartan/instances/val1/no-signing.env")
+	g.sh("printf '[Service]\nEnvironmentFile=/var/lib/aztec-spartan/instances/val1/no-signing.env\n' >/etc/systemd/system/" + val1 + ".d/zz-aztec-spartan-no-signing.conf")
+	g.sh("systemctl daemon-reload && systemctl restart " + val1 + " && aztec-spartan watch && " + env + " | grep -qx VALIDATOR_DISABLED=true")
+	g.sh("aztec-spartan config val1 --update resume_signing=when-safe && aztec-spartan watch && ! " + env + " | grep -q VALIDATOR_DISABLED && test ! -e /etc/systemd/system/" + val1 + ".d")
+	g.sh("aztec-spartan config val1 --update resume_signing= && systemctl is-active --quiet " + val1 + " && aztec-spartan status val1 --json | jq -e '.[0].no_signing == null'")
 }
 
 // waitsForTheBusy: a roll waits for a proposer, and for an agent that proves.
