@@ -36,7 +36,7 @@ func (h *Host) Trace(ctx context.Context, pid int, at func(Call)) error {
 	if err != nil {
 		return fmt.Errorf("tracing: %w", err)
 	}
-	t := &tracer{pid: outside, calls: make(chan Call), resume: make(chan struct{}), quit: make(chan struct{}), ended: make(chan error, 1)}
+	t := &tracer{pid: outside, begun: make(chan struct{}), calls: make(chan Call), resume: make(chan struct{}), quit: make(chan struct{}), ended: make(chan error, 1)}
 	go t.run()
 	// Nothing outlives a caller that leaves in the middle of at.
 	defer close(t.quit)
@@ -90,10 +90,11 @@ func (h *Host) Outside(pid int) (int, error) {
 	return 0, fmt.Errorf("process %d of the host is not there", pid)
 }
 
-// tracer has a thread of its own, which ptrace wants, and which starts no
+// tracer has a thread of its own, which ptrace wants, and which has started no
 // processes, since it waits for any.
 type tracer struct {
 	pid    int
+	begun  chan struct{} // closed when that thread was found
 	calls  chan Call
 	resume chan struct{}
 	quit   chan struct{}
@@ -102,9 +103,23 @@ type tracer struct {
 	pending []event // met while a call was told of
 }
 
-// run never gives its thread back: with it everything traced ends.
+// run never gives its thread back: with it everything traced ends. One that has
+// started a command, for whoever had it before, would take its end away from
+// those who wait for that: it is held until another is found.
 func (t *tracer) run() {
 	runtime.LockOSThread()
+	switch children, err := os.ReadFile("/proc/thread-self/children"); {
+	case err != nil:
+		close(t.begun)
+		t.ended <- err
+		return
+	case len(children) > 0:
+		go t.run()
+		<-t.begun
+		runtime.UnlockOSThread()
+		return
+	}
+	close(t.begun)
 	t.ended <- t.trace()
 }
 
