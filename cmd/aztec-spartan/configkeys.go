@@ -49,9 +49,7 @@ func (a *app) changeKeys(ctx context.Context, catalog profiles.Catalog, p *confi
 		if err != nil {
 			return withHint(fail(err), "aztec-spartan keys %s add adds to it, and --keystore FILE --replace changes it", name)
 		}
-		if p.old == nil {
-			sec.old = nil // another instance has it
-		} else if was != "" && was != now {
+		if p.old != nil && was != "" && was != now {
 			a.note("key: %s -> %s; the old one is kept beside the new one", was, now)
 		}
 	case sec.keystore == nil:

@@ -155,10 +155,16 @@ func (s *secrets) setRecipients(old *profiles.Instance, inst profiles.Instance) 
 	return err
 }
 
+// replace may be called several times before one is written: what is kept is
+// the one on disk.
 func (s *secrets) replace(data []byte) {
-	if !bytes.Equal(data, s.keystore) {
-		s.old, s.keystore, s.rekey = s.keystore, data, true
+	if bytes.Equal(data, s.keystore) {
+		return
 	}
+	if !s.rekey {
+		s.old = s.keystore
+	}
+	s.keystore, s.rekey = data, true
 }
 
 // addresses are the attesters' of the keystore, as far as they are known.

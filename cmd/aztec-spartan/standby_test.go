@@ -103,6 +103,37 @@ func TestStandbyWithAPublisherOfItsOwn(t *testing.T) {
 	}
 }
 
+// Keys of an instance of its name that was removed are kept beside the new
+// ones: they may have no other copy.
+func TestStandbyBesideKeysOfOneThatWasRemoved(t *testing.T) {
+	const third = "7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6"
+	dir := t.TempDir()
+	other, publisher := filepath.Join(dir, "other"), filepath.Join(dir, "publisher")
+	put(t, other, "0x"+otherKey+"\n")
+	put(t, publisher, "0x"+third+"\n")
+	for name, flags := range map[string][]string{
+		"its keys alone":        nil,
+		"with a publisher":      {"--publisher-key-file", publisher},
+		"with another coinbase": {"--coinbase", "0x00000000000000000000000000000000000000c0"},
+	} {
+		h := newScriptHost(t)
+		h.must(h.good("val1")...)
+		h.must(append(h.good("val1-v6"), "--key-file", other)...)
+		toml := filepath.Join(h.root, instancePath("val1-v6", "instance.toml"))
+		if err := os.Rename(toml, toml+".removed"); err != nil {
+			t.Fatal(err)
+		}
+		h.must(append([]string{"val1-v6", "--from", "val1", "--version", "6.0.0", "--no-pull"}, flags...)...)
+		left, err := filepath.Glob(filepath.Join(h.root, instancePath("val1-v6", keystoreFile)+".*"))
+		if err != nil || len(left) != 1 {
+			t.Fatalf("%s: copies of the keys: %v, %v", name, left, err)
+		}
+		if text, err := os.ReadFile(left[0]); err != nil || !strings.Contains(string(text), otherKey) {
+			t.Errorf("%s: the copy has other keys, %v", name, err)
+		}
+	}
+}
+
 // When the instance before the cutover is removed, as README says, the one that
 // stood by goes on to be configured, and has its keys for itself.
 func TestStandbyOfNobody(t *testing.T) {
