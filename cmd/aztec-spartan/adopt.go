@@ -255,8 +255,12 @@ func (ad *adopter) stopped(ctx context.Context, r *adoptionRecord) error {
 
 // found fails if nothing tells whether the node still runs.
 func (r *adoptionRecord) found() error {
-	if r.Container != nil || r.Unit != "" {
+	switch {
+	case r.Container != nil, r.Unit != "" && !r.nameless:
 		return nil
+	case r.Unit != "": // of docker run --detach, a stop of the unit ends nothing
+		return withHint(usage(errors.New("adopt: docker run gives the container no name, so whether it runs is not known: two nodes with one key are slashed; the instance is configured, and not started")),
+			"systemctl stop %s; once docker ps shows that the container is gone: the same with --no-container", r.Unit)
 	}
 	return withHint(usage(errors.New("adopt: no container was found, so whether the node runs is not known: two with one key are slashed; the instance is configured, and not started")),
 		"once you are sure that it runs nowhere: the same with --no-container")

@@ -170,6 +170,26 @@ func TestAdoptCarriesOnAndUndoes(t *testing.T) {
 	}
 }
 
+// Of a container that docker named itself nobody knows whether it ended with its
+// unit.
+func TestAdoptOfANamelessContainer(t *testing.T) {
+	for name, want := range map[string]bool{"": false, "--name aztec ": true} {
+		b := newAdoptBench(t)
+		const unit = "/etc/systemd/system/aztec.service"
+		write(t, b.path(unit), "[Service]\nType=oneshot\nExecStart=/usr/bin/docker run -d "+name+"-e NETWORK=testnet aztecprotocol/aztec:4.1.2 start --node --archiver --sequencer\n", 0o644)
+		p, err := b.plan(t.Context(), unit, "val1", adoptFlags{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (p.record.Container != nil) != want {
+			t.Errorf("%q: container %+v", name, p.record.Container)
+		}
+		if err := p.record.found(); (err == nil) != want {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
 // A container that does not stop keeps its data, and ours down.
 func TestAdoptNeverRunsBoth(t *testing.T) {
 	b := newAdoptBench(t)

@@ -55,6 +55,7 @@ func (ad *adopter) plan(ctx context.Context, dir, name string, f adoptFlags) (*a
 			return nil, err
 		}
 	}
+	p.record.nameless = p.setup.Project == "" && p.setup.Name == ""
 	if p.Plan, err = p.setup.Plan(catalog, name, f.network, versionOf(p.setup.Image)); err != nil {
 		return nil, usage(err)
 	}

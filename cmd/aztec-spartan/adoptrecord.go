@@ -41,6 +41,8 @@ type adoptionRecord struct {
 	To        string     `json:"to,omitempty"`
 	UID       int        `json:"uid"` // of the data, before
 	GID       int        `json:"gid"`
+
+	nameless bool // docker run gives its container no name, so it cannot be found
 }
 
 func (a *app) adoptionPath(name string) string {
