@@ -244,7 +244,11 @@ func (a *app) promptInstance(ctx context.Context, old, inst *profiles.Instance, 
 			return err
 		}).secret())
 		if !role.Prover {
-			ask("coinbase", "Coinbase", "address on L1 that earns for blocks; empty: that of the key", &inst.Coinbase, func(s string) error {
+			empty := "empty: that of the key"
+			if inst.Coinbase != "" {
+				empty = "nothing keeps what it has"
+			}
+			ask("coinbase", "Coinbase", "address on L1 that earns for blocks; "+empty, &inst.Coinbase, func(s string) error {
 				if s == "" {
 					return nil
 				}

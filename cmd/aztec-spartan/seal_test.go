@@ -345,4 +345,8 @@ func TestObstacle(t *testing.T) {
 	if err := h.a.obstacle(t.Context(), "val1", lost); err == nil || !strings.Contains(err.Error(), "reading the keystore of val1") {
 		t.Errorf("its keys cannot be read: %v", err)
 	}
+	lost.ActiveState, lost.UnitFileState = "inactive", "disabled"
+	if err := h.a.obstacle(t.Context(), "val1", lost); err != nil {
+		t.Errorf("it was stopped for good, and nothing keeps it from anything: %v", err)
+	}
 }

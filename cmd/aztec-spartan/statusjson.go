@@ -79,7 +79,7 @@ type publisher struct {
 	ETH     string `json:"eth,omitempty"` // the same, with four digits after the point
 }
 
-// errorLine is the last line of the journal with level error or fatal.
+// errorLine is the first line of the last error, or worse, that the journal has.
 type errorLine struct {
 	Time    time.Time `json:"time"`
 	Message string    `json:"message"`

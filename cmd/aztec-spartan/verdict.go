@@ -57,9 +57,11 @@ func verdict(ctx context.Context, u manager.UnitState, meta units.Meta, again *r
 func (a *app) obstacle(ctx context.Context, name string, u manager.UnitState) error {
 	var err error
 	switch {
-	case u.ActiveState != "active" && u.ExecMainCode == cldExited && u.ExecMainStatus == exitCredentials:
+	case u.ActiveState == "active", u.ActiveState == "inactive" && u.UnitFileState != "enabled":
+		return nil // it runs, or was stopped
+	case u.ExecMainCode == cldExited && u.ExecMainStatus == exitCredentials:
 		err = a.loadKeystore(ctx, name, &secrets{})
-	case u.ActiveState == "inactive" && u.UnitFileState == "enabled":
+	case u.ActiveState == "inactive":
 		if _, err = a.dataPath(name); err != nil {
 			err = withHint(err, "mount the disk that they are on, then: aztec-spartan start %s", name)
 		}
