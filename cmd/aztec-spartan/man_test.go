@@ -25,7 +25,9 @@ func tomlKeys(t reflect.Type, prefix string) []string {
 		}
 		_, text := reflect.TypeAssert[interface{ UnmarshalText([]byte) error }](reflect.New(inner))
 		switch {
-		case key == "-", f.Anonymous: // that is described where it is at home
+		case key == "-", inner == reflect.TypeFor[profiles.Update]() && f.Anonymous: // that is described where it is at home
+		case f.Anonymous:
+			list = append(list, tomlKeys(inner, prefix)...)
 		case inner.Kind() == reflect.Struct && !text:
 			list = append(list, tomlKeys(inner, prefix+key+".")...)
 		case inner.Kind() == reflect.Map:
