@@ -132,8 +132,13 @@ func TestReportHasNoSecrets(t *testing.T) {
 	if code := run(t.Context(), []string{"report", "val1", "--root", root, "-o", out}, strings.NewReader(""), &said, &said); code != exitUsage {
 		t.Errorf("a second report: exit code %d", code)
 	}
-	write(dir+"keystore.json.cred", "sealed for another host")
 	other := filepath.Join(t.TempDir(), "other.tar.gz")
+	write(dir+"local.env", "MY_TOKEN="+secret("local")+"\nMORE=\xff\n")
+	if code := run(t.Context(), []string{"report", "val1", "--root", root, "-o", other}, strings.NewReader(""), &said, &said); code == 0 || exists(other) || !strings.Contains(said.String(), "local.env: parsing environment, line 2") {
+		t.Errorf("local.env cannot be read: exit code %d: %s", code, said.String())
+	}
+	write(dir+"local.env", "")
+	write(dir+"keystore.json.cred", "sealed for another host")
 	if code := run(t.Context(), []string{"report", "val1", "--root", root, "-o", other}, strings.NewReader(""), &said, &said); code == 0 || exists(other) {
 		t.Errorf("exit code %d", code)
 	}

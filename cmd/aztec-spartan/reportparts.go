@@ -295,6 +295,12 @@ func (a *app) formerSecrets(ctx context.Context, name string) ([]string, error) 
 			}
 		}
 	}
+	// One that systemd refuses was read before, maybe.
+	if data, err := os.ReadFile(a.path(instancePath(name, "local.env"))); err == nil {
+		if _, err := envfile.Parse(data); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", instancePath(name, "local.env"), err)
+		}
+	}
 	catalog, err := a.catalog()
 	if err != nil {
 		return nil, err
