@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/aztec-spartan/aztec-spartan/packaging/stage"
-	"github.com/aztec-spartan/aztec-spartan/packaging/testhost"
 )
 
 // TestHandbook does what the handbook says, from its first chapter to its last,
@@ -31,12 +30,12 @@ func TestHandbook(t *testing.T) {
 // boot is two hosts on one network.
 func boot(t *testing.T) *player {
 	t.Helper()
-	p := &player{name: t.Name(), layouts: images(t)}
+	p, deb := &player{name: t.Name(), layouts: images(t)}, debPath(t)
 	var boots sync.WaitGroup
 	errs := make([]error, 2)
 	for i, suite := range []string{"bookworm", "trixie"} {
 		boots.Go(func() {
-			p.hosts[i], errs[i] = stage.Set(t.Context(), stage.Options{Suite: suite, Deb: debPath(t), Layouts: p.layouts[:1]})
+			p.hosts[i], errs[i] = stage.Set(t.Context(), stage.Options{Suite: suite, Deb: deb, Layouts: p.layouts[:1]})
 		})
 	}
 	boots.Wait()
@@ -54,7 +53,7 @@ func boot(t *testing.T) *player {
 	if t.Failed() {
 		t.FailNow()
 	}
-	if err := testhost.Link(t.Context(), p.hosts[0].Host, p.hosts[1].Host, "10.1.0.1/24", "10.1.0.2/24"); err != nil {
+	if err := p.hosts[0].Connect(t.Context(), p.hosts[1].Host, "10.1.0.1/24", "10.1.0.2/24"); err != nil {
 		t.Fatal(err)
 	}
 	for i := range p.hosts {

@@ -98,7 +98,7 @@ func (p *player) sh(t *testing.T, on int, script string) {
 
 func (p *player) until(t *testing.T, on int, script string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	var last testhost.Result
 	err := testhost.Wait(ctx, strings.TrimSpace(script), func() (bool, error) {

@@ -43,7 +43,7 @@ func Run(t *testing.T, files ...string) {
 					t.Fatal(err)
 				}
 			}
-			r, err := h.Run(t.Context(), "/opt/tests", "-test.v", "-test.run", "^TestHost", "-test.timeout", "2m")
+			r, err := h.Run(t.Context(), "/opt/tests", "-test.v", "-test.run", "^TestHost", "-test.timeout", "5m")
 			if err != nil {
 				t.Fatal(err)
 			}
