@@ -21,12 +21,15 @@ fuzz() { # PACKAGE TARGET
 for arg; do
 	only='^Fuzz'
 	case $arg in *:*) only="^${arg##*:}\$" ;; esac
-	for pkg in $(go list "${arg%:*}"); do
-		targets=$(go test -list "$only" "$pkg" | grep '^Fuzz' || true)
-		if [ -z "$targets" ] && [ "$only" != '^Fuzz' ]; then
-			echo "$arg: there is no such target" >&2
-			exit 1
-		fi
+	packages=$(go list "${arg%:*}") # in a command of its own: its failure ends this
+	for pkg in $packages; do
+		listed=$(go test -list "$only" "$pkg")
+		targets=$(echo "$listed" | grep '^Fuzz' || true)
+		# Of a pattern's packages most have none.
+		case $arg in
+		*...) ;;
+		*) [ -n "$targets" ] || { echo "$arg: there is no such target" >&2; exit 1; } ;;
+		esac
 		for target in $targets; do
 			echo "== $pkg $target for $time"
 			fuzz "$pkg" "$target" && continue
