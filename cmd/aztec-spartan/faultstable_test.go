@@ -23,7 +23,7 @@ const faultsPage = "../../packaging/faults.md"
 
 const faultsHead = `# What can go wrong in a roll, and how it ends
 
-Written by ` + "`go test -tags booted -run TestFaultsPage ./cmd/aztec-spartan -update`" + `, and held to the tests in CI. When each of them ran
+Written by ` + "`go test -tags booted -run TestFaultsPage ./cmd/aztec-spartan -update`" + `, and held to the tests in CI. When the long ones ran
 last, how often and with what result, is in [soak.md](soak.md).
 
 A roll from 4.1.2 to a version in which something is wrong, or around which something goes wrong, on a booted host, with a stub

@@ -33,8 +33,8 @@ type denied struct {
 	error syscall.Errno
 }
 
-// What the sandbox denies a sequencer, its peer and the parts of a prover, from
-// their start to their stop, as the kernel of this machine sees it: all system
+// What the sandbox denies a sequencer and its peer, a full node, from their
+// start to their stop, as the kernel of this machine sees it: all system
 // calls that end with one of the errors that filters and missing rights give.
 func TestSoakDenied(t *testing.T) {
 	set, err := realimage.Build(t.Context(), os.Stderr)
