@@ -143,12 +143,16 @@ func (g *guest) logs() {
 		g.t.Errorf("--level error shows:\n%s", out)
 	}
 	// Following goes on over a restart, in which the unit writes more than ten thousand lines a second; none is lost, and Ctrl-C ends it with code 0.
+	// The last of them and the node's first line have two streams, of which journald may read either first: it is followed until both were seen.
 	const dropIn = "/run/systemd/system/" + val1 + ".d"
-	g.sh(`mkdir -p ` + dropIn + ` && printf '[Service]\nExecStartPre=/bin/bash -c "for i in {1..30000}; do echo flood $$i; done"\n' >` + dropIn + `/flood.conf && systemctl daemon-reload
+	g.sh(`set -e
+		mkdir -p ` + dropIn + ` && printf '[Service]\nExecStartPre=/bin/bash -c "for i in {1..30000}; do echo flood $$i; done"\n' >` + dropIn + `/flood.conf && systemctl daemon-reload
 		coproc F { exec aztec-spartan logs -f val1 -n 0 -o cat; }
 		pid=$F_PID
 		systemctl restart ` + val1 + `
-		timeout 60 sed '/Aztec Node version/q' <&${F[0]} >/root/followed && kill -INT $pid && wait $pid
+		timeout 60 sed -e '/^flood 30000$/b seen' -e '/Aztec Node version/b seen' -e b -e ': seen' -e 'x; s/^/x/; /xx/{x; q}; x' <&${F[0]} >/root/followed
+		kill -INT $pid
+		wait $pid
 		grep '^flood' /root/followed | cmp - <(seq -f 'flood %.0f' 30000)
 		rm -r ` + dropIn + ` && systemctl daemon-reload`)
 	// So it does where it hangs in a write that nobody reads.
