@@ -33,7 +33,7 @@ func fullScreen(t *testing.T, args []string, moves []move) (drawn string, code i
 	if err := unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80}); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	p := &person{more: make(chan struct{}, 1)}
 	go p.read(master)

@@ -74,7 +74,7 @@ func (g *guest) fails(code int, script string, words ...string) {
 // until waits for a script to succeed.
 func (g *guest) until(script string) {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(g.t.Context(), 3*time.Minute)
 	defer cancel()
 	err := testhost.Wait(ctx, script, func() (bool, error) {
 		r, err := g.Sh(ctx, script)

@@ -131,7 +131,7 @@ func asked(t *testing.T, answers [][2]string, do func(ctx context.Context, tty *
 	t.Helper()
 	t.Setenv("ACCESSIBLE", "1")
 	master, slave := terminal(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	p := &person{more: make(chan struct{}, 1)}
 	drained := make(chan struct{})

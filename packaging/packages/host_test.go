@@ -93,7 +93,7 @@ func (h *host) want(script, want string) {
 // until waits for a script to succeed.
 func (h *host) until(script string) {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(h.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(h.t.Context(), 3*time.Minute)
 	defer cancel()
 	err := testhost.Wait(ctx, script, func() (bool, error) {
 		r, err := h.Sh(ctx, script)

@@ -195,7 +195,7 @@ func TestHostFlood(t *testing.T) {
 		}
 		return nil
 	})
-	if took := time.Since(stopped); seen < 1000 || !errors.Is(err, context.Canceled) || took > time.Second {
+	if took := time.Since(stopped); seen < 1000 || !errors.Is(err, context.Canceled) || took > 10*time.Second {
 		t.Errorf("after %d lines it ended in %s: %v", seen, took, err)
 	}
 }
