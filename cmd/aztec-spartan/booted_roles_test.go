@@ -51,6 +51,10 @@ func TestRoles(t *testing.T) {
 		g.shareReferenceString()
 		g.agentElsewhere()
 		g.orderOfProvers()
+		// Nor does a change of settings that brings another version download within the time of its gate.
+		if out := g.sh("aztec-spartan config agent2 --image " + stage.Repository + ":4.1.3 --apply 2>&1 && aztec-spartan rollback agent2"); !strings.Contains(out, "agent2: fetching what it needs of the reference string") {
+			g.t.Errorf("nothing was fetched before the roll:\n%s", out)
+		}
 		for _, name := range []string{"agent1", "broker1"} {
 			g.sh("aztec-spartan update " + name + " --to 4.1.3 && aztec-spartan status " + name + " | grep -q '^version: *4.1.3,'")
 			g.fails(4, "aztec-spartan update "+name+" --to 4.1.6-liar", "4.1.2")

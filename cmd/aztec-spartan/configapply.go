@@ -62,7 +62,7 @@ func (a *app) apply(ctx context.Context, p *configPlan) error {
 		stale = stale || err != nil || !r.votesOnly(current, active, inst)
 		changed = true
 		if p.roll != nil && active != 0 && (running && stale || p.switches()) {
-			return a.recordConfig(p, state)
+			return a.recordConfig(ctx, p, state)
 		}
 		if err := a.switchOffline(ctx, inst.Name, &state, active, r); err != nil {
 			return err

@@ -57,8 +57,13 @@ func canSwitch(p *configPlan, written string) error {
 
 // recordConfig adds the generation and records the roll to it. The settings of
 // instance.toml change with the unit.
-func (a *app) recordConfig(p *configPlan, state roll.State) error {
+func (a *app) recordConfig(ctx context.Context, p *configPlan, state roll.State) error {
 	name, r := p.inst.Name, p.rendered
+	img, err := a.have(r.Image)
+	if err != nil {
+		return err
+	}
+	a.fetchAhead(ctx, img, r)
 	state.Unit = r.unit
 	gate, err := a.gate(*p.roll)
 	if err != nil {

@@ -55,6 +55,7 @@ func (a *app) fetchReferences(ctx context.Context, dir string) error {
 		return err
 	}
 	var errs []error
+	failed := map[string]bool{} // for all that have the image and reach the same
 	for _, name := range names {
 		inst, err := a.loadInstance(name)
 		if err != nil {
@@ -81,7 +82,13 @@ func (a *app) fetchReferences(ctx context.Context, dir string) error {
 		if err != nil {
 			continue // its start fetches it first
 		}
-		errs = append(errs, a.fetchReference(ctx, name, img, dir, env, egressOf(text)))
+		egress := egressOf(text)
+		like := strings.Join(append([]string{img.ID}, egress...), " ")
+		if failed[like] {
+			continue
+		}
+		err = a.fetchReference(ctx, name, img, dir, env, egress)
+		errs, failed[like] = append(errs, err), err != nil
 	}
 	return errors.Join(errs...)
 }
@@ -93,6 +100,11 @@ func (a *app) awaitReference(ctx context.Context, m *manager.Manager, unit strin
 	if err != nil {
 		return err
 	}
+	return a.startReference(ctx, m, text)
+}
+
+// startReference starts the unit that makes the directory which a unit has bound.
+func (a *app) startReference(ctx context.Context, m *manager.Manager, text []byte) error {
 	for word := range strings.FieldsSeq(string(text)) {
 		if strings.HasPrefix(word, "aztec-crs@") { // of Wants=, and of After=
 			return m.Start(ctx, word, manager.Timeout(engineWait+time.Minute), a.waiting(word, "fetch the reference string"))
@@ -115,11 +127,24 @@ func egressOf(unit []byte) []string {
 // one still works: its start then waits for nothing.
 func (a *app) fetchAhead(ctx context.Context, img *extract.Image, r *rendered) {
 	dir := r.service.CRS
-	if dir == "" || !a.live() || !exists(dir) {
+	if dir == "" || !a.live() {
 		return
 	}
+	fail := func(err error) { a.note("warning: %v; its start tries again", err) }
+	if !exists(dir) { // as beside an image that carries the string
+		running, err := a.isRunning(ctx, r.unit)
+		if err == nil && running {
+			err = a.withManager(ctx, func(m *manager.Manager) error { return a.startReference(ctx, m, r.Unit) })
+		}
+		if err != nil {
+			fail(err)
+		}
+		if err != nil || !running { // what is stopped fetches it when it is started
+			return
+		}
+	}
 	if err := a.fetchReference(ctx, r.meta.Instance, img, dir, r.Env, r.service.Egress); err != nil {
-		a.note("warning: %v; its start tries again", err)
+		fail(err)
 	}
 }
 
