@@ -149,7 +149,7 @@ var program = "/usr/bin/aztec-spartan"
 func (a *app) store() *extract.Store { return &extract.Store{Dir: a.path(imageDir)} }
 
 func (a *app) files() roll.Files {
-	return roll.Files{State: a.path(stateDir), Config: a.path(instanceDir), Systemd: a.path(systemdDir)}
+	return roll.Files{State: a.path(stateDir), Config: a.path(instanceDir), Systemd: a.path(systemdDir), Runtime: a.path(transientDir)}
 }
 
 // needRoot refuses early, before anything is read that only root may read. A

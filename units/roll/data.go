@@ -135,13 +135,20 @@ func (r *run) copyData(ctx context.Context, d *data.Dir) error {
 // neither empties nor forgets what was signed since. It changes nothing while
 // a version runs.
 func (r *run) giveBack(ctx context.Context) {
+	r.giveStoresBack(ctx)
+	if r.back.broken == nil {
+		r.release()
+	}
+}
+
+func (r *run) giveStoresBack(ctx context.Context) {
 	d, err := r.openData()
 	if d == nil && err == nil {
 		return
 	}
 	if err != nil {
 		r.fails("%v", err)
-		if r.state.Intent.Data.keeps() {
+		if r.state.Intent.Data.keeps() || r.mayForget() {
 			r.back.broken = err
 		}
 		return
@@ -172,8 +179,12 @@ func (r *run) giveBack(ctx context.Context) {
 	}
 	if err := r.returnData(d); err != nil {
 		r.fails("%v", err)
-		if err := d.Settle(); err != nil {
+		if serr := d.Settle(); serr != nil {
 			// Started on stores of two versions, it would damage both.
+			r.back.broken = serr
+			return
+		}
+		if r.awaits(d) {
 			r.back.broken = err
 			return
 		}
@@ -199,12 +210,32 @@ func (r *run) giveBack(ctx context.Context) {
 }
 
 // leftAlone says why giveBack changed nothing. If the old version has data that
-// are kept, it must not start on those in place, and its own must stay.
+// are kept, it must not start on those in place, and its own must stay; nor must
+// it where it may not know what was signed.
 func (r *run) leftAlone(why error) {
 	r.fails("its data were left as they are: %v", why)
-	if r.state.Intent.Data.keeps() {
+	if r.state.Intent.Data.keeps() || r.mayForget() {
 		r.back.broken = why
 	}
+}
+
+// mayForget reports whether the old version may not know what the new one has
+// signed, so that nothing must be started before that was looked at.
+func (r *run) mayForget() bool {
+	p := r.state.Intent.Data
+	return r.from.Image != r.to.Image && (p.ToSigns > p.FromSigns || r.state.NoSigning != nil)
+}
+
+// awaits reports whether the stores of the old version are kept still, so that
+// those in place are of another. It would empty them, and what was kept for it
+// would be dropped after its start.
+func (r *run) awaits(d *data.Dir) bool {
+	p := r.state.Intent.Data
+	if !p.keeps() || p.Method != DataSwap && !r.tried && !r.interrupted {
+		return false // a copy of what is in place
+	}
+	kept, err := d.Has(r.from.Number)
+	return kept || err != nil
 }
 
 func (r *run) returnData(d *data.Dir) error {

@@ -25,6 +25,7 @@ type host struct {
 	t       *testing.T
 	files   Files
 	loaded  units.Meta
+	held    bool   // a drop-in that was read refuses the start while it is there
 	process string // the version that runs, whatever the files say since
 	run     Running
 	starts  int
@@ -116,6 +117,9 @@ func (h *host) start() error {
 	if h.run.ActiveState == "active" {
 		return nil
 	}
+	if _, err := os.Stat(h.files.held(unitName)); h.held && err == nil {
+		return errors.New("starting the unit: an assertion failed")
+	}
 	h.starts++
 	h.process = h.loaded.Version
 	if h.data != nil {
@@ -154,7 +158,10 @@ func (h *host) Reload(ctx context.Context) error {
 }
 
 // reload forgets a unit that cannot be read.
-func (h *host) reload() { h.loaded, _ = h.files.Active(unitName) }
+func (h *host) reload() {
+	h.loaded, _ = h.files.Active(unitName)
+	h.held = strings.Contains(read(h.files.held(unitName)), "\nAssertPathExists=!"+h.files.held(unitName)+"\n")
+}
 
 func (h *host) ResetFailed(ctx context.Context, unit string) error { return h.call(ctx, "reset") }
 
@@ -210,7 +217,7 @@ func (h *host) probe(_ context.Context, m units.Meta) Answer {
 func newHost(t *testing.T) *host {
 	dir := t.TempDir()
 	h := &host{t: t, behave: map[string]behaviour{}, asked: map[string]int{}, refuse: map[string]error{}, on: map[string]func(){}}
-	h.files = Files{State: filepath.Join(dir, "state"), Config: filepath.Join(dir, "etc"), Systemd: filepath.Join(dir, "systemd"), write: h.write}
+	h.files = Files{State: filepath.Join(dir, "state"), Config: filepath.Join(dir, "etc"), Systemd: filepath.Join(dir, "systemd"), Runtime: filepath.Join(dir, "run"), write: h.write}
 	s := State{Schema: stateSchema, Unit: unitName}
 	for n, version := range map[int]string{1: "4.1.2", 2: "4.1.3"} {
 		meta := fmt.Sprintf("[X-AztecSpartan]\nSchema=1\nGeneration=%d\nVersion=%s\n", n, version)

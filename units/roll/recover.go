@@ -12,7 +12,8 @@ import (
 // the new one holds. It starts and stops nothing, and is for the time of a
 // boot in which nothing runs yet; an instance that runs is left to Run. The
 // caller holds the instance's lock. Recover reports whether it has changed
-// anything. The intent stays: Run judges what was put back once it runs.
+// anything. The intent stays: Run judges what was put back once it runs. Where the
+// data could not be put back, nothing starts the node before Run has.
 func (e *Engine) Recover(ctx context.Context, instance string) (bool, error) {
 	e.evidence = nil
 	s, err := e.Files.Load(instance)
@@ -43,7 +44,8 @@ func (e *Engine) Recover(ctx context.Context, instance string) (bool, error) {
 		return true, fmt.Errorf("recovering %s: %s", instance, r.reason("the old version could not be put back"))
 	}
 	if r.back.broken != nil {
-		return true, fmt.Errorf("recovering %s: %w", instance, r.back.broken)
+		err := fmt.Errorf("recovering %s: %w", instance, r.back.broken)
+		return true, errors.Join(err, r.hold(ctx))
 	}
 	if !r.loaded {
 		return true, fmt.Errorf("recovering %s: %s", instance, r.reason("systemd does not read the unit of the old version"))

@@ -149,6 +149,7 @@ type Files struct {
 	State   string // /var/lib/aztec-spartan/instances
 	Config  string // /etc/aztec-spartan/instances
 	Systemd string // /etc/systemd/system
+	Runtime string // /run/systemd/system
 
 	// write replaces a file; nil stands for atomicfile.Write. It is here for
 	// tests, which fill disks and kill the writer at it.
