@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"path/filepath"
 	"slices"
@@ -127,19 +128,48 @@ func TestRemoveOfWhatMustNotSign(t *testing.T) {
 	}
 }
 
+func noRestart() error { return nil }
+
+// A restart that fails leaves a node that does not sign, which is not forgotten
+// before it does. The store in place is then the one that counts.
+func TestResumeSigningIsTriedAgain(t *testing.T) {
+	a, dropIn := notSigning(t)
+	s, err := a.files().Load("val1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.NoSigning.Until, s.NoSigning.Aside = time.Now(), ".aztec-spartan.saved/signing-protection"
+	if err := a.files().Save("val1", s); err != nil {
+		t.Fatal(err)
+	}
+	failed := errors.New("the node was not restarted")
+	if resumed, err := a.resumeSigning(t.Context(), "val1", someUnit, func() error { return failed }); !errors.Is(err, failed) || resumed || exists(dropIn) {
+		t.Errorf("%v, %v", resumed, err)
+	}
+	if s, err = a.files().Load("val1"); err != nil || s.NoSigning == nil || s.NoSigning.Aside != "" {
+		t.Fatalf("%+v, %v", s.NoSigning, err)
+	}
+	if resumed, err := a.resumeSigning(t.Context(), "val1", someUnit, noRestart); err != nil || !resumed {
+		t.Errorf("again: %v, %v", resumed, err)
+	}
+	if s, err = a.files().Load("val1"); err != nil || s.NoSigning != nil {
+		t.Errorf("%+v, %v", s.NoSigning, err)
+	}
+}
+
 // A drop-in whose state was lost keeps an instance from starting, and goes.
 func TestResumeSigningWithoutState(t *testing.T) {
 	a, dropIn := notSigning(t)
-	if resumed, err := a.resumeSigning(t.Context(), "val1", someUnit); err == nil || resumed || !exists(dropIn) {
+	if resumed, err := a.resumeSigning(t.Context(), "val1", someUnit, noRestart); err == nil || resumed || !exists(dropIn) {
 		t.Errorf("too early: %v, %v", resumed, err)
 	}
 	if err := a.files().Save("val1", roll.State{}); err != nil {
 		t.Fatal(err)
 	}
-	if resumed, err := a.resumeSigning(t.Context(), "val1", someUnit); err != nil || !resumed || exists(dropIn) {
+	if resumed, err := a.resumeSigning(t.Context(), "val1", someUnit, noRestart); err != nil || !resumed || exists(dropIn) {
 		t.Errorf("without a state: %v, %v", resumed, err)
 	}
-	if resumed, err := a.resumeSigning(t.Context(), "val1", someUnit); err != nil || resumed {
+	if resumed, err := a.resumeSigning(t.Context(), "val1", someUnit, noRestart); err != nil || resumed {
 		t.Errorf("again: %v, %v", resumed, err)
 	}
 }

@@ -26,19 +26,48 @@ func (a *app) restartCommand() *cobra.Command {
 }
 
 func (a *app) restart(ctx context.Context, m *manager.Manager, name string) error {
-	return a.lockedInstance(ctx, name, "restart", func(inst profiles.Instance) error {
-		if err := a.mayRun(name); err != nil {
-			return err
-		}
-		unit, err := a.prepare(ctx, inst)
-		if err != nil {
-			return err
-		}
-		began := time.Now()
-		if err := m.Restart(ctx, unit, a.waiting(unit, "restart")); err != nil {
-			return a.explain(ctx, m, name, unit, err)
-		}
-		a.print("restarted %s in %.1f s", name, time.Since(began).Seconds())
+	return a.lockedInstance(ctx, name, "restart", func(inst profiles.Instance) error { return a.restartBy(ctx, m, inst, m.Restart) })
+}
+
+// restartBy restarts an instance, whose lock is held, by a job of systemd's.
+func (a *app) restartBy(ctx context.Context, m *manager.Manager, inst profiles.Instance,
+	job func(ctx context.Context, unit string, opts ...manager.Option) error,
+) error {
+	if err := a.mayRun(inst.Name); err != nil {
+		return err
+	}
+	unit, err := a.prepare(ctx, inst)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := job(ctx, unit, a.waiting(unit, "restart")); err != nil {
+		return a.explain(ctx, m, inst.Name, unit, err)
+	}
+	a.print("restarted %s in %.1f s", inst.Name, time.Since(began).Seconds())
+	return nil
+}
+
+// restartRunning restarts an instance that ran when it was looked at. Who has
+// stopped it since wants it down, and may have its key elsewhere by now.
+func (a *app) restartRunning(ctx context.Context, m *manager.Manager, name string) error {
+	return a.lockedInstance(ctx, name, "restart", func(inst profiles.Instance) error { return a.restartIfRuns(ctx, m, inst) })
+}
+
+// restartIfRuns is restartRunning where the lock is held.
+func (a *app) restartIfRuns(ctx context.Context, m *manager.Manager, inst profiles.Instance) error {
+	unit, err := a.installedUnit(inst.Name)
+	if err != nil {
+		return err
+	}
+	s, err := m.State(ctx, unit)
+	if err != nil {
+		return err
+	}
+	switch s.ActiveState {
+	case "inactive", "failed", "deactivating":
+		a.note("%s does not run any more, and is not restarted", inst.Name)
 		return nil
-	})
+	}
+	return a.restartBy(ctx, m, inst, m.TryRestart)
 }

@@ -59,14 +59,8 @@ func (a *app) resumeByPolicy(ctx context.Context, name string, wait bool) error 
 		case <-time.After(left):
 		}
 	}
-	running, resumed, err := a.endNoSigning(ctx, name)
-	if err != nil || !resumed {
+	if _, resumed, err := a.endNoSigning(ctx, name); err != nil || !resumed {
 		return err
-	}
-	if running {
-		if err := a.withManager(ctx, func(m *manager.Manager) error { return a.restart(ctx, m, name) }); err != nil {
-			return err
-		}
 	}
 	text := fmt.Sprintf("it signs again: every slot is past that the other version could have signed (resume_signing); it did not since %s", state.NoSigning.Since.Local().Format(time.DateTime))
 	a.print("%s: %s", name, text)
@@ -74,11 +68,11 @@ func (a *app) resumeByPolicy(ctx context.Context, name string, wait bool) error 
 	return nil
 }
 
-// endNoSigning takes back under the lock that an instance must not sign. It
-// reports whether the instance runs, and then has to be restarted, and whether
-// there was anything to take back.
+// endNoSigning takes back under the lock that an instance must not sign, and
+// restarts it if it runs. It reports whether it ran, and whether there was
+// anything to take back.
 func (a *app) endNoSigning(ctx context.Context, name string) (running, resumed bool, err error) {
-	err = a.lockedInstance(ctx, name, "start", func(profiles.Instance) error {
+	err = a.lockedInstance(ctx, name, "start", func(inst profiles.Instance) error {
 		unit, err := a.installedUnit(name)
 		if err != nil {
 			return err
@@ -86,7 +80,12 @@ func (a *app) endNoSigning(ctx context.Context, name string) (running, resumed b
 		if running, err = a.isRunning(ctx, unit); err != nil {
 			return err
 		}
-		resumed, err = a.resumeSigning(ctx, name, unit)
+		resumed, err = a.resumeSigning(ctx, name, unit, func() error {
+			if !running {
+				return nil
+			}
+			return a.withManager(ctx, func(m *manager.Manager) error { return a.restartIfRuns(ctx, m, inst) })
+		})
 		return err
 	})
 	return running, resumed, err

@@ -230,8 +230,10 @@ func mayBeOlder(from, to string) bool {
 }
 
 // resumeSigning takes back that an instance must not sign, and reports whether
-// there was anything to take back.
-func (a *app) resumeSigning(ctx context.Context, name, service string) (bool, error) {
+// there was anything to take back. restart is called for the node to learn of
+// it. Until that is done the state says that it does not sign: else nobody would
+// know of one that runs without its validator still, and nobody try it again.
+func (a *app) resumeSigning(ctx context.Context, name, service string, restart func() error) (bool, error) {
 	state, err := a.files().Load(name)
 	if err != nil {
 		return false, err
@@ -250,24 +252,32 @@ func (a *app) resumeSigning(ctx context.Context, name, service string) (bool, er
 		err := fmt.Errorf("letting %s sign: a slot that the other version may have signed is not past yet", name)
 		return false, withHint(err, "in %s all are: aztec-spartan start %s --sign", left.Round(time.Second), name)
 	}
+	if off != nil && off.Aside != "" {
+		// From now on the node may sign, and what it has signed is in the store in
+		// place: a roll must not exchange it for the one that was set aside.
+		off.Aside = ""
+		if err := a.files().Save(name, state); err != nil {
+			return false, err
+		}
+	}
 	if err := a.files().AllowSigning(name, service); err != nil {
 		return false, err
 	}
-	state.NoSigning = nil
-	if err := a.files().Save(name, state); err != nil {
+	if err := a.withManager(ctx, func(m *manager.Manager) error { return m.Reload(ctx) }); err != nil {
 		return false, err
 	}
-	return true, a.withManager(ctx, func(m *manager.Manager) error { return m.Reload(ctx) })
+	if err := restart(); err != nil {
+		return false, err
+	}
+	state.NoSigning = nil
+	return true, a.files().Save(name, state)
 }
 
 // startSigning starts an instance that may sign from then on.
 func (a *app) startSigning(ctx context.Context, m *manager.Manager, name string, f startFlags) error {
 	running, resumed, err := a.endNoSigning(ctx, name)
-	switch {
-	case err != nil:
+	if err != nil || running && resumed {
 		return err
-	case running && resumed:
-		return a.restart(ctx, m, name)
 	}
 	return a.start(ctx, m, name, f)
 }

@@ -31,7 +31,7 @@ func TestUnfinishedRoll(t *testing.T) {
 	for verb, do := range map[string]func() error{
 		"starting": func() error { _, err := a.prepare(t.Context(), inst); return err },
 		"starting with --sign": func() error {
-			_, err := a.resumeSigning(t.Context(), "val1", "aztec-sequencer@val1.service")
+			_, err := a.resumeSigning(t.Context(), "val1", "aztec-sequencer@val1.service", noRestart)
 			return err
 		},
 		"resyncing": func() error { return a.resync(t.Context(), nil, inst, resyncFlags{}) },

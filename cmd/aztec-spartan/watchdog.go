@@ -46,7 +46,7 @@ func (a *app) restartUnhealthy(ctx context.Context, names []string) error {
 	defer m.Close()
 	var errs []error
 	for _, name := range names {
-		if err := a.restart(ctx, m, name); err != nil {
+		if err := a.restartRunning(ctx, m, name); err != nil {
 			errs = append(errs, fmt.Errorf("watchdog: %w", err))
 		}
 	}

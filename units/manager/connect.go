@@ -82,6 +82,7 @@ type bus interface {
 	StartUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error)
 	StopUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error)
 	RestartUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error)
+	TryRestartUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error)
 	ReloadContext(ctx context.Context) error
 	ResetFailedUnitContext(ctx context.Context, name string) error
 	EnableUnitFilesContext(ctx context.Context, files []string, runtime, force bool) (bool, []systemd.EnableUnitFileChange, error)

@@ -45,6 +45,10 @@ func (f *fake) RestartUnitContext(_ context.Context, name, mode string, ch chan<
 	return f.enqueue("restart", name, mode, ch)
 }
 
+func (f *fake) TryRestartUnitContext(_ context.Context, name, mode string, ch chan<- string) (int, error) {
+	return f.enqueue("try-restart", name, mode, ch)
+}
+
 func (f *fake) ReloadContext(context.Context) error {
 	f.note("reload")
 	return f.err

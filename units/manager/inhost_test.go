@@ -147,8 +147,15 @@ func TestHostLife(t *testing.T) {
 	if err := m.Restart(ctx, name); err != nil {
 		t.Fatal(err)
 	}
-	if s := state(t, m, name); s.NRestarts != 0 || s.InvocationID == again.InvocationID || s.ActiveState != "active" {
-		t.Errorf("restarted by hand: %+v", s)
+	byHand := state(t, m, name)
+	if byHand.NRestarts != 0 || byHand.InvocationID == again.InvocationID || byHand.ActiveState != "active" {
+		t.Errorf("restarted by hand: %+v", byHand)
+	}
+	if err := m.TryRestart(ctx, name); err != nil {
+		t.Fatal(err)
+	}
+	if s := state(t, m, name); s.InvocationID == byHand.InvocationID || s.ActiveState != "active" {
+		t.Errorf("restarted since it ran: %+v", s)
 	}
 
 	install(t, m, "aztec-prover@other.service", "ExecStart=/bin/true")
@@ -162,6 +169,12 @@ func TestHostLife(t *testing.T) {
 	}
 	if s := state(t, m, name); s.ActiveState != "inactive" || s.MainPID != 0 || s.ExecMainCode != 2 || s.ExecMainStatus != 15 || s.MemoryCurrent != Unknown {
 		t.Errorf("stopped: %+v", s)
+	}
+	if err := m.TryRestart(ctx, name); err != nil {
+		t.Error(err)
+	}
+	if s := state(t, m, name); s.ActiveState != "inactive" {
+		t.Errorf("restarted though it was stopped: %+v", s)
 	}
 	if err := m.Disable(ctx, name); err != nil {
 		t.Fatal(err)

@@ -59,6 +59,12 @@ func (m *Manager) Restart(ctx context.Context, unit string, opts ...Option) erro
 	return m.job(ctx, "restart", unit, m.bus.RestartUnitContext, opts)
 }
 
+// TryRestart restarts a unit if it runs; see Start. One that does not, or that
+// somebody has asked to stop, is left so.
+func (m *Manager) TryRestart(ctx context.Context, unit string, opts ...Option) error {
+	return m.job(ctx, "restart", unit, m.bus.TryRestartUnitContext, opts)
+}
+
 // StartNoWait queues the start of a unit and returns: the job goes on after
 // the caller has ended.
 func (m *Manager) StartNoWait(ctx context.Context, unit string) error {

@@ -68,10 +68,10 @@ func TestJobVerbs(t *testing.T) {
 	}}
 	m := &Manager{f}
 	ctx := t.Context()
-	if err := errors.Join(m.Start(ctx, "a"), m.Stop(ctx, "b"), m.Restart(ctx, "c"), m.StartNoWait(ctx, "d")); err != nil {
+	if err := errors.Join(m.Start(ctx, "a"), m.Stop(ctx, "b"), m.Restart(ctx, "c"), m.TryRestart(ctx, "e"), m.StartNoWait(ctx, "d")); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"start a replace", "stop b replace", "restart c replace", "start d replace"}; !slices.Equal(calls, want) {
+	if want := []string{"start a replace", "stop b replace", "restart c replace", "try-restart e replace", "start d replace"}; !slices.Equal(calls, want) {
 		t.Errorf("got %q", calls)
 	}
 }
