@@ -22,12 +22,7 @@ func interrupted(t *testing.T, question string, verb func(ctx context.Context, t
 // that is none, or SIGTERM for the empty one.
 func left(t *testing.T, question, answer string, verb func(ctx context.Context, tty *os.File) error) error {
 	t.Helper()
-	t.Setenv("TERM", "xterm")
-	t.Setenv("ACCESSIBLE", "")
-	master, slave := terminal(t)
-	if err := unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80}); err != nil {
-		t.Fatal(err)
-	}
+	master, slave := fullTerminal(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	p := &person{more: make(chan struct{}, 1)}

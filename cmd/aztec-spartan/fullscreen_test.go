@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // move is what a person does at a terminal: they see something, and type.
@@ -27,12 +25,7 @@ const (
 // the cursor, and returns all that was ever drawn there.
 func fullScreen(t *testing.T, args []string, moves []move) (drawn string, code int) {
 	t.Helper()
-	t.Setenv("TERM", "xterm")
-	t.Setenv("ACCESSIBLE", "")
-	master, slave := terminal(t)
-	if err := unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80}); err != nil {
-		t.Fatal(err)
-	}
+	master, slave := fullTerminal(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	p := &person{more: make(chan struct{}, 1)}

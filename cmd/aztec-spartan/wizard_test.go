@@ -39,6 +39,18 @@ func terminal(t *testing.T) (master, slave *os.File) {
 	return master, slave
 }
 
+// fullTerminal is a terminal of 80 columns, for forms that move the cursor.
+func fullTerminal(t *testing.T) (master, slave *os.File) {
+	t.Helper()
+	t.Setenv("TERM", "xterm")
+	t.Setenv("ACCESSIBLE", "")
+	master, slave = terminal(t)
+	if err := unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80}); err != nil {
+		t.Fatal(err)
+	}
+	return master, slave
+}
+
 // person answers questions by what they say. What is said before an answer is
 // typed is all that is looked at for the next question.
 type person struct {
