@@ -101,6 +101,9 @@ var theWorld = sync.OnceValues(func() (*world, error) {
 	if l1 == "" {
 		return nil, fmt.Errorf("anvil did not listen: %w", lines.Err())
 	}
+	if err := awaitBlock("http://" + l1); err != nil {
+		return nil, err
+	}
 	w := &world{subject{"real", set.Rootfs}, subject{"stub", stub}, realimage.SequencerEnv(set, realimage.ChrootData)}
 	w.env["ETHEREUM_HOSTS"] = "http://" + l1
 	w.env["DATA_DIRECTORY"] = realimage.ChrootData
