@@ -134,7 +134,7 @@ func (g *guest) soak(set *realimage.Set) {
 			}
 		}
 	}
-	if late > samples/10 {
+	if late > samples/50 {
 		g.t.Errorf("%d of %d times one of them was not healthy", late, samples)
 	}
 	if page := g.sh("aztec-spartan status val1"); !strings.Contains(page, "\npeers:       1\n") {
