@@ -47,7 +47,7 @@ func (a *app) resumeByPolicy(ctx context.Context, name string, wait bool) error 
 	if err != nil || state.NoSigning == nil || state.Intent != nil && state.Intent.Begun {
 		return err
 	}
-	left := time.Until(state.NoSigning.Until)
+	left := state.NoSigning.Left()
 	if left > resumeWait || left > 0 && !wait {
 		return nil
 	}

@@ -248,7 +248,7 @@ func (a *app) resumeSigning(ctx context.Context, name, service string, restart f
 	}
 	if off == nil {
 		a.note("%s: its state does not say why it must not sign", name) // it was lost, and the drop-in was not
-	} else if left := time.Until(off.Until); left > 0 {
+	} else if left := off.Left(); left > 0 {
 		err := fmt.Errorf("letting %s sign: a slot that the other version may have signed is not past yet", name)
 		return false, withHint(err, "in %s all are: aztec-spartan start %s --sign", left.Round(time.Second), name)
 	}

@@ -20,6 +20,26 @@ type NoSigning struct {
 	Since  time.Time `json:"since"`
 	Until  time.Time `json:"until"`           // every slot that another version could have signed is past then
 	Aside  string    `json:"aside,omitempty"` // where signing-protection is kept, below the data directory
+	// Boot is the boot in which that was, and Uptime for how long it had lasted.
+	Boot   string        `json:"boot,omitempty"`
+	Uptime time.Duration `json:"uptime_ns,omitempty"`
+}
+
+// Left is for how long it must not sign in any case; it may when that is not
+// positive. The time of day may be set meanwhile. Set forward, it calls slots
+// past that are not, so the same time must have gone by in this boot, too. Set
+// back, what was signed lies ahead again, and is waited for.
+func (n NoSigning) Left() time.Duration {
+	boot, up := bootClock()
+	return n.left(time.Now(), boot, up)
+}
+
+func (n NoSigning) left(now time.Time, boot string, up time.Duration) time.Duration {
+	left := n.Until.Sub(now)
+	if n.Boot != "" && n.Boot == boot {
+		left = max(left, n.Until.Sub(n.Since)-(up-n.Uptime))
+	}
+	return left
 }
 
 // signedAhead is for how long after its end a version may have signed. A slot
@@ -54,7 +74,7 @@ func (r *run) protect(d *data.Dir, g Generation, known int, older bool) error {
 	case !there:
 		return r.stillForbidden()
 	case v.Schema > 0 && known >= v.Schema:
-		if !back && n != nil && time.Now().Before(n.Until) {
+		if !back && n != nil && n.Left() > 0 {
 			if aside, err := d.Aside(); err != nil || aside {
 				return errors.Join(err, r.stillForbidden())
 			}
@@ -75,6 +95,7 @@ func (r *run) protect(d *data.Dir, g Generation, known int, older bool) error {
 func (r *run) forbid(d *data.Dir, reason string) error {
 	now := time.Now().UTC()
 	off := &NoSigning{Reason: reason, Since: now, Until: now.Add(signedAhead)}
+	off.Boot, off.Uptime = bootClock()
 	if n := r.state.NoSigning; n != nil {
 		off.Aside = n.Aside
 	}
