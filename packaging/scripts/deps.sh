@@ -20,6 +20,16 @@ if [ "$(id -u)" != 0 ]; then
 	exit 1
 fi
 echo "installing$missing"
-apt-get update -qq
+# apt waits for the lock of dpkg, if it is told to, and never for those of its lists and archives, which the timers of a fresh machine
+# hold for a while.
+patient() {
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		"$@" && return
+		sleep 5
+	done
+	"$@"
+}
+patient apt-get update -qq
+export DEBIAN_FRONTEND=noninteractive
 # shellcheck disable=SC2086 # a list
-DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-unsafe-io $missing >/dev/null
+patient apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-unsafe-io $missing >/dev/null
