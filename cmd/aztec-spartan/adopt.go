@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strings"
 
 	"github.com/charmbracelet/huh"
 	"github.com/spf13/cobra"
@@ -94,10 +93,10 @@ stops the instance, puts data back and starts the container again.`,
 // where there is none, and the services of this host.
 type adopter struct {
 	*app
-	docker   *docker
-	begin    func(ctx context.Context, name string) error // ours
-	end      func(ctx context.Context, name string) error
-	holdUnit func(ctx context.Context, unit string, hold bool) error // that wraps docker
+	docker *docker
+	begin  func(ctx context.Context, name string) error // ours
+	end    func(ctx context.Context, name string) error
+	units  func(ctx context.Context) (wrappers, error) // of this host; one of them may wrap docker
 }
 
 func (a *app) adopter() *adopter {
@@ -105,7 +104,7 @@ func (a *app) adopter() *adopter {
 	if !a.live() { // a tree has no docker, and nothing runs there
 		ad.begin = func(context.Context, string) error { return nil }
 		ad.end = ad.begin
-		ad.holdUnit = func(context.Context, string, bool) error { return nil }
+		ad.units = func(context.Context) (wrappers, error) { return noWrappers{}, nil }
 		return ad
 	}
 	ad.docker = findDocker()
@@ -125,17 +124,7 @@ func (a *app) adopter() *adopter {
 		defer m.Close()
 		return a.stop(ctx, m, name)
 	}
-	ad.holdUnit = func(ctx context.Context, unit string, hold bool) error {
-		m, err := connect(ctx)
-		if err != nil {
-			return err
-		}
-		defer m.Close()
-		if hold {
-			return errors.Join(m.Disable(ctx, unit), m.Stop(ctx, unit))
-		}
-		return errors.Join(m.Enable(ctx, unit), m.Start(ctx, unit))
-	}
+	ad.units = func(ctx context.Context) (wrappers, error) { return connect(ctx) }
 	return ad
 }
 
@@ -218,18 +207,20 @@ func (ad *adopter) handOver(ctx context.Context, dir, name string, f adoptFlags)
 
 func (ad *adopter) hold(ctx context.Context, r *adoptionRecord) error {
 	if r.Unit != "" {
-		if err := ad.holdUnit(ctx, r.Unit, true); err != nil {
+		if err := ad.holdUnit(ctx, r.Unit); err != nil {
 			return err
 		}
 	}
 	if r.Container == nil || ad.docker == nil {
 		return nil
 	}
-	// With --rm a container is gone once its unit has stopped.
-	if c, err := ad.docker.inspect(ctx, r.Container.ID); r.Unit != "" && (err != nil || !c.Running) {
-		return nil
+	// One that ended with its unit comes back with docker all the same, if it is
+	// to be restarted always.
+	err := ad.docker.hold(ctx, r.Container.ID)
+	if r.Unit != "" && noContainer(err) {
+		return nil // with --rm it is gone once its unit has stopped
 	}
-	return ad.docker.hold(ctx, r.Container.ID)
+	return err
 }
 
 // stopped fails while the container runs, or if that is not known.
@@ -241,7 +232,7 @@ func (ad *adopter) stopped(ctx context.Context, r *adoptionRecord) error {
 		return errors.New("docker is gone, so whether the container runs is not known: nothing was started")
 	}
 	c, err := ad.docker.inspect(ctx, r.Container.ID)
-	if err != nil && r.Unit != "" && strings.Contains(err.Error(), "No such") {
+	if r.Unit != "" && noContainer(err) {
 		return nil // with --rm it went with its unit
 	}
 	if err != nil {
@@ -315,12 +306,7 @@ func (ad *adopter) undo(ctx context.Context, name string, yes bool) error {
 	if r.Mode == dataCopy {
 		ad.note("warning: the container goes on with its data as they were; what the instance signed since is in %s", r.To)
 	}
-	if r.Unit != "" {
-		err = ad.holdUnit(ctx, r.Unit, false)
-	} else if r.Container != nil && ad.docker != nil {
-		err = ad.docker.release(ctx, *r.Container)
-	}
-	if err != nil {
+	if err := ad.release(ctx, r); err != nil {
 		return withHint(fmt.Errorf("starting the container: %w", err), "the same command tries again")
 	}
 	if err := ad.saveAdoption(ctx, r, stepUndone); err != nil {

@@ -161,11 +161,17 @@ func (d *docker) hold(ctx context.Context, id string) error {
 	return err
 }
 
-// release takes hold back.
-func (d *docker) release(ctx context.Context, c container) error {
-	if _, err := d.run(ctx, "update", "--restart="+c.Restart, c.ID); err != nil || !c.Running {
-		return err
-	}
-	_, err := d.run(ctx, "start", c.ID)
+// restore takes back that a container does not come back by itself.
+func (d *docker) restore(ctx context.Context, c container) error {
+	_, err := d.run(ctx, "update", "--restart="+c.Restart, c.ID)
 	return err
 }
+
+// start starts a container that is there; one that runs is left so.
+func (d *docker) start(ctx context.Context, id string) error {
+	_, err := d.run(ctx, "start", id)
+	return err
+}
+
+// noContainer reports whether docker has failed for want of the container.
+func noContainer(err error) bool { return err != nil && strings.Contains(err.Error(), "No such") }

@@ -50,6 +50,9 @@ func (ad *adopter) plan(ctx context.Context, dir, name string, f adoptFlags) (*a
 		return nil, usage(err)
 	}
 	p.record.Unit = p.setup.Unit
+	if p.record.UnitWas, err = ad.lookAtUnit(ctx, p.setup.Unit); err != nil {
+		return nil, err
+	}
 	if ad.docker != nil {
 		if p.record.Container, err = ad.docker.find(ctx, p.setup); err != nil {
 			return nil, err

@@ -35,6 +35,7 @@ type adoptionRecord struct {
 	Step      string     `json:"step"`
 	Container *container `json:"container,omitempty"`
 	Unit      string     `json:"unit,omitempty"`    // that wraps docker
+	UnitWas   *unitWas   `json:"unit_was,omitempty"`
 	Service   string     `json:"service,omitempty"` // of the instance
 	Mode      string     `json:"mode"`
 	From      string     `json:"from,omitempty"` // data, before
