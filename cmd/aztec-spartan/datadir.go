@@ -13,6 +13,7 @@ import (
 
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
+	"github.com/aztec-spartan/aztec-spartan/units/manager"
 )
 
 const dataRoot = "/var/lib/aztec"
@@ -188,32 +189,58 @@ func (a *app) moveData(ctx context.Context, p *configPlan) error {
 	if err := os.MkdirAll(filepath.Dir(a.path(to)), 0o755); err != nil {
 		return fail(err)
 	}
-	if p.move.from != "" {
-		_ = os.Remove(a.path(to)) // it is empty, or not there
-		if err := os.Rename(a.path(p.move.from), a.path(to)); err != nil {
+	if p.move.from == "" {
+		if err := os.MkdirAll(a.path(to), 0o700); err != nil {
 			return fail(err)
 		}
-	} else if err := os.MkdirAll(a.path(to), 0o700); err != nil {
+	}
+	marker := filepath.Join(a.path(orDefault(p.move.from, to)), dataMarker(name))
+	if err := atomicfile.Write(marker, []byte(name+"\n"), 0o644); err != nil {
 		return fail(err)
 	}
-	if err := atomicfile.Write(filepath.Join(a.path(to), dataMarker(name)), []byte(name+"\n"), 0o644); err != nil {
-		return fail(err)
-	}
+	// While data and mount unit do not agree, the marker is not where it is looked
+	// for. A node that started in between would sync anew, and sign with nothing
+	// known of what it signed.
 	path := a.path(mount)
+	before, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fail(err)
+	}
+	if to != where {
+		if err := a.bindData(ctx, path, mountUnit(name, to)); err != nil {
+			return fail(err)
+		}
+	}
+	if p.move.from != "" {
+		if err := renameDir(a.path(p.move.from), a.path(to)); err != nil {
+			return fail(errors.Join(err, a.bindData(ctx, path, before)))
+		}
+	}
 	if to == where {
-		if err := atomicfile.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := atomicfile.Remove(path); err != nil {
 			return fail(err)
 		}
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fail(err)
-	}
-	if err := atomicfile.Write(path, mountUnit(name, to), 0o644); err != nil {
-		return fail(err)
-	}
 	a.note("the data of %s are in %s", name, to)
 	return nil
+}
+
+// bindData puts a mount unit in place, and has systemd read it; nil is none.
+func (a *app) bindData(ctx context.Context, path string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	var err error
+	if text == nil {
+		err = atomicfile.Remove(path)
+	} else {
+		err = atomicfile.Write(path, text, 0o644)
+	}
+	if err != nil {
+		return err
+	}
+	return a.withManager(ctx, func(m *manager.Manager) error { return m.Reload(ctx) })
 }
 
 // mountPath is the unit that binds the data of an instance to where they are

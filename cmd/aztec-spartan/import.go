@@ -13,6 +13,7 @@ import (
 
 	"filippo.io/age"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/profiles/bundle"
@@ -302,7 +303,8 @@ func (a *app) settleArrival(ctx context.Context, arr *arrival, staging string) e
 	}
 	if len(found) > 0 {
 		// systemd gives them to the instance's user at its start (StateDirectory=).
-		if err := os.Rename(staging, a.path(filepath.Join(dataRoot, name))); err != nil {
+		unix.Sync() // its files, what was signed among them, before their name says that they are whole
+		if err := renameDir(staging, a.path(filepath.Join(dataRoot, name))); err != nil {
 			return err
 		}
 	}
