@@ -256,11 +256,13 @@ func (a *app) outcome(ctx context.Context, name string, before *roll.Outcome) (r
 			return roll.Outcome{}, err
 		}
 		if u.ActiveState == "inactive" || u.ActiveState == "failed" {
-			s, err = a.files().Load(name)
-			if err == nil && (decided(s, before) || s.LastRoll != nil && s.LastRoll.Unfinished && another(*s.LastRoll, before)) {
+			if s, err = a.files().Load(name); err != nil {
+				return roll.Outcome{}, err
+			}
+			if decided(s, before) || s.LastRoll != nil && s.LastRoll.Unfinished && another(*s.LastRoll, before) {
 				return *s.LastRoll, nil
 			}
-			return roll.Outcome{}, withHint(errors.New("the roll ended without an outcome"), "journalctl -u %s says why; aztec-spartan rollback %s takes it back", rollUnit(name), name)
+			return roll.Outcome{}, a.noOutcome(ctx, name, s)
 		}
 		select {
 		case <-ctx.Done():
@@ -268,6 +270,17 @@ func (a *app) outcome(ctx context.Context, name string, before *roll.Outcome) (r
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// noOutcome is the error of a roll whose service has ended without one. Only a
+// roll that has begun is there to be taken back: of another one, rollback would
+// leave the version that runs.
+func (a *app) noOutcome(ctx context.Context, name string, s roll.State) error {
+	if s.Intent != nil && s.Intent.Begun {
+		return withHint(errors.New("the roll ended without an outcome"), "journalctl -u %s says why; aztec-spartan rollback %s takes it back", rollUnit(name), name)
+	}
+	err := withHint(errors.New("the roll was not begun, and nothing was changed"), "journalctl -u %s says why", rollUnit(name))
+	return errors.Join(err, a.dropRoll(ctx, name))
 }
 
 // decided reports whether a roll has its outcome, another than the one before.

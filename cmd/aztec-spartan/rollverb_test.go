@@ -116,3 +116,34 @@ func TestDropRoll(t *testing.T) {
 		}
 	})
 }
+
+// An engine that told nothing had begun, or not: only what was begun can be taken
+// back, and a rollback of the other would leave the version that runs.
+func TestNoOutcome(t *testing.T) {
+	for name, c := range map[string]struct {
+		intent    *roll.Intent
+		hint, not string
+	}{
+		"begun":     {&roll.Intent{Kind: roll.Update, From: 1, To: 2, Begun: true}, "aztec-spartan rollback val1 takes it back", "not begun"},
+		"not begun": {&roll.Intent{Kind: roll.Update, From: 1, To: 2}, "nothing was changed", "rollback"},
+		"stale":     {nil, "nothing was changed", "rollback"}, // the engine has forgotten it
+	} {
+		var said strings.Builder
+		a := newApp(&said)
+		a.root, a.err = t.TempDir(), &said
+		s := roll.State{Intent: c.intent}
+		if err := a.files().Save("val1", s); err != nil {
+			t.Fatal(err)
+		}
+		if code := a.report(a.noOutcome(t.Context(), "val1", s)); code != exitFailed {
+			t.Errorf("%s: exit code %d", name, code)
+		}
+		if text := said.String(); !strings.Contains(text, c.hint) || strings.Contains(text, c.not) || !strings.Contains(text, "journalctl -u aztec-roll@val1.service") {
+			t.Errorf("%s: it says:\n%s", name, text)
+		}
+		now, err := a.files().Load("val1")
+		if kept := now.Intent != nil; err != nil || kept != (c.intent != nil && c.intent.Begun) {
+			t.Errorf("%s: the roll is recorded still: %t, %v", name, kept, err)
+		}
+	}
+}
