@@ -40,19 +40,29 @@ func Connect(ctx context.Context) (*Manager, error) {
 	if os.Geteuid() == 0 {
 		openers = append(openers, privateBus)
 	}
-	return connect(ctx, booted, openers)
+	return connectLasting(ctx, openers)
 }
 
 // ConnectEarly is Connect for root in a boot, when there may be no bus yet, or
 // one whose daemon waits for the caller: it tries systemd's own socket first.
 func ConnectEarly(ctx context.Context) (*Manager, error) {
-	return connect(ctx, booted, []opener{privateBus, systemBus})
+	return connectLasting(ctx, []opener{privateBus, systemBus})
+}
+
+// connectLasting opens a connection that is opened again when it is lost.
+func connectLasting(ctx context.Context, openers []opener) (*Manager, error) {
+	open := func(ctx context.Context) (bus, error) { return connect(ctx, booted, openers) }
+	b, err := open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Manager{bus: &lasting{open: open, now: b}}, nil
 }
 
 // opener opens one raw connection.
 type opener func(ctx context.Context) (*godbus.Conn, error)
 
-func connect(ctx context.Context, booted string, openers []opener) (*Manager, error) {
+func connect(ctx context.Context, booted string, openers []opener) (bus, error) {
 	if fi, err := os.Lstat(booted); err != nil || !fi.IsDir() {
 		return nil, fmt.Errorf("connecting to systemd: %w: there is no %s", ErrNoSystemd, booted)
 	}
@@ -60,7 +70,7 @@ func connect(ctx context.Context, booted string, openers []opener) (*Manager, er
 	for _, open := range openers {
 		w, err := dial(ctx, open)
 		if err == nil {
-			return &Manager{bus: w}, nil
+			return w, nil
 		}
 		failed = append(failed, err)
 		if ctx.Err() != nil {
@@ -91,6 +101,8 @@ type bus interface {
 	ListUnitFilesByPatternsContext(ctx context.Context, states, patterns []string) ([]systemd.UnitFile, error)
 	GetAllPropertiesContext(ctx context.Context, unit string) (map[string]any, error)
 	Connected() bool
+	// alive returns what says whether the connection of now is there still.
+	alive() func() bool
 	Close()
 
 	// What go-systemd lacks, or offers without a context.
@@ -163,6 +175,8 @@ func dial(ctx context.Context, open opener) (*wire, error) {
 	}
 	return w, nil
 }
+
+func (w *wire) alive() func() bool { return w.Connected }
 
 func (w *wire) Close() {
 	w.Conn.Close()

@@ -73,7 +73,15 @@ func (f *fake) ListUnitFilesByPatternsContext(context.Context, []string, []strin
 }
 
 func (f *fake) GetAllPropertiesContext(_ context.Context, unit string) (map[string]any, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return f.props[unit], f.err
+}
+
+func (f *fake) set(unit string, props map[string]any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.props[unit] = props
 }
 
 func (f *fake) Connected() bool {
@@ -81,6 +89,8 @@ func (f *fake) Connected() bool {
 	defer f.mu.Unlock()
 	return !f.lost
 }
+
+func (f *fake) alive() func() bool { return f.Connected }
 
 func (f *fake) lose() {
 	f.mu.Lock()

@@ -383,27 +383,37 @@ func TestMember(t *testing.T) {
 	}
 }
 
-// TestHostZPrivate does without the bus, and notices that it is away.
+// TestHostZPrivate does without the bus, and loses it in the middle of a job.
 func TestHostZPrivate(t *testing.T) {
 	before := connected(t)
-	name := "aztec-a@private.service"
+	const name, ready = "aztec-a@private.service", "aztec-a@ready.service"
 	install(t, before, name, "Type=notify\nExecStart=/bin/sleep 1000\nTimeoutStartSec=infinity")
-	lost := make(chan error, 1)
+	install(t, before, ready, "Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'until test -e /run/ready; do sleep 0.1; done'")
+	lost, went := make(chan error, 1), make(chan error, 1)
 	go func() { lost <- before.Start(t.Context(), name) }()
+	go func() { went <- before.Start(t.Context(), ready) }()
 	until(t, before, name, "starting", func(s UnitState) bool { return s.Job })
+	until(t, before, ready, "starting", func(s UnitState) bool { return s.Job })
 	if out, err := exec.Command("systemctl", "stop", "dbus.socket", "dbus.service").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	if err := <-lost; !errors.Is(err, errLost) {
-		t.Errorf("got %v", err)
+	if err := os.WriteFile("/run/ready", nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
-	private, err := connect(t.Context(), booted, []opener{systemBus, privateBus})
+	if err := <-went; err != nil {
+		t.Errorf("a start that goes on without the bus: %v", err)
+	}
+	b, err := connect(t.Context(), booted, []opener{systemBus, privateBus})
 	if err != nil {
 		t.Fatal(err)
 	}
+	private := &Manager{b}
 	defer private.Close()
 	if err := private.Stop(t.Context(), name); err != nil {
 		t.Error(err)
+	}
+	if failed := (*JobError)(nil); !errors.As(<-lost, &failed) {
+		t.Errorf("a start that somebody ended: %v", failed)
 	}
 	install(t, private, name, "Type=exec\nExecStart=/bin/sleep 1000")
 	if err := private.Start(t.Context(), name); err != nil {

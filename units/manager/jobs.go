@@ -27,6 +27,7 @@ const jobMode = "replace"
 type Option func(*wait)
 
 type wait struct {
+	began   time.Time
 	timeout time.Duration
 	onWait  func(elapsed time.Duration)
 	every   time.Duration
@@ -76,25 +77,27 @@ func (m *Manager) StartNoWait(ctx context.Context, unit string) error {
 	return nil
 }
 
-var errLost = errors.New("the connection to systemd was lost; the job may go on")
-
 type enqueue func(ctx context.Context, name, mode string, ch chan<- string) (int, error)
 
 func (m *Manager) job(ctx context.Context, verb, unit string, call enqueue, opts []Option) error {
-	w := wait{timeout: DefaultTimeout, every: waitEvery}
+	w := wait{began: time.Now(), timeout: DefaultTimeout, every: waitEvery}
 	for _, o := range opts {
 		o(&w)
 	}
 	// One place in the channel: go-systemd delivers results one after the
 	// other and would otherwise wait for a reader that has given up.
 	result := make(chan string, 1)
+	alive := m.bus.alive()
 	callCtx, cancel := context.WithTimeout(ctx, callTimeout)
 	id, err := call(callCtx, unit, jobMode, result)
 	cancel()
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", gerund(verb), unit, explain(err, callTimeout))
 	}
-	r, err := m.await(ctx, w, uint32(id), result)
+	r, err := m.await(ctx, w, uint32(id), result, alive)
+	if errors.Is(err, errLost) {
+		r, err = m.rejoin(ctx, w, verb, unit, uint32(id))
+	}
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", gerund(verb), unit, err)
 	}
@@ -110,10 +113,10 @@ func (m *Manager) job(ctx context.Context, verb, unit string, call enqueue, opts
 	return failure
 }
 
-// await waits for the result of a job, and cancels the job when it gives up.
-func (m *Manager) await(ctx context.Context, w wait, id uint32, result <-chan string) (JobResult, error) {
-	began := time.Now()
-	limit := time.NewTimer(w.timeout)
+// await waits for the result of a job, and cancels the job when it gives up. It
+// returns errLost once the connection over which the result comes is not alive.
+func (m *Manager) await(ctx context.Context, w wait, id uint32, result <-chan string, alive func() bool) (JobResult, error) {
+	limit := time.NewTimer(time.Until(w.began.Add(w.timeout)))
 	defer limit.Stop()
 	tick := time.NewTicker(w.every)
 	defer tick.Stop()
@@ -126,11 +129,11 @@ func (m *Manager) await(ctx context.Context, w wait, id uint32, result <-chan st
 		case <-limit.C:
 			return m.giveUp(ctx, id, result, fmt.Errorf("no result within %s: %w", w.timeout, context.DeadlineExceeded))
 		case <-tick.C:
-			if !m.bus.Connected() {
+			if !alive() {
 				return "", errLost
 			}
 			if w.onWait != nil {
-				w.onWait(time.Since(began))
+				w.onWait(time.Since(w.began))
 			}
 		}
 	}
@@ -145,6 +148,9 @@ func (m *Manager) giveUp(ctx context.Context, id uint32, result <-chan string, w
 	if err := m.bus.cancelJob(ctx, id); err != nil && errorName(err) != nameNoJob {
 		return "", fmt.Errorf("%w; the job goes on, cancelling it failed: %w", why, explain(err, cancelTimeout))
 	}
+	if result == nil { // over a connection that was lost
+		return "", fmt.Errorf("%w; the job was cancelled", why)
+	}
 	select {
 	case r := <-result:
 		if JobResult(r) == Canceled {
@@ -154,4 +160,49 @@ func (m *Manager) giveUp(ctx context.Context, id uint32, result <-chan string, w
 	case <-ctx.Done():
 		return "", fmt.Errorf("%w; systemd did not say how the job ended", why)
 	}
+}
+
+// rejoinTimeout is how long a job is waited for that nothing is known of: no
+// connection to systemd can be made.
+const rejoinTimeout = 30 * time.Second
+
+// rejoin waits for the end of a job whose result does not come any more. Once
+// the unit has no job, what it does says how the job ended; who has cancelled it
+// is not known.
+func (m *Manager) rejoin(ctx context.Context, w wait, verb, unit string, id uint32) (JobResult, error) {
+	limit := time.NewTimer(time.Until(w.began.Add(w.timeout)))
+	defer limit.Stop()
+	tick := time.NewTicker(w.every)
+	defer tick.Stop()
+	for seen := time.Now(); ; {
+		s, err := m.State(ctx, unit)
+		switch {
+		case err == nil && !s.Job:
+			return ended(verb, s), nil
+		case err == nil:
+			seen = time.Now()
+		case ctx.Err() == nil && time.Since(seen) > rejoinTimeout:
+			return "", fmt.Errorf("%w; the job may go on: %w", errLost, err)
+		}
+		select {
+		case <-ctx.Done():
+			return m.giveUp(ctx, id, nil, ctx.Err())
+		case <-limit.C:
+			return m.giveUp(ctx, id, nil, fmt.Errorf("no result within %s: %w", w.timeout, context.DeadlineExceeded))
+		case <-tick.C:
+			if w.onWait != nil {
+				w.onWait(time.Since(w.began))
+			}
+		}
+	}
+}
+
+// ended is how a job has ended that has left a unit so.
+func ended(verb string, s UnitState) JobResult {
+	runs := s.ActiveState == "active" || s.ActiveState == "reloading"
+	gone := s.ActiveState == "inactive" || s.ActiveState == "failed"
+	if verb == "stop" && gone || verb != "stop" && runs {
+		return Done
+	}
+	return Failed
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	godbus "github.com/godbus/dbus/v5"
 )
 
 const unit = "aztec-sequencer@val1.service"
@@ -221,13 +223,114 @@ func TestJobCancelSilent(t *testing.T) {
 	})
 }
 
+// A job whose result is lost with the connection is waited for all the same, and
+// what its unit does says how it ended.
 func TestJobConnectionLost(t *testing.T) {
+	job := []any{uint32(42), godbus.ObjectPath("/org/freedesktop/systemd1/job/42")}
+	for _, c := range []struct {
+		verb, state string
+		want        JobResult
+	}{
+		{"start", "active", Done},
+		{"start", "failed", Failed},
+		{"start", "activating", Failed}, // between two tries
+		{"restart", "active", Done},
+		{"stop", "inactive", Done},
+		{"stop", "failed", Done},
+		{"stop", "active", Failed},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			first, _ := slow(0)
+			first.props = map[string]map[string]any{unit: {"ActiveState": "activating", "Job": job}}
+			second := &fake{props: map[string]map[string]any{unit: {"ActiveState": "activating", "Job": job}}}
+			opened := 0
+			m := &Manager{&lasting{now: first, open: func(context.Context) (bus, error) {
+				opened++
+				if opened == 1 { // dbus-daemon is not there yet
+					return nil, errors.New("no socket")
+				}
+				return second, nil
+			}}}
+			time.AfterFunc(90*time.Second, first.lose)
+			time.AfterFunc(150*time.Second, func() { second.set(unit, map[string]any{"ActiveState": c.state}) })
+			began := time.Now()
+			err := map[string]func(context.Context, string, ...Option) error{"start": m.Start, "restart": m.Restart, "stop": m.Stop}[c.verb](t.Context(), unit)
+			got := Done
+			if failed := (*JobError)(nil); errors.As(err, &failed) {
+				got = failed.Result
+			} else if err != nil {
+				t.Errorf("%+v: %v", c, err)
+			}
+			if got != c.want {
+				t.Errorf("%+v: it ended as %s", c, got)
+			}
+			if took := time.Since(began); took < 150*time.Second || took > 152*time.Second {
+				t.Errorf("%+v: took %s", c, took)
+			}
+		})
+	}
+}
+
+// Of a job that nothing is known of any more the caller learns, and within a
+// bound; a caller that gives up has it cancelled over the new connection.
+func TestJobConnectionGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, _ := slow(0)
+		m := &Manager{&lasting{now: f, open: func(context.Context) (bus, error) { return nil, errors.New("no socket") }}}
 		time.AfterFunc(90*time.Second, f.lose)
-		err := (&Manager{f}).Restart(t.Context(), unit)
-		if !errors.Is(err, errLost) {
+		began := time.Now()
+		if err := m.Start(t.Context(), unit); !errors.Is(err, errLost) || !strings.Contains(err.Error(), "the job may go on") {
 			t.Errorf("got %v", err)
 		}
+		if took := time.Since(began); took > 90*time.Second+rejoinTimeout+2*waitEvery {
+			t.Errorf("took %s", took)
+		}
 	})
+	synctest.Test(t, func(t *testing.T) {
+		first, _ := slow(0)
+		job := []any{uint32(42), godbus.ObjectPath("/org/freedesktop/systemd1/job/42")}
+		second, canceled := slow(0)
+		second.props = map[string]map[string]any{unit: {"ActiveState": "activating", "Job": job}}
+		second.cancel = func(id uint32) error {
+			*canceled = append(*canceled, id)
+			return nil
+		}
+		m := &Manager{&lasting{now: first, open: func(context.Context) (bus, error) { return second, nil }}}
+		time.AfterFunc(time.Second, first.lose)
+		err := m.Start(t.Context(), unit, Timeout(time.Minute))
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.HasSuffix(err.Error(), "the job was cancelled") || !slices.Equal(*canceled, []uint32{42}) {
+			t.Errorf("got %v, cancelled %v", err, *canceled)
+		}
+	})
+}
+
+// A call in the middle of which the connection is lost is made again, but for a
+// restart, which would be a second one.
+func TestCallsAfterALoss(t *testing.T) {
+	for verb, want := range map[string]int{"start": 2, "stop": 2, "restart": 1, "try-restart": 1} {
+		asked := 0
+		second := &fake{enqueue: func(_, _, _ string, ch chan<- string) (int, error) {
+			asked++
+			ch <- "done"
+			return 2, nil
+		}}
+		first := &fake{}
+		first.enqueue = func(_, _, _ string, _ chan<- string) (int, error) {
+			asked++
+			first.lose()
+			return 0, godbus.ErrClosed
+		}
+		m := &Manager{&lasting{now: first, open: func(context.Context) (bus, error) { return second, nil }}}
+		err := map[string]func(context.Context, string, ...Option) error{"start": m.Start, "restart": m.Restart, "stop": m.Stop, "try-restart": m.TryRestart}[verb](t.Context(), unit)
+		if (err == nil) != (want == 2) || asked != want {
+			t.Errorf("%s: asked %d times, %v", verb, asked, err)
+		}
+		if err := m.Reload(t.Context()); err != nil || !slices.Equal(second.calls, []string{"reload"}) {
+			t.Errorf("%s: what comes after it: %v, %q", verb, err, second.calls)
+		}
+		m.Close()
+		if err := m.Reload(t.Context()); err != nil || len(second.calls) != 2 {
+			t.Errorf("%s: a manager that is closed opens nothing: %v, %q", verb, err, second.calls)
+		}
+	}
 }

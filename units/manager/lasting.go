@@ -1,0 +1,164 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	systemd "github.com/coreos/go-systemd/v22/dbus"
+)
+
+// lasting is a bus that is opened again when its connection is lost, as by a
+// restart of dbus-daemon. What waits for systemd then, a roll that has stopped
+// its node for instance, goes on.
+type lasting struct {
+	open func(ctx context.Context) (bus, error)
+
+	mu     sync.Mutex
+	now    bus
+	closed bool
+}
+
+// there is the connection, opened again if it was lost.
+func (l *lasting) there(ctx context.Context) (bus, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.now.Connected() {
+		return l.now, nil
+	}
+	b, err := l.open(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errLost, err)
+	}
+	l.now.Close()
+	l.now = b
+	return b, nil
+}
+
+// again makes a call, and once more where the connection was lost in the middle
+// of it. Whether systemd has heard the first is not known, so it is for calls
+// that come to the same when they are made twice.
+func again[T any](ctx context.Context, l *lasting, call func(b bus) (T, error)) (T, error) {
+	b, err := l.there(ctx)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	v, err := call(b)
+	if err == nil || b.Connected() || ctx.Err() != nil {
+		return v, err
+	}
+	if b, lost := l.there(ctx); lost == nil {
+		return call(b)
+	}
+	return v, err
+}
+
+// againErr is again for calls without a result.
+func againErr(ctx context.Context, l *lasting, call func(b bus) error) error {
+	_, err := again(ctx, l, func(b bus) (struct{}, error) { return struct{}{}, call(b) })
+	return err
+}
+
+func (l *lasting) StartUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error) {
+	return again(ctx, l, func(b bus) (int, error) { return b.StartUnitContext(ctx, name, mode, ch) })
+}
+
+func (l *lasting) StopUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error) {
+	return again(ctx, l, func(b bus) (int, error) { return b.StopUnitContext(ctx, name, mode, ch) })
+}
+
+// RestartUnitContext is not made twice: that would be two restarts.
+func (l *lasting) RestartUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error) {
+	b, err := l.there(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return b.RestartUnitContext(ctx, name, mode, ch)
+}
+
+// TryRestartUnitContext is not made twice either.
+func (l *lasting) TryRestartUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error) {
+	b, err := l.there(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return b.TryRestartUnitContext(ctx, name, mode, ch)
+}
+
+func (l *lasting) ReloadContext(ctx context.Context) error {
+	return againErr(ctx, l, func(b bus) error { return b.ReloadContext(ctx) })
+}
+
+func (l *lasting) ResetFailedUnitContext(ctx context.Context, name string) error {
+	return againErr(ctx, l, func(b bus) error { return b.ResetFailedUnitContext(ctx, name) })
+}
+
+func (l *lasting) EnableUnitFilesContext(ctx context.Context, files []string, runtime, force bool) (bool, []systemd.EnableUnitFileChange, error) {
+	var changes []systemd.EnableUnitFileChange
+	installable, err := again(ctx, l, func(b bus) (bool, error) {
+		installable, c, err := b.EnableUnitFilesContext(ctx, files, runtime, force)
+		changes = c
+		return installable, err
+	})
+	return installable, changes, err
+}
+
+func (l *lasting) DisableUnitFilesContext(ctx context.Context, files []string, runtime bool) ([]systemd.DisableUnitFileChange, error) {
+	return again(ctx, l, func(b bus) ([]systemd.DisableUnitFileChange, error) {
+		return b.DisableUnitFilesContext(ctx, files, runtime)
+	})
+}
+
+func (l *lasting) ListUnitsByPatternsContext(ctx context.Context, states, patterns []string) ([]systemd.UnitStatus, error) {
+	return again(ctx, l, func(b bus) ([]systemd.UnitStatus, error) {
+		return b.ListUnitsByPatternsContext(ctx, states, patterns)
+	})
+}
+
+func (l *lasting) ListUnitFilesByPatternsContext(ctx context.Context, states, patterns []string) ([]systemd.UnitFile, error) {
+	return again(ctx, l, func(b bus) ([]systemd.UnitFile, error) {
+		return b.ListUnitFilesByPatternsContext(ctx, states, patterns)
+	})
+}
+
+func (l *lasting) GetAllPropertiesContext(ctx context.Context, unit string) (map[string]any, error) {
+	return again(ctx, l, func(b bus) (map[string]any, error) { return b.GetAllPropertiesContext(ctx, unit) })
+}
+
+func (l *lasting) cancelJob(ctx context.Context, id uint32) error {
+	return againErr(ctx, l, func(b bus) error { return b.cancelJob(ctx, id) })
+}
+
+func (l *lasting) unitFileState(ctx context.Context, name string) (string, error) {
+	return again(ctx, l, func(b bus) (string, error) { return b.unitFileState(ctx, name) })
+}
+
+func (l *lasting) property(ctx context.Context, name string) (string, error) {
+	return again(ctx, l, func(b bus) (string, error) { return b.property(ctx, name) })
+}
+
+// Connected reports whether there is a connection at the moment.
+func (l *lasting) Connected() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.now.Connected()
+}
+
+// alive is of the connection that there is now: the results of jobs come over
+// the one that they were asked for by.
+func (l *lasting) alive() func() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.now.Connected
+}
+
+func (l *lasting) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	l.now.Close()
+}
+
+var errLost = errors.New("the connection to systemd was lost")
