@@ -34,7 +34,7 @@ type adoptionRecord struct {
 	Dir       string     `json:"dir"`
 	Step      string     `json:"step"`
 	Container *container `json:"container,omitempty"`
-	Unit      string     `json:"unit,omitempty"`    // that wraps docker
+	Unit      string     `json:"unit,omitempty"` // that wraps docker
 	UnitWas   *unitWas   `json:"unit_was,omitempty"`
 	Service   string     `json:"service,omitempty"` // of the instance
 	Mode      string     `json:"mode"`

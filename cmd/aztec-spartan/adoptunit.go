@@ -107,8 +107,8 @@ type noWrappers struct{}
 func (noWrappers) State(context.Context, string) (manager.UnitState, error) {
 	return manager.UnitState{ActiveState: "inactive"}, nil
 }
-func (noWrappers) Enable(context.Context, ...string) error                 { return nil }
-func (noWrappers) Disable(context.Context, ...string) error                { return nil }
+func (noWrappers) Enable(context.Context, ...string) error                { return nil }
+func (noWrappers) Disable(context.Context, ...string) error               { return nil }
 func (noWrappers) Start(context.Context, string, ...manager.Option) error { return nil }
 func (noWrappers) Stop(context.Context, string, ...manager.Option) error  { return nil }
-func (noWrappers) Close()                                                  {}
+func (noWrappers) Close()                                                 {}

@@ -106,9 +106,13 @@ func (a *app) seeToOutdated(ctx context.Context, m *manager.Manager, unit, name 
 		if err := unfinishedRoll(state, "starting", name); err != nil {
 			return err
 		}
-		if err := m.ResetFailed(ctx, unit); err != nil {
-			return err
+		if now.Result == startLimitHit {
+			if err := m.ResetFailed(ctx, unit); err != nil {
+				return err
+			}
 		}
+		// Else it stays failed until it starts: the next try would take one that is
+		// not for a node that somebody has stopped.
 		return m.StartNoWait(ctx, unit)
 	})
 }

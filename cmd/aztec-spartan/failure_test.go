@@ -95,3 +95,23 @@ func TestOutdated(t *testing.T) {
 		t.Error("others do not")
 	}
 }
+
+// A node that is down, since it wants another version, runs after a roll, unless
+// somebody has stopped it: that ends the service that sees to it, too, while the
+// unit stays failed.
+func TestOutdatedAndStopped(t *testing.T) {
+	node := manager.UnitState{ActiveState: "failed", Restart: "always", ExecMainCode: cldExited, ExecMainStatus: exitVersionUpgrade}
+	for _, c := range []struct {
+		failure manager.UnitState
+		want    bool
+	}{
+		{manager.UnitState{ActiveState: "activating"}, true}, // at it, or about to try again
+		{manager.UnitState{ActiveState: "inactive", Job: true}, true},
+		{manager.UnitState{ActiveState: "failed"}, true},
+		{manager.UnitState{ActiveState: "inactive"}, false},
+	} {
+		if got := running(node, c.failure); got.Outdated != c.want || got.Halted {
+			t.Errorf("%+v: %+v", c.failure, got)
+		}
+	}
+}

@@ -13,15 +13,21 @@ import (
 func (a *app) restartCommand() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
-		Use:               "restart [NAME...]",
-		Short:             "Restart instances",
-		Long:              "Restart instances and wait until their nodes run again. Whether they start at boot stays as it is.",
+		Use:   "restart [NAME...]",
+		Short: "Restart instances",
+		Long: `Restart instances and wait until their nodes run again. Whether they start at
+boot stays as it is. One that is named is started if it does not run; with --all
+those that are stopped stay so.`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.each(cmd.Context(), "restart", args, all, onlyInstance, a.restart)
+			job := a.restart
+			if all { // somebody has stopped those that do not run
+				job = a.restartRunning
+			}
+			return a.each(cmd.Context(), "restart", args, all, onlyInstance, job)
 		},
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "every instance")
+	cmd.Flags().BoolVar(&all, "all", false, "every instance that runs")
 	return cmd
 }
 
@@ -66,7 +72,7 @@ func (a *app) restartIfRuns(ctx context.Context, m *manager.Manager, inst profil
 	}
 	switch s.ActiveState {
 	case "inactive", "failed", "deactivating":
-		a.note("%s does not run any more, and is not restarted", inst.Name)
+		a.note("%s does not run, and is not restarted", inst.Name)
 		return nil
 	}
 	return a.restartBy(ctx, m, inst, m.TryRestart)

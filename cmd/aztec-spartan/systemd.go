@@ -34,14 +34,26 @@ func (m rollManager) Stop(ctx context.Context, unit string) error {
 
 func (m rollManager) Running(ctx context.Context, unit string) (roll.Running, error) {
 	s, err := m.State(ctx, unit)
-	if err != nil {
-		return roll.Running{}, err
+	if err != nil || !outdated(s) {
+		return running(s, manager.UnitState{}), err
 	}
+	failure, err := m.State(ctx, failureUnit(unit))
+	return running(s, failure), err
+}
+
+// failureUnit is the service that sees to a unit whose node is out of date.
+func failureUnit(unit string) string { return "aztec-failure@" + unit + ".service" }
+
+// running is what a roll has to know of a unit, and of the service that sees to
+// it. systemd stops that one with the unit: where it is gone, somebody wants the
+// node down, and may have its key elsewhere by now.
+func running(s, failure manager.UnitState) roll.Running {
 	return roll.Running{
 		ActiveState: s.ActiveState, SubState: s.SubState, Invocation: s.InvocationID,
-		PID: s.MainPID, Restarts: s.NRestarts, Exit: exitWords(s), Enabled: s.UnitFileState == "enabled", Outdated: outdated(s),
-		Halted: halted(s),
-	}, nil
+		PID: s.MainPID, Restarts: s.NRestarts, Exit: exitWords(s), Enabled: s.UnitFileState == "enabled",
+		Outdated: outdated(s) && (failure.Job || failure.ActiveState != "inactive"),
+		Halted:   halted(s),
+	}
 }
 
 // offline is the service manager of a tree under --root: nothing runs there.
@@ -78,6 +90,10 @@ const (
 // and LoadCredentialEncrypted= name (EXIT_CREDENTIALS of systemd.exec(5)).
 const exitCredentials = 243
 
+// startLimitHit is the result of a unit that was started too often, which only a
+// drop-in brings about.
+const startLimitHit = "start-limit-hit"
+
 // outdated reports whether a unit is down because its node wants another
 // version. It is not started again by systemd, but by aztec-failure@.service.
 func outdated(s manager.UnitState) bool {
@@ -90,7 +106,7 @@ func outdated(s manager.UnitState) bool {
 // Restart=always one that fails by itself is started again, but for what
 // outdated names and for a start limit, which only a drop-in brings.
 func halted(s manager.UnitState) bool {
-	return s.ActiveState == "failed" && s.Restart == "always" && s.Result != "start-limit-hit" && !outdated(s)
+	return s.ActiveState == "failed" && s.Restart == "always" && s.Result != startLimitHit && !outdated(s)
 }
 
 // exitWords says how a node ended, if it did.
