@@ -56,7 +56,7 @@ type hostConfig struct {
 		Textfile string `toml:"textfile"` // directory of the textfile collector; "": metrics are not written
 	} `toml:"metrics"`
 	Notify struct {
-		URL            string   `toml:"url"`      // of a webhook
+		URL            string   `toml:"url"`      // of a webhook, or of a service as shoutrrr has it
 		URLFile        string   `toml:"url_file"` // a file with it: what it holds is mostly a secret
 		Format         string   `toml:"format"`   // notify.Format; "": by the URL's host
 		Command        []string `toml:"command"`  // instead: gets events on standard input
@@ -185,8 +185,8 @@ func (c hostConfig) checkNotify() error {
 		return errors.New("url, url_file and command exclude each other")
 	}
 	if n.URL != "" {
-		if err := profiles.ValidURL(n.URL); err != nil {
-			return errors.New("url: it is not an http or https URL") // the cause quotes it
+		if err := notify.CheckURL(n.URL); err != nil {
+			return fmt.Errorf("url: %w", err)
 		}
 	}
 	for what, path := range map[string]string{"url_file": n.URLFile, "textfile of [metrics]": c.Metrics.Textfile, "command": strings.Join(n.Command[:min(1, len(n.Command))], "")} {

@@ -30,7 +30,10 @@ func (a *app) notifyCommand() *cobra.Command {
 		Use:   "notify [enable | disable]",
 		Short: "Tell the operator what happens, by webhook or command",
 		Long: `Show who is told what happens on this host: the url or command under [notify] in
-config.toml. --test tells them something now, and says whether it arrived.
+config.toml. --test tells them something now, and says whether it arrived. A url is
+that of a webhook (Slack, Discord, Telegram and ntfy are known by it; any other gets
+JSON), or of a service in the form that shoutrrr has for it, such as matrix://, mattermost://
+or gotify://: https://shoutrrr.nickfedor.com lists them.
 
 Told are rolls (done, rolled back, failed), updates that are there or wait, tags
 that moved, a validator that signs again by policy, a recovery at boot, and, each
@@ -85,7 +88,7 @@ func (c hostConfig) sender(url string) notify.Sender {
 	return nil
 }
 
-// notifyURL is the webhook's, which may lie in a file of its own.
+// notifyURL is the receiver's, which may lie in a file of its own.
 func (a *app) notifyURL(c hostConfig) (string, error) {
 	if c.Notify.URLFile == "" {
 		return c.Notify.URL, nil
@@ -105,6 +108,19 @@ func (a *app) receiver() (hostConfig, notify.Sender, error) {
 	}
 	url, err := a.notifyURL(c)
 	return c, c.sender(url), err
+}
+
+// receiverName tells of a URL what is no secret. In those of services the host
+// may be one.
+func receiverName(u string) string {
+	scheme, _, ok := strings.Cut(u, "://")
+	switch {
+	case !ok:
+		return "nobody: the url of [notify] is none"
+	case scheme == "http" || scheme == "https":
+		return redact.URLs(u)
+	}
+	return scheme
 }
 
 // mayTell refuses a command that is not root's alone: it runs as root.
@@ -170,7 +186,7 @@ func (a *app) showNotify(ctx context.Context) error {
 	}
 	switch to := to.(type) {
 	case notify.Webhook:
-		a.print("events go to %s", redact.URLs(to.URL))
+		a.print("events go to %s", receiverName(to.URL))
 	case notify.Command:
 		a.print("events go to %s", to.Argv[0])
 	default:

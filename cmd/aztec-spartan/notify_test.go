@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,6 +38,7 @@ func (b *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	b.got = append(b.got, string(data))
+	_, _ = io.WriteString(w, "{}")
 }
 
 func (b *inbox) messages() []string {
@@ -121,7 +123,7 @@ func TestNotifyVerb(t *testing.T) {
 	}
 	for config, want := range map[string]string{
 		"":                                     "nobody is to be told",
-		"[notify]\nurl = \"ftp://x/SECRET\"\n": "notify.url: it is not an http or https URL",
+		"[notify]\nurl = \"ftp://x/SECRET\"\n": "notify.url: it is neither an http or https URL nor that of a service: bark, ",
 		"[notify]\nurl = \"https://x/SECRET\"\ncommand = [\"/bin/x\"]": "exclude each other",
 		"[notify]\ncommand = [\"x\"]\n":                                "not an absolute path",
 		"[notify]\nformat = \"irc\"\n":                                 "none of json",
@@ -137,6 +139,44 @@ func TestNotifyVerb(t *testing.T) {
 		if code, said := call(a, args...); code != exitUsage {
 			t.Errorf("%q: exit code %d, %s", args, code, said)
 		}
+	}
+}
+
+// Services that the library brings are called through the proxy, too, those
+// among them that make a transport of their own; and what is shown of their URLs
+// lets nobody in.
+func TestNotifyServices(t *testing.T) {
+	box := &inbox{}
+	proxy := httptest.NewServer(box)
+	defer proxy.Close()
+	for url, name := range map[string]string{
+		"http://ntfy.sh/SECRETSECRET":                                 "http://ntfy.sh/...",
+		"ntfy://user:SECRETSECRET@ntfy.example/topic?scheme=http":     "ntfy",
+		"mattermost://SECRETUSER@chat.example/SECRETS?disabletls=yes": "mattermost",
+	} {
+		a := notifyTree(t, "[notify]\nurl = \""+url+"\"\n")
+		for _, verb := range []string{"notify", "notify --test"} {
+			cmd := exec.Command("aztec-spartan", append(strings.Fields(verb), "--root", a.root)...)
+			cmd.Env = append(os.Environ(), "HTTP_PROXY="+proxy.URL, "http_proxy="+proxy.URL)
+			out, err := cmd.CombinedOutput()
+			told := box.messages()
+			if err != nil || strings.Contains(string(out), "SECRET") || verb == "notify" && !strings.Contains(string(out), "events go to "+name+"\n") {
+				t.Errorf("%s of %s: %v, %s", verb, url, err, out)
+			}
+			if verb != "notify" && (len(told) != 1 || !strings.Contains(told[0], "this is a test")) {
+				t.Errorf("%s: the proxy got %q", url, told)
+			}
+		}
+		box.mu.Lock()
+		box.got = nil
+		box.mu.Unlock()
+		if words := strings.Join(a.notifySecrets(), " "); !strings.Contains(words, "SECRET") {
+			t.Errorf("%s: a report would take out %q", url, words)
+		}
+	}
+	a := notifyTree(t, "[notify]\nurl = \"pushbullet://SECRETSECRETSECRETSECRETSECRETSECR\"\n")
+	if words := a.notifySecrets(); !slices.Contains(words, "SECRETSECRETSECRETSECRETSECRETSECR") {
+		t.Errorf("a report would take out %q", words)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -250,8 +251,11 @@ func (a *app) notifySecrets() []string {
 		}
 		return words
 	}
-	if url, err := a.notifyURL(c); err == nil {
-		words = append(words, redact.URLWords(url)...)
+	if receiver, err := a.notifyURL(c); err == nil {
+		words = append(words, redact.URLWords(receiver)...)
+		if u, err := url.Parse(receiver); err == nil && u.Scheme != "http" && u.Scheme != "https" {
+			words = append(words, secretWords(u.Host, true)...) // pushbullet://KEY
+		}
 	}
 	for _, word := range c.Notify.Command[min(1, len(c.Notify.Command)):] {
 		for _, w := range append(strings.Fields(word), word) {

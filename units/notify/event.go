@@ -43,10 +43,13 @@ type Event struct {
 }
 
 // Line is the event in words, for people who see nothing else of it.
-func (e Event) Line() string {
+func (e Event) Line() string { return e.title() + ": " + e.Text }
+
+// title says what the event is, and of whom.
+func (e Event) title() string {
 	who := e.Host
 	if e.Instance != "" {
 		who += " " + e.Instance
 	}
-	return fmt.Sprintf("[%s] %s: %s", who, e.Kind, e.Text)
+	return fmt.Sprintf("[%s] %s", who, e.Kind)
 }
