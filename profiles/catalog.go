@@ -23,6 +23,8 @@ type Catalog struct {
 	variables    []Variable
 	repositories []Repository
 	byName       map[string]*Variable
+
+	ownRepositories bool // they are an operator's
 }
 
 // compiled decodes what is compiled in once, when it is first needed: it takes
@@ -44,7 +46,7 @@ var compiled = sync.OnceValue(func() Catalog {
 	for i := range c.variables {
 		c.byName[c.variables[i].Name] = &c.variables[i]
 	}
-	found, err := decode[repositoryFile](builtIn, "repositories.toml")
+	found, err := decode[repositoryFile](builtIn, repositoriesFile)
 	if err != nil {
 		panic("profiles: built-in data: " + err.Error())
 	}
@@ -56,9 +58,9 @@ var compiled = sync.OnceValue(func() Catalog {
 func BuiltIn() Catalog { return compiled() }
 
 // Load returns what is compiled in together with the files of more trees, each
-// with roles/NAME.toml and networks/NAME.toml. A file replaces the one of its
-// name in trees before it, whole. The error is one line that names the file
-// and the key.
+// with roles/NAME.toml, networks/NAME.toml and repositories.toml. A file replaces
+// the one of its name in trees before it, whole. The error is one line that names
+// the file and the key.
 func Load(more ...fs.FS) (Catalog, error) {
 	c := BuiltIn()
 	for _, fsys := range more {
@@ -66,6 +68,14 @@ func Load(more ...fs.FS) (Catalog, error) {
 		if c, err = c.with(fsys); err != nil {
 			return Catalog{}, err
 		}
+		own, err := decode[repositoryFile](fsys, repositoriesFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return Catalog{}, err
+		}
+		c.repositories, c.ownRepositories = own.Repositories, true
 	}
 	return c, nil
 }
@@ -86,7 +96,7 @@ func (c Catalog) with(fsys fs.FS) (Catalog, error) {
 }
 
 // Strays returns what of an operator's tree Load does not read, as paths in it:
-// what lies beside roles and networks, or there and is no NAME.toml. A README
+// what lies beside roles, networks and repositories.toml, or there and is no NAME.toml. A README
 // is no mistake. A tree that is not there has none.
 func Strays(fsys fs.FS) ([]string, error) {
 	var list []string
@@ -97,7 +107,7 @@ func Strays(fsys fs.FS) ([]string, error) {
 			return nil
 		case err != nil:
 			return err
-		case file == ".", dir == "." && d.IsDir() && (file == "roles" || file == "networks"), strings.HasPrefix(path.Base(file), "README"):
+		case file == ".", file == repositoriesFile && !d.IsDir(), dir == "." && d.IsDir() && (file == "roles" || file == "networks"), strings.HasPrefix(path.Base(file), "README"):
 			return nil
 		case dir != "." && !d.IsDir() && path.Ext(file) == ".toml":
 			return nil

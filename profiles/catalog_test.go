@@ -135,7 +135,7 @@ func TestBadFilesAreNamed(t *testing.T) {
 // What an operator wrote to no effect is told, and nothing else.
 func TestStrays(t *testing.T) {
 	tree := fstest.MapFS{}
-	for _, file := range []string{"roles/mine.toml", "networks/mine.toml", "README.md", "roles/README", "mine.toml", "roles/mine.conf", "roles/mine.toml~", "roles/more/mine.toml", "network/mine.toml", "networks/MINE.TOML"} {
+	for _, file := range []string{"roles/mine.toml", "networks/mine.toml", "README.md", "repositories.toml", "roles/README", "mine.toml", "roles/mine.conf", "roles/mine.toml~", "roles/more/mine.toml", "network/mine.toml", "networks/MINE.TOML"} {
 		tree[file] = &fstest.MapFile{}
 	}
 	got, err := Strays(tree)
@@ -165,6 +165,63 @@ func TestRepositories(t *testing.T) {
 		if s := strings.Join(got, " "); s != c.want {
 			t.Errorf("%s %s: %s, want %s", c.role, c.version, s, c.want)
 		}
+	}
+}
+
+// Where versions are may be said anew, for all networks or for one.
+func TestOwnRepositories(t *testing.T) {
+	const moved = "schema = 1\n[[repository]]\nname = \"docker.io/aztecprotocol/aztec\"\nversions = \"< 4.2\"\n[[repository]]\nname = \"registry.example/aztec\"\nversions = \">= 4.2\"\n" +
+		"[[repository]]\nname = \"registry.example/agent\"\nversions = \">= 4\"\nroles = [\"prover-agent\"]\n"
+	c, err := Load(fstest.MapFS{"repositories.toml": {Data: []byte(moved)}, "networks/devnet.toml": {Data: []byte(ownNetwork)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const upstream, labs, here, network = "docker.io/aztecprotocol/aztec", "docker.io/azteclabs/aztec", "registry.example/aztec", "registry.example:5000/aztec/node"
+	for _, x := range []struct {
+		c                                  Catalog
+		network, repository, version, want string
+	}{
+		{c, "mainnet", upstream, "4.1.2", upstream},
+		{c, "mainnet", upstream, "4.2.0-rc.1", here},
+		{c, "mainnet", upstream, "6.0.0", here},
+		{c, "mainnet", here, "4.1.2", upstream},
+		{c, "", here, "nightly", here},
+		{c, "mainnet", labs, "4.1.2", labs}, // is none of them any more
+		{c, "mainnet", "registry.example/agent", "4.1.2", "registry.example/agent"},
+		{c, "devnet", upstream, "6.0.0", upstream},
+		{c, "devnet", network, "6.0.0", network},
+		{BuiltIn(), "mainnet", upstream, "6.0.0", labs},
+		{BuiltIn(), "mainnet", here, "6.0.0", here},
+	} {
+		if got := x.c.Home(x.network, x.repository, x.version); got != x.want {
+			t.Errorf("%s of %s, for who uses %s: %s, want %s", x.version, x.network, x.repository, got, x.want)
+		}
+	}
+	for network, want := range map[string]string{"devnet": network, "mainnet": here, "": here} {
+		if got := c.First(network, upstream, "5.2.0"); got != want {
+			t.Errorf("%s is looked for in %s, want %s", network, got, want)
+		}
+	}
+	for _, x := range []struct {
+		c          Catalog
+		repository string
+		want       []string
+		own        bool
+	}{
+		{c, upstream, []string{here}, true},
+		{c, here, []string{upstream}, true},
+		{c, labs, nil, false},
+		{BuiltIn(), upstream, []string{labs}, false},
+	} {
+		if got, own := x.c.Siblings("mainnet", x.repository); !slices.Equal(got, x.want) || own != x.own {
+			t.Errorf("beside %s: %v, %v, want %v, %v", x.repository, got, own, x.want, x.own)
+		}
+	}
+	if _, own := BuiltIn().Siblings("mainnet", upstream); own {
+		t.Error("one catalog changed another")
+	}
+	if _, err := Load(own("repositories.toml", "schema = 1\n[[repository]]\nname = \"node:latest\"")); err == nil || !strings.Contains(err.Error(), "reading repositories.toml: repository.name: ") {
+		t.Error(err)
 	}
 }
 

@@ -14,6 +14,9 @@ type Repository struct {
 	CRS      bool     `toml:"crs"`      // the image carries the reference string
 }
 
+// repositoriesFile says where the images of all networks are.
+const repositoriesFile = "repositories.toml"
+
 type repositoryFile struct {
 	Schema       int          `toml:"schema"`
 	Repositories []Repository `toml:"repository"`
@@ -64,4 +67,64 @@ func (c Catalog) Repositories(network, role, version string) []Repository {
 		}
 	}
 	return append(general, special...)
+}
+
+// general are the repositories of a network that all roles can use, and whether
+// the operator names them.
+func (c Catalog) general(network string) (list []Repository, own bool) {
+	all, own := c.repositories, c.ownRepositories
+	if n, err := c.Network(network); err == nil && len(n.Repositories) > 0 {
+		all, own = n.Repositories, true
+	}
+	for _, r := range all {
+		if len(r.Roles) == 0 {
+			list = append(list, r)
+		}
+	}
+	return list, own
+}
+
+// Home returns where a version is, for who uses a repository: if that is one
+// between which versions of a network have moved, the one that has this version.
+// Others have all versions.
+func (c Catalog) Home(network, repository, version string) string {
+	list, _ := c.general(network)
+	if !slices.ContainsFunc(list, func(r Repository) bool { return r.Name == repository }) {
+		return repository
+	}
+	if now := c.Repositories(network, "", version); len(now) > 0 {
+		return now[0].Name
+	}
+	return repository
+}
+
+// First returns the repository in which a version of a network is looked for,
+// unless another is asked for: what a network says goes before usual.
+func (c Catalog) First(network, usual, version string) string {
+	if n, err := c.Network(network); err == nil {
+		for _, r := range n.Repositories {
+			if len(r.Roles) == 0 {
+				return c.Home(network, r.Name, version)
+			}
+		}
+	}
+	return c.Home(network, usual, version)
+}
+
+// Siblings returns the other repositories between which versions of a network
+// have moved, none if repository is not one of them; own is set if an operator
+// says so. Those of the program have no major version in common.
+func (c Catalog) Siblings(network, repository string) (names []string, own bool) {
+	list, own := c.general(network)
+	known := false
+	for _, r := range list {
+		known = known || r.Name == repository
+		if r.Name != repository && !slices.Contains(names, r.Name) {
+			names = append(names, r.Name)
+		}
+	}
+	if !known {
+		return nil, false
+	}
+	return names, own
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 )
 
+const readThere = "roles and networks of your own are roles/NAME.toml and networks/NAME.toml there, and where images are is repositories.toml"
+
 // warnStrays says what the operator wrote to no effect.
 func (a *app) warnStrays() {
 	strays, err := profiles.Strays(os.DirFS(a.path(profilesDir)))
@@ -16,11 +18,11 @@ func (a *app) warnStrays() {
 		a.note("warning: %s: %v", profilesDir, err)
 	}
 	for _, file := range strays {
-		a.note("warning: %s is not read: roles and networks of your own are roles/NAME.toml and networks/NAME.toml there", filepath.Join(profilesDir, file))
+		a.note("warning: %s is not read: %s", filepath.Join(profilesDir, file), readThere)
 	}
 }
 
-// catalog is the roles and networks of this host: those of the program, and
+// catalog is the roles, networks and repositories of this host: those of the program, and
 // the operator's own, which win.
 func (a *app) catalog() (profiles.Catalog, error) {
 	c, err := profiles.Load(os.DirFS(a.path(profilesDir)))
@@ -31,5 +33,5 @@ func (a *app) catalog() (profiles.Catalog, error) {
 	if errors.Is(err, profiles.ErrSchema) {
 		return c, err
 	}
-	return c, withHint(usage(err), "roles and networks of your own are roles/NAME.toml and networks/NAME.toml there")
+	return c, withHint(usage(err), readThere)
 }

@@ -164,7 +164,7 @@ func (a *app) planConfig(ctx context.Context, t target, earlier []*configPlan) (
 		return nil, err
 	}
 	if p.inst.Image != "" {
-		if p.inst.Image, err = a.reference(p.inst.Image); err != nil {
+		if p.inst.Image, err = a.reference(p.inst.Network, p.inst.Image); err != nil {
 			return nil, err
 		}
 	}

@@ -14,34 +14,32 @@ import (
 )
 
 // reference completes what the user typed: a version means the configured
-// repository, or where upstream has moved that version from there.
-func (a *app) reference(typed string) (string, error) {
+// repository, or where that version has moved from there, or where the network
+// says that its images are. The network may be "".
+func (a *app) reference(network, typed string) (string, error) {
 	c, err := a.hostConfig()
 	if err != nil {
 		return "", err
 	}
-	if _, err := profiles.ParseVersion(typed); err == nil {
-		return a.tagged(c.Registry.Repository, typed)
+	if _, err := profiles.ParseVersion(typed); err != nil {
+		return typed, nil
 	}
-	return typed, nil
+	catalog, err := a.catalog()
+	if err != nil {
+		return "", err
+	}
+	version := strings.TrimPrefix(typed, "v")
+	return catalog.First(network, c.Registry.Repository, version) + ":" + version, nil
 }
 
-// tagged is a version in a repository. If that is one of upstream's, it is the
-// one in which upstream has that version; others stay what they are.
-func (a *app) tagged(repository, version string) (string, error) {
+// tagged is a version, for who has others of a network from a repository.
+func (a *app) tagged(network, repository, version string) (string, error) {
 	catalog, err := a.catalog()
 	if err != nil {
 		return "", err
 	}
 	version = strings.TrimPrefix(version, "v")
-	for _, known := range []string{"1.0.0", "999.0.0"} {
-		if all := catalog.Repositories("", "", known); len(all) > 0 && all[0].Name == repository {
-			if now := catalog.Repositories("", "", version); len(now) > 0 {
-				return now[0].Name + ":" + version, nil
-			}
-		}
-	}
-	return repository + ":" + version, nil
+	return catalog.Home(network, repository, version) + ":" + version, nil
 }
 
 // repositoryOf is a reference without its tag and digest.

@@ -16,11 +16,11 @@ func TestTagged(t *testing.T) {
 		{"docker.io/azteclabs/aztec", "5.2.0", "docker.io/aztecprotocol/aztec:5.2.0"},
 		{"mirror.example/aztec", "6.0.0", "mirror.example/aztec:6.0.0"},
 	} {
-		if got, err := a.tagged(test.repository, test.version); err != nil || got != test.want {
+		if got, err := a.tagged("mainnet", test.repository, test.version); err != nil || got != test.want {
 			t.Errorf("%s in %s is %s, %v; want %s", test.version, test.repository, got, err, test.want)
 		}
 	}
-	if got, err := a.reference("6.0.0"); err != nil || got != "docker.io/azteclabs/aztec:6.0.0" {
+	if got, err := a.reference("", "6.0.0"); err != nil || got != "docker.io/azteclabs/aztec:6.0.0" {
 		t.Errorf("got %s, %v", got, err)
 	}
 }

@@ -81,8 +81,7 @@ func (a *app) hostIdentity() string {
 }
 
 // offer adds what there is to choose from: the tags of the repository that the
-// instance runs from, and, where a constraint may lead to another major
-// version, of those that upstream moved to.
+// instance runs from, and of those that versions may have moved to from there.
 func (a *app) offer(ctx context.Context, q *policy.Question, current units.Meta, f updateFlags) error {
 	repository := repositoryOf(current.Reference)
 	list := a.offered
@@ -90,12 +89,13 @@ func (a *app) offer(ctx context.Context, q *policy.Question, current units.Meta,
 		list = a.tagsHere
 	}
 	repositories := []string{repository}
-	if q.Settings.Constraint != "" && !f.unattended {
-		more, err := a.successors(repository)
-		if err != nil {
-			return err
-		}
-		repositories = append(repositories, more...)
+	catalog, err := a.catalog()
+	if err != nil {
+		return err
+	}
+	// Upstream's moved with a major version, and without a constraint no other is taken.
+	if others, own := catalog.Siblings(current.Network, repository); own || q.Settings.Constraint != "" && !f.unattended {
+		repositories = append(repositories, others...)
 	}
 	for _, r := range repositories {
 		tags, err := list(ctx, r)
@@ -130,29 +130,11 @@ func (a *app) offer(ctx context.Context, q *policy.Question, current units.Meta,
 	return nil
 }
 
-// successors are the other repositories of upstream's, if repository is one.
-func (a *app) successors(repository string) ([]string, error) {
-	catalog, err := a.catalog()
-	if err != nil {
-		return nil, err
-	}
-	var all []string
-	for _, version := range []string{"1.0.0", "999.0.0"} {
-		if found := catalog.Repositories("", "", version); len(found) > 0 && !slices.Contains(all, found[0].Name) {
-			all = append(all, found[0].Name)
-		}
-	}
-	if !slices.Contains(all, repository) {
-		return nil, nil
-	}
-	return slices.DeleteFunc(all, func(r string) bool { return r == repository }), nil
-}
-
 // referenceOf is a tag that was offered, where it is taken from.
 func (a *app) referenceOf(current units.Meta, tag string) (string, error) {
 	repository := repositoryOf(current.Reference)
 	if _, err := profiles.ParseVersion(tag); err == nil {
-		ref, err := a.tagged(repository, tag)
+		ref, err := a.tagged(current.Network, repository, tag)
 		if err != nil {
 			return "", err
 		}

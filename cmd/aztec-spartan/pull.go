@@ -63,7 +63,7 @@ is killed carries on, the next time, after the layers that were finished.`,
 					return usage(fmt.Errorf("--mirror: %w", err))
 				}
 			}
-			ref, err := a.reference(args[0])
+			ref, err := a.reference("", args[0])
 			if err != nil {
 				return err
 			}

@@ -42,7 +42,7 @@ func (a *app) askedFor(ctx context.Context, q policy.Question, current units.Met
 	if !strings.ContainsAny(f.to, "/:@") {
 		t.ref = repositoryOf(current.Reference) + ":" + f.to
 		if _, err := profiles.ParseVersion(f.to); err == nil {
-			if t.ref, err = a.tagged(repositoryOf(current.Reference), f.to); err != nil {
+			if t.ref, err = a.tagged(current.Network, repositoryOf(current.Reference), f.to); err != nil {
 				return t, err
 			}
 		}
