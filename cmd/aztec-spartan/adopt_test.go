@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -167,6 +168,38 @@ func TestAdoptCarriesOnAndUndoes(t *testing.T) {
 				t.Errorf("docker was told: %v\n%s", err, calls)
 			}
 		}
+	}
+}
+
+// A copy takes no more room than what it is of, whose stores are mostly holes,
+// and none is begun that does not fit.
+func TestAdoptedCopyKeepsHoles(t *testing.T) {
+	b := newAdoptBench(t)
+	const size = 1 << 30
+	store := b.path("/srv/volumes/d/_data/archiver/data.mdb")
+	write(t, store, "what it has", 0o600)
+	if err := os.Truncate(store, size); err != nil {
+		t.Fatal(err)
+	}
+	r := b.prepared(t, adoptFlags{asCopy: true})
+	if err := b.takeData(t.Context(), *r); err != nil {
+		t.Fatal(err)
+	}
+	to := b.path("/var/lib/aztec/val1")
+	fi, err := os.Stat(filepath.Join(to, "archiver/data.mdb"))
+	if err != nil || fi.Size() != size {
+		t.Fatalf("the copy: %v, %v", fi, err)
+	}
+	used, err := usedBytes(to)
+	if err != nil || used == 0 || used > 1<<20 {
+		t.Errorf("the copy takes %d bytes on the disk, %v", used, err)
+	}
+	if err := b.roomFor(used, "/var/lib/aztec/val2"); err != nil {
+		t.Errorf("room for %d bytes: %v", used, err)
+	}
+	err = b.roomFor(1<<60, "/var/lib/aztec/val2")
+	if f, ok := errors.AsType[*failure](err); !ok || !strings.Contains(err.Error(), "they need 1.0 EiB, and /var/lib/aztec has ") || !strings.Contains(f.hint, "--in-place") {
+		t.Errorf("room for an EiB: %v", err)
 	}
 }
 

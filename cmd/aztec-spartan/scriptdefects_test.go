@@ -304,8 +304,20 @@ func TestScriptDefect16WrongArchitectureAndTwice(t *testing.T) {
 	}
 }
 
-// Every flag of the script means something here.
+// Every command and flag of the script means something here, and README's table
+// of them says what.
 func TestScriptFlags(t *testing.T) {
+	_, table, _ := strings.Cut(get(t, "../../README.md"), "\n## Coming from aztec-spartan.sh\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	said := func(word string) {
+		t.Helper()
+		for line := range strings.Lines(table) {
+			if first, _, _ := strings.Cut(strings.TrimPrefix(line, "| "), " | "); strings.Contains(first, "`"+word+"`") || strings.Contains(first, "`"+word+" ") {
+				return
+			}
+		}
+		t.Errorf("README's table does not say what %s does", word)
+	}
 	config, _, err := newApp(os.Stderr).command().Find([]string{"config"})
 	if err != nil {
 		t.Fatal(err)
@@ -314,6 +326,7 @@ func TestScriptFlags(t *testing.T) {
 		"-b", "--bootnode-url", "-n", "--network", "-i", "--image", "-e", "--ethereum-host", "-p", "--port", "-p2p", "--p2p-port",
 		"-ip", "--ip", "-k", "--key", "-d", "--data-dir", "-pk", "--p2p-id-private-key", "-l", "--l1-consensus-host-url", "-v", "--verbose",
 	} {
+		said(flag)
 		long := longForm([]string{flag})[0]
 		name := strings.TrimLeft(long, "-")
 		if f := config.Flags().Lookup(name); strings.HasPrefix(long, "--") && f == nil {
@@ -324,6 +337,7 @@ func TestScriptFlags(t *testing.T) {
 		}
 	}
 	for _, verb := range []string{"config", "start", "stop", "update", "logs"} {
+		said(verb)
 		if c, _, err := newApp(os.Stderr).command().Find([]string{verb}); err != nil || c.Name() != verb {
 			t.Errorf("%s is no verb: %v", verb, err)
 		}
