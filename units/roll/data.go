@@ -191,7 +191,10 @@ func (r *run) giveStoresBack(ctx context.Context) {
 	}
 	had := r.state.NoSigning != nil
 	p := r.state.Intent.Data
-	if err := r.protect(d, r.from, p.FromSigns, !p.Older && r.from.Image != r.to.Image); err != nil {
+	// A version that was not even started, by systemd after a crash either, has
+	// signed nothing.
+	ran := r.tried || r.interrupted || now.Invocation != "" && now.Invocation != r.first
+	if err := r.protect(d, r.from, p.FromSigns, ran && !p.Older && r.from.Image != r.to.Image); err != nil {
 		r.back.broken = err
 		return
 	}

@@ -316,6 +316,25 @@ func TestCopyThatTakesTooLong(t *testing.T) {
 	}
 }
 
+// A version that was never started has signed nothing, whatever the old one says
+// that it knows of.
+func TestNeverStartedNeverSigned(t *testing.T) {
+	for _, known := range []int{0, 1} {
+		h := hostWithData(t, Update, DataCopy)
+		h.edit(func(s *State) {
+			s.Intent.Data.Limit, s.Intent.Data.FromSigns, s.Intent.Data.ToSigns = 1, known, 2
+		})
+		h.data.put(data.Protection+"/db_version", `{"schemaVersion":1}`)
+		out, err := h.engine().Run(t.Context(), "val1")
+		if err != nil || out.Result != RolledBack || out.NoSigning != "" {
+			t.Errorf("%+v, %v", out, err)
+		}
+		if s := h.whole("4.1.2", true); s.NoSigning != nil || !h.data.has(data.Protection) {
+			t.Errorf("%+v, store %v", s.NoSigning, h.data.has(data.Protection))
+		}
+	}
+}
+
 // Data are kept for a while after a success, and dropped by the next roll.
 func TestGrace(t *testing.T) {
 	inBubble(t, "grace", func(t *testing.T) {
