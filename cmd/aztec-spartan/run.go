@@ -52,6 +52,10 @@ only with --with-env.`, units.OutputDir("NAME")),
 		},
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if withEnv && args[1] == "start" {
+				err := usage(errors.New("run: start is a node, which --with-env would give the keys of this one: two with one key are slashed"))
+				return withHint(err, "aztec-spartan start %s", args[0])
+			}
 			if err := a.needRoot("run", false); err != nil {
 				return err
 			}
