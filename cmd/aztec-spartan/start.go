@@ -90,12 +90,23 @@ func (a *app) each(ctx context.Context, verb string, args []string, all bool, no
 			return err
 		}
 	}
-	for _, name := range a.inOrder(verb, names) {
-		if err := do(ctx, m, name); err != nil {
-			return err
+	return inTurn(ctx, verb, a.inOrder(verb, names), func(name string) error { return do(ctx, m, name) })
+}
+
+// inTurn does a verb for one instance after the other. That one cannot be started
+// keeps no other down, nor does one that cannot be stopped keep another running; a
+// restart that went wrong is not done to the next.
+func inTurn(ctx context.Context, verb string, names []string, do func(name string) error) error {
+	var errs []error
+	for _, name := range names {
+		if err := do(name); err != nil {
+			errs = append(errs, err)
+			if ctx.Err() != nil || verb != "start" && verb != "stop" {
+				break
+			}
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func connect(ctx context.Context) (*manager.Manager, error) {
