@@ -188,6 +188,9 @@ func (c hostConfig) checkNotify() error {
 		if err := notify.CheckURL(n.URL); err != nil {
 			return fmt.Errorf("url: %w", err)
 		}
+		if strings.HasPrefix(n.URL, "http") && profiles.ValidURL(n.URL) != nil {
+			return errors.New("url: it is not an http or https URL") // the cause quotes it
+		}
 	}
 	for what, path := range map[string]string{"url_file": n.URLFile, "textfile of [metrics]": c.Metrics.Textfile, "command": strings.Join(n.Command[:min(1, len(n.Command))], "")} {
 		if path != "" && !filepath.IsAbs(path) {

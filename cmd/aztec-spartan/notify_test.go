@@ -124,6 +124,7 @@ func TestNotifyVerb(t *testing.T) {
 	for config, want := range map[string]string{
 		"":                                     "nobody is to be told",
 		"[notify]\nurl = \"ftp://x/SECRET\"\n": "notify.url: it is neither an http or https URL nor that of a service: bark, ",
+		"[notify]\nurl = \"https://x:99999/SECRET\"\n":                 "notify.url: it is not an http or https URL",
 		"[notify]\nurl = \"https://x/SECRET\"\ncommand = [\"/bin/x\"]": "exclude each other",
 		"[notify]\ncommand = [\"x\"]\n":                                "not an absolute path",
 		"[notify]\nformat = \"irc\"\n":                                 "none of json",
