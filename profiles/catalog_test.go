@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -253,4 +254,18 @@ func FuzzLoad(f *testing.F) {
 			t.Fatal("no command line")
 		}
 	})
+}
+
+// No role has a prefix under which the packages have a unit.
+func TestReservedPrefixes(t *testing.T) {
+	found, err := filepath.Glob("../packaging/systemd/*.service")
+	if err != nil || len(found) == 0 {
+		t.Fatalf("%q, %v", found, err)
+	}
+	for _, f := range found {
+		prefix := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(f), ".service"), "@")
+		if !slices.Contains(reservedPrefixes, prefix) {
+			t.Errorf("%s is not reserved", prefix)
+		}
+	}
 }

@@ -78,7 +78,10 @@ var (
 )
 
 // reservedPrefixes are those of units that this program has besides.
-var reservedPrefixes = []string{"aztec-roll", "aztec-failure", "aztec-recover", "aztec-gate", "aztec-update"}
+var reservedPrefixes = []string{
+	"aztec-address", "aztec-crs", "aztec-failure", "aztec-firewall", "aztec-gate", "aztec-notify", "aztec-operator",
+	"aztec-recover", "aztec-resolv", "aztec-roll", "aztec-update", "aztec-watch",
+}
 
 // requirable are the settings that a role may need.
 var requirable = []string{"l1.rpc", "l1.consensus", "p2p.ip", "prover.broker", "prover.id", "registry_address"}
