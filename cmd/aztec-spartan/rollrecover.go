@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync"
+	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units/journal"
@@ -85,9 +87,9 @@ func (a *app) recoverRoll(ctx context.Context, name string, m roll.Manager) erro
 	return errors.Join(err, l.Release())
 }
 
-// gateRolls is what aztec-gate.service does after the boot: the engines of
-// interrupted rolls judge what runs by now. It does not wait for them, nor do
-// they for it.
+// gateRolls is what aztec-gate.service does at boot: the engines of interrupted
+// rolls judge what runs by now, each as soon as its node is started. It does not
+// wait for them, nor do they for it.
 func (a *app) gateRolls(ctx context.Context) error {
 	if !a.live() {
 		return withCode(exitUnsupported, errors.New("roll --gate: --root never talks to systemd"))
@@ -101,13 +103,56 @@ func (a *app) gateRolls(ctx context.Context) error {
 		return errors.Join(err, cerr)
 	}
 	defer m.Close()
-	for _, name := range names {
+	for name := range a.booted(ctx, m, names) {
 		err = errors.Join(err, m.StartNoWait(ctx, rollUnit(name)))
 		e := a.event(notify.BootRecovery, name, "a roll was interrupted; its files were put right before the node started, and the gate looks at what runs")
 		e.Key += " " + e.Time.String() // once for each boot
 		a.tellEvents(ctx, e)
 	}
 	return err
+}
+
+// bootPoll is how often a node is looked at that still waits for its start.
+const bootPoll = 500 * time.Millisecond
+
+// booted yields instances, each once no job of the boot for its unit is left. An
+// agent may wait an hour for its reference string: that must not keep the gate
+// from a validator of the same host.
+func (a *app) booted(ctx context.Context, m unitReader, names []string) <-chan string {
+	ready := make(chan string)
+	var waiting sync.WaitGroup
+	for _, name := range names {
+		waiting.Go(func() {
+			a.awaitBoot(ctx, m, name)
+			ready <- name
+		})
+	}
+	go func() {
+		waiting.Wait()
+		close(ready)
+	}()
+	return ready
+}
+
+// awaitBoot returns when the unit of an instance has no job, and when nobody
+// knows: the engine will see.
+func (a *app) awaitBoot(ctx context.Context, m unitReader, name string) {
+	unit, err := a.installedUnit(name)
+	if err != nil {
+		return
+	}
+	tick := time.NewTicker(bootPoll)
+	defer tick.Stop()
+	for {
+		if s, err := m.State(ctx, unit); err != nil || !s.Job {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // rollLine is how an engine says what it does: in the journal, where it runs

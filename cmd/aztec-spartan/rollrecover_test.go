@@ -1,10 +1,17 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/aztec-spartan/aztec-spartan/units/manager"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
@@ -51,4 +58,45 @@ func TestUnfinishedRoll(t *testing.T) {
 	if err := unfinishedRoll(state, "starting", "val1"); err != nil {
 		t.Errorf("a roll that has not begun: %v", err)
 	}
+}
+
+// queued is a service manager in which units have jobs until a time.
+type queued map[string]time.Time
+
+func (q queued) State(_ context.Context, unit string) (manager.UnitState, error) {
+	until, ok := q[unit]
+	if !ok {
+		return manager.UnitState{}, errors.New("systemd does not say")
+	}
+	return manager.UnitState{Job: time.Now().Before(until)}, nil
+}
+
+// The gate waits for the start of each node, and for no other's.
+func TestBooted(t *testing.T) {
+	h := newScriptHost(t)
+	names := []string{"val1", "val2", "val3"}
+	for _, name := range names {
+		h.must(name, "--role", "full-node", "--network", "local", "--version", "4.1.2", "--no-pull", "--ethereum-host", "http://127.0.0.1:8545", "--no-p2p")
+	}
+	a := newApp(io.Discard)
+	a.root = h.root
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		m := queued{"aztec-full-node@val1.service": began.Add(time.Hour), "aztec-full-node@val2.service": began.Add(time.Minute)}
+		var got []string
+		for name := range a.booted(t.Context(), m, names) {
+			got = append(got, name+" "+time.Since(began).Round(time.Second).String())
+		}
+		if want := []string{"val3 0s", "val2 1m0s", "val1 1h0m0s"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began = time.Now()
+		for range a.booted(ctx, queued{"aztec-full-node@val1.service": began.Add(time.Hour)}, names) {
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it waited for %s", took)
+		}
+	})
 }
