@@ -2,6 +2,7 @@ package units
 
 import (
 	"fmt"
+	"path"
 	"strings"
 )
 
@@ -18,9 +19,10 @@ type Command struct {
 	// WithData lets the program write the node's data and cache, and the
 	// reference string that it shares, else they are not there.
 	WithData bool
-	// Fetches the reference string, for the unit that makes its directory, and
-	// so does not wait for it. It reaches whom the service reaches.
-	Fetches bool
+	// Fetches is a directory in CRS, for the program that fetches the reference
+	// string: there it writes, and what else is in CRS it only reads. It does not
+	// wait for the unit that makes CRS, and reaches whom the service reaches.
+	Fetches string
 }
 
 // OutputDir is where a Command may write files that last: $HOME, and the
@@ -41,6 +43,12 @@ func (c Command) Render() ([]byte, error) {
 	paths := []string{s.Rootfs, c.Input, c.Output, c.Error}
 	if s.CRS != "" {
 		paths = append(paths, s.CRS)
+	}
+	if c.Fetches != "" {
+		paths = append(paths, c.Fetches)
+		if path.Dir(c.Fetches) != s.CRS {
+			return nil, fmt.Errorf("rendering %s: %s is not in %s", s.Unit, c.Fetches, s.CRS)
+		}
 	}
 	for _, f := range s.EnvFiles {
 		paths = append(paths, strings.TrimPrefix(f, "-"))
@@ -72,7 +80,7 @@ func (c Command) Render() ([]byte, error) {
 		"Description=" + strings.ReplaceAll(s.Description, "%", "%%"),
 		"After=network-online.target nss-lookup.target aztec-resolv.service",
 	}
-	if s.CRS != "" && !c.Fetches {
+	if s.CRS != "" && c.Fetches == "" {
 		lines = append(lines, "Wants="+s.madeCRS(), "After="+s.madeCRS())
 	}
 	lines = append(lines, "",
@@ -91,7 +99,7 @@ func (c Command) Render() ([]byte, error) {
 		"TimeoutStopSec=10",
 		"",
 	)
-	if c.Fetches {
+	if c.Fetches != "" {
 		egress, err := s.egress()
 		if err != nil {
 			return nil, fmt.Errorf("rendering %s: %w", s.Unit, err)
@@ -109,6 +117,9 @@ func (c Command) Render() ([]byte, error) {
 			line = name + "=" + outputDir(s.Instance)
 		case name == "TemporaryFileSystem" && s.Systemd < umaskedMounts:
 			line += " /var/lib/aztec-run:ro"
+		case name == "BindPaths" && c.Fetches != "":
+			lines = append(lines, "BindReadOnlyPaths="+s.CRS)
+			line = name + "=" + c.Fetches
 		case name == "CacheDirectory" && !c.WithData, name == "CacheDirectoryMode" && !c.WithData:
 			continue
 		}

@@ -109,16 +109,17 @@ func TestCommandRefuses(t *testing.T) {
 }
 
 // What fetches it for the unit that agents wait for does not wait for that unit,
-// and reaches nobody whom the agent does not.
+// reaches nobody whom the agent does not, and writes nothing that agents read.
 func TestCommandFetches(t *testing.T) {
 	c := newKeys()
-	c.CRS, c.WithData, c.Fetches, c.Egress = "/var/cache/aztec/crs", true, true, []string{"10.0.0.2"}
+	c.CRS, c.WithData, c.Fetches, c.Egress = "/var/cache/aztec/crs", true, "/var/cache/aztec/crs/.fetch-1", []string{"10.0.0.2"}
 	text, err := c.Render()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for line, want := range map[string]bool{
-		"aztec-crs@": false, "\nBindPaths=/var/cache/aztec/crs\n": true, "\nUMask=0007\n": true, "\nIPAddressDeny=any\nIPAddressAllow=localhost 10.0.0.2\n": true,
+		"aztec-crs@": false, "\nBindPaths=/var/cache/aztec/crs\n": false, "\nBindReadOnlyPaths=/var/cache/aztec/crs\nBindPaths=/var/cache/aztec/crs/.fetch-1\n": true,
+		"\nUMask=0007\n": true, "\nIPAddressDeny=any\nIPAddressAllow=localhost 10.0.0.2\n": true,
 	} {
 		if strings.Contains(string(text), line) != want {
 			t.Errorf("%q is in it: %t\n%s", line, !want, text)
@@ -127,5 +128,9 @@ func TestCommandFetches(t *testing.T) {
 	c.Egress = []string{"somebody"}
 	if _, err := c.Render(); err == nil {
 		t.Error("what is no address is rendered")
+	}
+	c.Egress, c.Fetches = nil, "/var/cache/aztec/other"
+	if _, err := c.Render(); err == nil {
+		t.Error("it writes elsewhere")
 	}
 }

@@ -3,11 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,9 +15,7 @@ import (
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/profiles/envfile"
-	"github.com/aztec-spartan/aztec-spartan/units"
 	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
-	"github.com/aztec-spartan/aztec-spartan/units/lock"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
 )
 
@@ -54,7 +49,7 @@ func (a *app) fetchReferences(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
+	errs := []error{a.dropFetches(ctx, dir)}
 	failed := map[string]bool{} // for all that have the image and reach the same
 	for _, name := range names {
 		inst, err := a.loadInstance(name)
@@ -94,13 +89,17 @@ func (a *app) fetchReferences(ctx context.Context, dir string) error {
 }
 
 // awaitReference has the string of an agent fetched before it is started, for
-// longer than a start may take.
+// longer than a start may take. What fails is told, and its start tries again.
 func (a *app) awaitReference(ctx context.Context, m *manager.Manager, unit string) error {
 	text, err := os.ReadFile(a.path(filepath.Join(systemdDir, unit)))
-	if err != nil {
-		return err
+	if err == nil {
+		err = a.startReference(ctx, m, text)
 	}
-	return a.startReference(ctx, m, text)
+	if err != nil && ctx.Err() == nil {
+		a.note("warning: %v; %s tries for itself", err, unit)
+		return nil
+	}
+	return err
 }
 
 // startReference starts the unit that makes the directory which a unit has bound.
@@ -146,54 +145,6 @@ func (a *app) fetchAhead(ctx context.Context, img *extract.Image, r *rendered) {
 	if err := a.fetchReference(ctx, r.meta.Instance, img, dir, r.Env, r.service.Egress); err != nil {
 		fail(err)
 	}
-}
-
-// fetchReference has an image fetch the string, with the rights of the agent.
-// env are the agent's variables.
-func (a *app) fetchReference(ctx context.Context, name string, img *extract.Image, dir string, env []byte, egress []string) error {
-	fail := func(err error) error { return fmt.Errorf("fetching the reference string for %s: %w", name, err) }
-	if real, err := a.provesReally(name, env); err != nil || !real || a.fetched(dir, img.ID) {
-		return err
-	}
-	argv, err := commandLine(img, []string{"preload-crs"})
-	if err != nil {
-		return fail(err)
-	}
-	if err := a.ensureUser(ctx, name); err != nil {
-		return fail(err)
-	}
-	var id [4]byte
-	_, _ = rand.Read(id[:]) // never fails: crypto/rand
-	c := units.Command{WithData: true, Fetches: true}
-	c.Unit = fmt.Sprintf("aztec-run-%s-%s.service", name, hex.EncodeToString(id[:]))
-	c.Instance, c.User, c.Slice, c.Rootfs, c.Exec, c.CRS, c.Egress = name, userOf(name), "aztec-prover.slice", img.Rootfs(), argv, dir, egress
-	c.Description = "Reference string for Aztec node " + name
-	c.Environment = append(imageEnv(img), units.Var{Name: "CRS_PATH", Value: dir})
-	if c.Systemd, err = a.systemdVersion(ctx); err != nil {
-		return fail(err)
-	}
-	l, err := lock.Acquire(ctx, a.path(lockDir), referenceLock, fmt.Sprintf("reference (pid %d)", os.Getpid()), engineWait)
-	if err != nil {
-		return fail(err)
-	}
-	defer l.Release()
-	if a.fetched(dir, img.ID) { // by who held it
-		return nil
-	}
-	m, err := connect(ctx)
-	if err != nil {
-		return fail(err)
-	}
-	defer m.Close()
-	a.note("%s: fetching what it needs of the reference string, a gigabyte or more on a host without it", name)
-	code, err := a.runUnit(ctx, m, c)
-	if err == nil && code != 0 {
-		err = fmt.Errorf("preload-crs exited with code %d", code)
-	}
-	if err != nil {
-		return fail(err)
-	}
-	return a.recordReference(dir, img.ID)
 }
 
 // provesReally reports whether an agent makes proofs, and so needs the string:

@@ -87,3 +87,76 @@ func TestEgressOf(t *testing.T) {
 		}
 	}
 }
+
+// What was fetched takes the place of what was there, whole, and nothing else
+// of the directory that it was fetched in comes with it.
+func TestMoveFetched(t *testing.T) {
+	dir := t.TempDir()
+	old := filepath.Join(dir, "bn254_g1.dat")
+	put(t, old, "short")
+	put(t, filepath.Join(dir, "grumpkin_g1.flat.dat"), "enough")
+	put(t, filepath.Join(dir, "empty.dat"), "")
+	put(t, filepath.Join(dir, "crs.lock"), "1")
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	names, err := stringFiles(root)
+	if want := []string{"bn254_g1.dat", "grumpkin_g1.flat.dat"}; err != nil || !slices.Equal(names, want) {
+		t.Errorf("%q is here, %v, want %q", names, err, want)
+	}
+	reader, err := os.Open(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	apart := filepath.Join(dir, ".fetch-1")
+	put(t, filepath.Join(apart, "bn254_g1.dat"), "long enough")
+	put(t, filepath.Join(apart, "crs.lock"), "2")
+	for link, to := range map[string]string{"grumpkin_g1.flat.dat": "../grumpkin_g1.flat.dat", "passwd": "/etc/passwd"} {
+		if err := os.Symlink(to, filepath.Join(apart, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := moveFetched(root, ".fetch-1"); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"bn254_g1.dat": "long enough", "grumpkin_g1.flat.dat": "enough", "crs.lock": "1"} {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
+			t.Errorf("%s is %q, %v, want %q", name, got, err, want)
+		}
+	}
+	if got, err := io.ReadAll(reader); err != nil || string(got) != "short" {
+		t.Errorf("who proves reads %q, %v", got, err)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "passwd")); err == nil {
+		t.Error("a link was moved")
+	}
+	// An agent may put a link in its place: what it leads to stays where it is.
+	if err := os.RemoveAll(apart); err != nil {
+		t.Fatal(err)
+	}
+	outside := t.TempDir()
+	put(t, filepath.Join(outside, "shadow"), "secret")
+	if err := os.Symlink(outside, apart); err != nil {
+		t.Fatal(err)
+	}
+	if err := moveFetched(root, ".fetch-1"); err == nil {
+		t.Error("a link out of the directory is followed")
+	}
+	if got, err := os.ReadFile(filepath.Join(outside, "shadow")); err != nil || string(got) != "secret" {
+		t.Errorf("what a link leads to is %q, %v", got, err)
+	}
+}
+
+func TestRunnerOf(t *testing.T) {
+	for text, want := range map[string]string{
+		"[Service]\nStandardInput=file:/proc/4242/fd/0\nStandardOutput=append:/proc/4242/fd/1\n": "4242",
+		"[Service]\nStandardInput=null\n": "", "StandardInput=file:/proc/": "",
+	} {
+		if got, ok := runnerOf(text); ok != (want != "") || ok && got != want {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -105,6 +106,9 @@ func (a *app) runUnit(ctx context.Context, m *manager.Manager, c units.Command) 
 		return 0, err
 	}
 	path := filepath.Join(transientDir, c.Unit)
+	if err := a.forgetOrphans(ctx, m); err != nil {
+		a.note("warning: what killed runs left: %v", err)
+	}
 	// Arguments are for nobody else, as far as that goes: the bus shows them.
 	if err := atomicfile.Write(path, text, 0o600); err != nil {
 		return 0, err
@@ -226,6 +230,47 @@ func (a *app) waitTool(ctx context.Context, m *manager.Manager, unit string) (in
 // firstSystemdCode and those above it say that systemd could not set the
 // program up (systemd.exec(5), "Process Exit Codes").
 const firstSystemdCode = 200
+
+// forgetOrphans ends and removes units of runs that were killed, and so could
+// not. Whose a unit is its streams say.
+func (a *app) forgetOrphans(ctx context.Context, m *manager.Manager) error {
+	found, err := filepath.Glob(filepath.Join(transientDir, "aztec-run-*.service"))
+	if err != nil {
+		return err
+	}
+	self, err := os.ReadFile("/proc/self/comm")
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, path := range found {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // its run has just ended
+		}
+		pid, ok := runnerOf(string(text))
+		if !ok {
+			continue
+		}
+		if comm, err := os.ReadFile(filepath.Join("/proc", pid, "comm")); err == nil && bytes.Equal(comm, self) {
+			continue
+		}
+		unit := filepath.Base(path)
+		errs = append(errs, m.Stop(ctx, unit), a.forgetTool(ctx, m, unit, path))
+	}
+	return errors.Join(errs...)
+}
+
+// runnerOf is the process whose streams a unit has.
+func runnerOf(text string) (pid string, ok bool) {
+	for line := range strings.Lines(text) {
+		if path, is := strings.CutPrefix(line, "StandardInput=file:/proc/"); is {
+			pid, _, ok = strings.Cut(path, "/")
+			return pid, ok
+		}
+	}
+	return "", false
+}
 
 // forgetTool removes the unit.
 func (a *app) forgetTool(ctx context.Context, m *manager.Manager, unit, path string) error {
