@@ -3,9 +3,51 @@
 package main
 
 import (
+	"context"
 	"slices"
 	"strings"
 )
+
+// referenceTrouble: another string than the one that is here takes its place
+// only when it is whole; what a killed fetch left is gone after the next; and
+// who stops an agent that waits for its string has stopped it.
+func (g *guest) referenceTrouble() {
+	g.t.Helper()
+	const dir, file, agent = "/var/cache/aztec/crs", "/var/cache/aztec/crs/bn254_g1.dat", "aztec-prover-agent@agent1.service"
+	g.sh("aztec-spartan stop agent1 && ln " + file + " /var/cache/aztec/read && truncate -s 100 " + file + " && aztec-spartan start agent1")
+	if got := g.sh("stat -c %s /var/cache/aztec/read && rm /var/cache/aztec/read && stat -c '%s %G %a' " + file); got != "100\n4096 aztec-crs 660" {
+		g.t.Errorf("who proves reads a file of the size, and agents find: %s", got)
+	}
+
+	// The engine of aztec-crs@ dies, and the unit that it has made goes on.
+	g.sh("rm " + file + " && (systemctl start --no-block aztec-crs@var-cache-aztec-crs.service)")
+	g.until("systemctl list-units --no-legend 'aztec-run-agent1-*' | grep -q activating && systemctl kill -s KILL aztec-crs@var-cache-aztec-crs.service")
+	g.until("systemctl is-failed aztec-crs@var-cache-aztec-crs.service")
+	g.sh("ls /run/systemd/system/aztec-run-agent1-* && ls -d " + dir + "/.fetch-*")
+	g.sh("aztec-spartan restart agent1 && test -s " + file)
+	if out := g.sh("find /run/systemd/system " + dir + " -name 'aztec-run-*' -o -name '.fetch-*'; systemctl list-units --all --no-legend 'aztec-run-*'"); out != "" {
+		g.t.Errorf("left of a fetch that was killed:\n%s", out)
+	}
+
+	g.sh("aztec-spartan stop agent1 && rm " + file + " && systemd-run -q --unit=holds-reference flock /run/aztec-spartan/crs.reference.lock sleep infinity")
+	ctx, cancel := context.WithCancel(g.t.Context())
+	defer cancel()
+	start := g.Command(ctx, "sh", "-c", "aztec-spartan start agent1 2>&1")
+	var said strings.Builder
+	start.Stdout = &said
+	if err := start.Start(); err != nil {
+		g.t.Fatal(err)
+	}
+	g.until("systemctl show -P ActiveState aztec-crs@var-cache-aztec-crs.service | grep -q activating && systemctl is-enabled " + agent)
+	g.sh("aztec-spartan stop agent1 && systemctl stop holds-reference")
+	if err := start.Wait(); err == nil || !strings.Contains(said.String(), "starting agent1: it was stopped meanwhile") {
+		g.t.Errorf("start: %v: %s", err, said.String())
+	}
+	if got := g.try("systemctl is-active " + agent + "; systemctl is-enabled " + agent).Stdout; got != "inactive\ndisabled\n" {
+		g.t.Errorf("after the stop it is %s", got)
+	}
+	g.sh("aztec-spartan start agent1")
+}
 
 // agentElsewhere: an agent of another machine works with the broker of this one
 // as soon as its address is let in, or its name, and nobody else is.

@@ -49,6 +49,7 @@ func TestRoles(t *testing.T) {
 		}
 		g.isolated()
 		g.shareReferenceString()
+		g.referenceTrouble()
 		g.agentElsewhere()
 		g.orderOfProvers()
 		// Nor does a change of settings that brings another version download within the time of its gate.

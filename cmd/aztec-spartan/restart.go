@@ -39,6 +39,7 @@ func (a *app) restart(ctx context.Context, m *manager.Manager, name string) erro
 func (a *app) restartBy(ctx context.Context, m *manager.Manager, inst profiles.Instance,
 	job func(ctx context.Context, unit string, opts ...manager.Option) error,
 ) error {
+	last := a.lastStop(inst.Name)
 	if err := a.mayRun(inst.Name); err != nil {
 		return err
 	}
@@ -46,12 +47,17 @@ func (a *app) restartBy(ctx context.Context, m *manager.Manager, inst profiles.I
 	if err != nil {
 		return err
 	}
-	began := time.Now()
-	if err := job(ctx, unit, a.waiting(unit, "restart")); err != nil {
-		return a.explain(ctx, m, inst.Name, unit, err)
+	if err := a.awaitReference(ctx, m, unit); err != nil { // which may take long: the node still runs
+		return err
 	}
-	a.print("restarted %s in %.1f s", inst.Name, time.Since(began).Seconds())
-	return nil
+	return a.unlessStopped(ctx, m, inst.Name, unit, last, func() error {
+		began := time.Now()
+		if err := job(ctx, unit, a.waiting(unit, "restart")); err != nil {
+			return a.explain(ctx, m, inst.Name, unit, err)
+		}
+		a.print("restarted %s in %.1f s", inst.Name, time.Since(began).Seconds())
+		return nil
+	})
 }
 
 // restartRunning restarts an instance that ran when it was looked at. Who has

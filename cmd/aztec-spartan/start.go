@@ -118,6 +118,7 @@ func connect(ctx context.Context) (*manager.Manager, error) {
 }
 
 func (a *app) start(ctx context.Context, m *manager.Manager, name string, f startFlags) error {
+	last := a.lastStop(name)
 	return a.lockedInstance(ctx, name, "start", func(inst profiles.Instance) error {
 		if err := a.mayRun(name); err != nil {
 			return err
@@ -144,21 +145,20 @@ func (a *app) start(ctx context.Context, m *manager.Manager, name string, f star
 		if err := a.closePorts(ctx); err != nil {
 			return err
 		}
-		if err := m.Enable(ctx, unit); err != nil {
-			return err
-		}
-		if err := a.awaitReference(ctx, m, unit); err != nil {
-			if ctx.Err() != nil {
+		return a.unlessStopped(ctx, m, name, unit, last, func() error {
+			if err := m.Enable(ctx, unit); err != nil {
 				return err
 			}
-			a.note("warning: %v; %s tries for itself", err, name)
-		}
-		began := time.Now()
-		if err := m.Start(ctx, unit, a.waiting(unit, "start")); err != nil {
-			return a.explain(ctx, m, name, unit, err)
-		}
-		a.print("started %s in %.1f s, and enabled it at boot", name, time.Since(began).Seconds())
-		return nil
+			if err := a.awaitReference(ctx, m, unit); err != nil || a.lastStop(name) != last {
+				return err
+			}
+			began := time.Now()
+			if err := m.Start(ctx, unit, a.waiting(unit, "start")); err != nil {
+				return a.explain(ctx, m, name, unit, err)
+			}
+			a.print("started %s in %.1f s, and enabled it at boot", name, time.Since(began).Seconds())
+			return nil
+		})
 	})
 }
 

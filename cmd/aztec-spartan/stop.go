@@ -17,7 +17,7 @@ func (a *app) stopCommand() *cobra.Command {
 		Long: `Stop instances and wait until their nodes are gone.
 
 The instance is disabled: it stays stopped over a reboot. A roll under way is
-cancelled first. Plain systemctl stop keeps its meaning.`,
+cancelled first, and a start that still waits for something starts nothing. Plain systemctl stop keeps its meaning.`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.each(cmd.Context(), "stop", args, all, onlyInstance, a.stop)
@@ -29,11 +29,15 @@ cancelled first. Plain systemctl stop keeps its meaning.`,
 
 // stop takes no lock, and reads no settings: it must work while another run
 // holds the one, and when there is a mistake in the other. The instance is
-// disabled first, so that a power cut leaves it stopped.
+// disabled first, so that a power cut leaves it stopped. A start that still
+// waits for something is told.
 func (a *app) stop(ctx context.Context, m *manager.Manager, name string) error {
 	unit, err := a.installedUnit(name)
 	if err != nil {
 		return err
+	}
+	if err := a.noteStop(name); err != nil {
+		a.note("warning: a start of %s that goes on will not know of this stop: %v", name, err)
 	}
 	if err := m.Disable(ctx, unit); err != nil {
 		return err

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
+	"github.com/aztec-spartan/aztec-spartan/units/manager"
+)
+
+// lastStopPath has another content after each stop of an instance, until the
+// next boot.
+func (a *app) lastStopPath(name string) string {
+	return filepath.Join(a.path(lockDir), name+".stopped")
+}
+
+// noteStop says to a start that goes on that its instance was stopped. It may
+// fetch an image or a reference string, or wait until another host cannot sign
+// any more: there is no job yet that a stop could cancel.
+func (a *app) noteStop(name string) error {
+	var id [8]byte
+	_, _ = rand.Read(id[:]) // never fails: crypto/rand
+	path := a.lastStopPath(name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return atomicfile.Write(path, []byte(hex.EncodeToString(id[:])+"\n"), 0o600)
+}
+
+// lastStop is what the last stop of an instance has noted: "" if there was none.
+func (a *app) lastStop(name string) string {
+	text, _ := os.ReadFile(a.lastStopPath(name)) // what cannot be read never changes
+	return string(text)
+}
+
+// stopper is the service manager as what takes a start back sees it.
+type stopper interface {
+	Disable(ctx context.Context, units ...string) error
+	Stop(ctx context.Context, unit string, opts ...manager.Option) error
+}
+
+// unlessStopped runs a job that starts an instance, unless that was stopped
+// since last, what lastStop said when the start was asked for. One that is
+// stopped while the job is queued is stopped again, so that a stop which has said
+// that it is done stays done.
+func (a *app) unlessStopped(ctx context.Context, m stopper, name, unit, last string, job func() error) error {
+	var err error
+	if a.lastStop(name) == last {
+		err = job()
+	}
+	if a.lastStop(name) == last {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)
+	err = errors.Join(m.Disable(ctx, unit), m.Stop(ctx, unit))
+	return withHint(errors.Join(fmt.Errorf("starting %s: it was stopped meanwhile", name), err), "aztec-spartan start %s starts it", name)
+}
