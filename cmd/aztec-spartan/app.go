@@ -54,6 +54,10 @@ behind a health gate: when the new version fails it, the old one is put back.
   aztec-spartan update val1     roll to the newest version
   aztec-spartan rollback val1   roll back to the version before
 
+Most of it needs root. For members of the group aztec, root carries out start,
+stop, restart, status, versions and disk, in aztec-operator@.service, where
+polkit is 0.106 or newer.
+
 Exit codes: 0 done, 1 failed, 2 usage or invalid configuration, 3 this host
 cannot do it, 4 rolled back, 5 another run holds the lock, 6 unhealthy.`
 
@@ -84,12 +88,12 @@ func (a *app) command() *cobra.Command {
 	})
 	root.SuggestionsMinimumDistance = 2 // cobra sets its default only on a path not taken here
 	root.AddCommand(
-		a.configCommand(), a.startCommand(), a.stopCommand(), a.restartCommand(),
-		a.logsCommand(), a.statusCommand(), a.updateCommand(), a.rollbackCommand(),
-		a.adoptCommand(), a.removeCommand(), a.keysCommand(), a.runCommand(), a.versionsCommand(), a.pullCommand(), a.loadCommand(), a.verifyCommand(), a.gcCommand(),
+		a.configCommand(), a.forMembers(a.startCommand()), a.forMembers(a.stopCommand()), a.forMembers(a.restartCommand()),
+		a.logsCommand(), a.forMembers(a.statusCommand()), a.updateCommand(), a.rollbackCommand(),
+		a.adoptCommand(), a.removeCommand(), a.keysCommand(), a.runCommand(), a.forMembers(a.versionsCommand()), a.pullCommand(), a.loadCommand(), a.verifyCommand(), a.gcCommand(),
 		a.pinCommand(), a.unpinCommand(), a.unskipCommand(), a.probeCommand(), a.rollCommand(), a.firewallCommand(), a.versionCommand(),
-		a.doctorCommand(), a.notifyCommand(), a.watchCommand(), a.addressCommand(), a.reportCommand(), a.diskCommand(), a.resyncCommand(), a.exportCommand(), a.importCommand(), a.metricsCommand(), a.promoteCommand(),
-		a.autoUpdateCommand(), a.failureCommand(), a.referenceCommand(),
+		a.doctorCommand(), a.notifyCommand(), a.watchCommand(), a.addressCommand(), a.reportCommand(), a.forMembers(a.diskCommand()), a.resyncCommand(), a.exportCommand(), a.importCommand(), a.metricsCommand(), a.promoteCommand(),
+		a.autoUpdateCommand(), a.failureCommand(), a.referenceCommand(), a.operatorCommand(),
 	)
 	for _, c := range root.Commands() {
 		if c.Args != nil {

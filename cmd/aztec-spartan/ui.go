@@ -83,10 +83,16 @@ func codeOf(err error) int {
 	return exitFailed
 }
 
+// errSaid is an error that the user has read already.
+var errSaid = errors.New("said already")
+
 // report prints an error and returns the exit code.
 func (a *app) report(err error) int {
 	if err == nil {
 		return 0
+	}
+	if errors.Is(err, errSaid) {
+		return codeOf(err)
 	}
 	fmt.Fprintf(a.err, "aztec-spartan: %s\n", words(err))
 	hint := ""

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// utterance is a piece of an answer, a line of JSON in its file.
+type utterance struct {
+	Text  string `json:"text,omitempty"`
+	Error bool   `json:"error,omitempty"` // on standard error
+	Code  *int   `json:"code,omitempty"`  // the last one has the exit code
+}
+
+// answer is what root says to a request, for members of a group to read.
+type answer struct {
+	mu   sync.Mutex
+	file *os.File
+	err  error // the first
+}
+
+// answerPath is where what root says to a request is.
+func answerPath(dir, request string) string { return filepath.Join(dir, request) }
+
+// newAnswer begins an answer, in a file that no other answer had.
+func newAnswer(dir, request string, gid int) (*answer, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, err
+	}
+	if err := os.Chown(dir, -1, gid); err != nil {
+		return nil, err
+	}
+	dropAnswers(dir)
+	f, err := os.CreateTemp(dir, ".new-")
+	if err != nil {
+		return nil, err
+	}
+	err = errors.Join(f.Chown(-1, gid), f.Chmod(0o640), os.Rename(f.Name(), answerPath(dir, request)))
+	if err != nil {
+		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
+	}
+	return &answer{file: f}, nil
+}
+
+// dropAnswers removes those that whoever asked has read long ago.
+func dropAnswers(dir string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > operatorKept {
+			_ = os.Remove(filepath.Join(dir, e.Name())) // the next one tries again
+		}
+	}
+}
+
+func (a *answer) add(s utterance) {
+	line, err := json.Marshal(s)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err == nil {
+		_, err = a.file.Write(append(line, '\n'))
+	}
+	if a.err == nil {
+		a.err = err
+	}
+}
+
+// end says how it ended.
+func (a *answer) end(code int) error {
+	a.add(utterance{Code: &code})
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := errors.Join(a.err, a.file.Close()); err != nil {
+		return fmt.Errorf("answering: %w", err)
+	}
+	return nil
+}
+
+// stream is one of a run's streams. What is written is in the journal, too.
+func (a *answer) stream(isError bool, journal io.Writer) io.Writer {
+	return answerStream{a, isError, journal}
+}
+
+type answerStream struct {
+	*answer
+	isError bool
+	journal io.Writer
+}
+
+func (s answerStream) Write(p []byte) (int, error) {
+	s.add(utterance{Text: string(p), Error: s.isError})
+	_, _ = s.journal.Write(p) // a courtesy
+	return len(p), nil
+}
+
+// hearer reads an answer while it is written.
+type hearer struct {
+	path     string
+	before   fs.FileInfo // of the answer to who asked the same before
+	file     *os.File
+	lines    *bufio.Reader
+	rest     []byte // of a line that is not whole
+	out, err io.Writer
+	code     int
+	ended    bool
+}
+
+// hear listens for the answer to a request that is made after it.
+func hear(dir, request string, out, err io.Writer) *hearer {
+	h := &hearer{path: answerPath(dir, request), out: out, err: err}
+	h.before, _ = os.Stat(h.path)
+	return h
+}
+
+// errNoAnswer is what an answer lacks that breaks off.
+var errNoAnswer = errors.New("the answer has no end")
+
+// more passes on what was said since. At last there is no more to come; an
+// answer that was there before then was that to somebody who asked the same at
+// the same time.
+func (h *hearer) more(last bool) error {
+	if h.file == nil {
+		f, err := os.Open(h.path)
+		if err != nil {
+			if last {
+				return err
+			}
+			return nil // it is not there yet, or will be said at last
+		}
+		if now, err := f.Stat(); !last && (err != nil || h.before != nil && os.SameFile(h.before, now)) {
+			return f.Close()
+		}
+		h.file, h.lines = f, bufio.NewReader(f)
+	}
+	for {
+		part, err := h.lines.ReadBytes('\n')
+		h.rest = append(h.rest, part...)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return errors.Join(err, h.file.Close())
+		}
+		if err := h.pass(h.rest); err != nil {
+			return errors.Join(err, h.file.Close())
+		}
+		h.rest = h.rest[:0]
+	}
+	if !last {
+		return nil
+	}
+	if err := h.file.Close(); err != nil || h.ended {
+		return err
+	}
+	return errNoAnswer
+}
+
+func (h *hearer) pass(line []byte) error {
+	var s utterance
+	if err := json.Unmarshal(line, &s); err != nil {
+		return err
+	}
+	if s.Code != nil {
+		h.code, h.ended = *s.Code, true
+	}
+	to := h.out
+	if s.Error {
+		to = h.err
+	}
+	_, err := io.WriteString(to, s.Text)
+	return err
+}
