@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -62,6 +65,7 @@ Following goes on across restarts, rolls and new versions of the node.`,
 			if !cmd.Flags().Changed("lines") && (q.Since != "" || q.Until != "") {
 				q.Lines = -1
 			}
+			a.noteReaders()
 			hidden := a.journalSecrets(cmd.Context(), names)
 			err = interruptible(cmd.Context(), func(ctx context.Context) error {
 				return journal.Read(ctx, q, func(e journal.Entry) error {
@@ -88,6 +92,33 @@ Following goes on across restarts, rolls and new versions of the node.`,
 	fs.StringVar(&level, "level", "", "only this level and above")
 	fs.StringVarP(&output, "output", "o", "short", "format: short, cat or json")
 	return cmd
+}
+
+// noteReaders tells who may not read the journal: to them it looks as if nothing
+// was logged (journalctl(1)).
+func (a *app) noteReaders() {
+	if os.Geteuid() == 0 {
+		return
+	}
+	mine, err := os.Getgroups()
+	if err != nil {
+		return
+	}
+	for _, name := range []string{"systemd-journal", "adm", "wheel"} {
+		if g, err := user.LookupGroup(name); err == nil && slices.Contains(mine, number(g.Gid)) {
+			return
+		}
+	}
+	a.note("warning: this user may not read the journal of nodes; root may, and members of the group systemd-journal")
+}
+
+// number is -1, which is no group's, for what is none.
+func number(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return -1
+	}
+	return n
 }
 
 // interruptible runs do and, once ctx has ended, waits for it only briefly: a

@@ -62,6 +62,13 @@ func (h *host) operators(suite string) {
 		}
 		may("mallory", "ls /run/aztec-spartan/operator", false)
 		may("mallory", "aztec-spartan probe val1", true)
+		if out := may("mallory", "aztec-spartan logs val1 || :", true); !strings.Contains(out, "this user may not read the journal of nodes") {
+			t.Errorf("said: %s", out)
+		}
+		h.sh("usermod -aG systemd-journal alice")
+		if out := may("alice", "aztec-spartan logs val1", true); strings.Contains(out, "may not read the journal") || !strings.Contains(out, "Started") {
+			t.Errorf("said: %s", out)
+		}
 		h.sh("systemctl stop " + stopped) // and enabled, as it was
 		for _, command := range []string{
 			"systemctl start aztec-operator@keys:val1.service",
