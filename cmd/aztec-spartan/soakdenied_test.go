@@ -33,40 +33,59 @@ type denied struct {
 	error syscall.Errno
 }
 
-// What the sandbox denies a sequencer and its peer, a full node, from their
-// start to their stop, as the kernel of this machine sees it: all system
-// calls that end with one of the errors that filters and missing rights give.
+// What the sandbox denies real nodes of each role, from their start to their
+// stop, as the kernel of this machine sees it: all system calls that end with
+// one of the errors that filters and missing rights give.
 func TestSoakDenied(t *testing.T) {
 	set, err := realimage.Build(t.Context(), os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := stage.Set(t.Context(), stage.Options{Suite: "bookworm", Deb: debPath(t), Layouts: []string{set.Layout}, L1: set})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	g := &guest{s, t}
-	g.configPair(set)
-	read := traced(t, s.Leader())
-	g.startPair(set)
-	g.publishes(set)
-	g.publishes(set)
-	g.sh("aztec-spartan stop --all")
-	calls := read()
-	if len(calls) == 0 {
-		t.Error("nothing was denied: was anything seen?")
-	}
-	for d, by := range calls {
-		why, known := harmless[d]
-		t.Logf("system call %d, %s, %d times by %v: %s", d.call, unix.ErrnoName(d.error), by.times, by.threads, why)
-		if !known {
-			t.Errorf("system call %d is denied with %s, and nobody has said that it does not matter", d.call, unix.ErrnoName(d.error))
-		}
+	for name, scene := range map[string]func(g *guest, set *realimage.Set) (act func()){
+		"a sequencer and its peer": func(g *guest, set *realimage.Set) func() {
+			g.configPair(set)
+			return func() {
+				g.startPair(set)
+				g.publishes(set)
+				g.publishes(set)
+			}
+		},
+		"a prover": func(g *guest, set *realimage.Set) func() {
+			g.configStack(set)
+			return func() {
+				g.startStack()
+				g.stackHealthy()
+				g.proves(set)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := stage.Set(t.Context(), stage.Options{Suite: "bookworm", Deb: debPath(t), Layouts: []string{set.Layout}, L1: set})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			g := &guest{s, t}
+			act := scene(g, set)
+			read := traced(t, s.Leader())
+			act()
+			g.sh("aztec-spartan stop --all")
+			calls := read()
+			if len(calls) == 0 {
+				t.Error("nothing was denied: was anything seen?")
+			}
+			for d, by := range calls {
+				why, known := harmless[d]
+				t.Logf("system call %d, %s, %d times by %v: %s", d.call, unix.ErrnoName(d.error), by.times, by.threads, why)
+				if !known {
+					t.Errorf("system call %d is denied with %s, and nobody has said that it does not matter", d.call, unix.ErrnoName(d.error))
+				}
+			}
+		})
 	}
 }
 
