@@ -44,7 +44,7 @@ func (g *guest) administrated() {
 		g.t.Fatal(err)
 	}
 	g.sh("SYSTEMD_EDITOR=/root/editor script -qec 'systemctl edit " + val1 + "' /dev/null") // it wants a terminal
-	g.sh("aztec-spartan config val1 --resource nice=5 --resource cpu_weight=300 && aztec-spartan restart val1")
+	g.sh("aztec-spartan config val1 --resource nice=5 --resource cpu_weight=300 --resource log_rate_interval=40s --resource log_rate_burst=1234 && aztec-spartan restart val1")
 	if nice, weight := property("Nice"), property("CPUWeight"); nice != "3" || weight != "77" {
 		g.t.Errorf("with a drop-in: nice %s, weight %s", nice, weight)
 	}
@@ -55,7 +55,10 @@ func (g *guest) administrated() {
 	if nice, weight := property("Nice"), property("CPUWeight"); nice != "5" || weight != "300" {
 		g.t.Errorf("after revert: nice %s, weight %s", nice, weight)
 	}
-	g.sh("aztec-spartan config val1 --resource nice= --resource cpu_weight= && aztec-spartan restart val1")
+	if every, burst := property("LogRateLimitIntervalUSec"), property("LogRateLimitBurst"); every != "40s" || burst != "1234" {
+		g.t.Errorf("the journal takes %s lines in %s", burst, every)
+	}
+	g.sh("aztec-spartan config val1 --resource nice= --resource cpu_weight= --resource log_rate_interval= --resource log_rate_burst= && aztec-spartan restart val1")
 	g.until("aztec-spartan probe val1")
 }
 
