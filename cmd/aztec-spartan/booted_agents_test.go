@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 )
 
 // referenceTrouble: another string than the one that is here takes its place
@@ -13,6 +14,8 @@ import (
 // who stops an agent that waits for its string has stopped it.
 func (g *guest) referenceTrouble() {
 	g.t.Helper()
+	began := time.Now()
+	defer func() { g.t.Logf("referenceTrouble: %s", time.Since(began)) }()
 	const dir, file, agent = "/var/cache/aztec/crs", "/var/cache/aztec/crs/bn254_g1.dat", "aztec-prover-agent@agent1.service"
 	g.sh("aztec-spartan stop agent1 && ln " + file + " /var/cache/aztec/read && truncate -s 100 " + file + " && aztec-spartan start agent1")
 	if got := g.sh("stat -c %s /var/cache/aztec/read && rm /var/cache/aztec/read && stat -c '%s %G %a' " + file); got != "100\n4096 aztec-crs 660" {
