@@ -18,6 +18,7 @@ func TestOldestSystemd(t *testing.T) {
 		for _, name := range []string{"val1", "full1", "broker1", "agent1"} {
 			g.until("aztec-spartan probe " + name)
 		}
+		g.sh("test -s /var/lib/aztec-spartan/reference.json") // the string was fetched before the agent started
 		// It knows no encrypted credentials and no %d.
 		unit := g.sh("cat /etc/systemd/system/" + val1)
 		if strings.Contains(unit, "Encrypted=") || strings.Contains(unit, "%d/") {
