@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// adminKeySum prints what the node knows of the key of val1's admin API.
+const adminKeySum = "systemd-creds decrypt --name=admin-api-key /etc/aztec-spartan/instances/val1/admin-api-key.cred - | tr -d '\\n' | sha256sum | cut -c1-64"
+
 // parcels carry an instance from the first of two hosts to the other.
 type parcels chan []byte
 
@@ -17,7 +20,7 @@ func (g *guest) moved(post parcels) {
 	if strings.HasSuffix(g.t.Name(), suites[0]) {
 		defer close(post) // the other one must not wait for ever
 		g.fails(exitFailed, "echo correct horse battery | aztec-spartan export val1 "+file+" --passphrase-file - --move", "it runs", "hint: aztec-spartan stop val1")
-		g.sh("aztec-spartan stop val1 && install -d -o aztec-val1 /var/lib/aztec/val1/signing-protection && uname -n >/var/lib/aztec/val1/signing-protection/mine")
+		g.sh("aztec-spartan stop val1 && install -d -o aztec-val1 /var/lib/aztec/val1/signing-protection && (uname -n; " + adminKeySum + ") >/var/lib/aztec/val1/signing-protection/mine")
 		g.sh("echo correct horse battery | aztec-spartan export val1 " + file + " --passphrase-file - --move && ! grep -q " + devKey[2:] + " " + file)
 		g.fails(exitFailed, "aztec-spartan start val1", "must not run on two", "hint: ", "--here")
 		g.fails(1, "systemctl start "+val1, "Assertion failed")
@@ -45,5 +48,6 @@ func (g *guest) moved(post parcels) {
 	if out := g.sh("aztec-spartan keys val1; cat /var/lib/aztec/val1/signing-protection/mine; stat -c %U /var/lib/aztec/val1/signing-protection/mine"); !strings.Contains(out, devAddress) || !strings.Contains(out, suites[0]) || !strings.HasSuffix(out, "aztec-val1") {
 		g.t.Errorf("what came: %s", out)
 	}
+	g.sh("grep -q \"^$(" + adminKeySum + ")\" /var/lib/aztec/val1/signing-protection/mine")
 	g.sh("systemctl restart " + val1)
 }

@@ -50,7 +50,7 @@ func (g *guest) configured() {
 	g.sh("systemd-analyze security --threshold=12 " + val1)
 	for path, want := range map[string]string{
 		"/etc/aztec-spartan/instances/val1/keystore.json.cred": "600 root root",
-		"/etc/aztec-spartan/instances/val1/admin-api-key":      "600 root root",
+		"/etc/aztec-spartan/instances/val1/admin-api-key.cred": "600 root root",
 		"/var/lib/aztec-spartan/instances/val1/1/env":          "600 root root",
 		"/var/lib/aztec-spartan/images":                        "700 root root",
 		"/etc/systemd/system/aztec-sequencer@val1.service":     "644 root root",

@@ -25,6 +25,14 @@ func TestOldestSystemd(t *testing.T) {
 			g.t.Errorf("the unit of val1 has what systemd 247 has not:\n%s", unit)
 		}
 		g.sh("test -r /run/credentials/" + val1 + "/keystore.json")
+		const admin = "/etc/aztec-spartan/instances/val1/admin-api-key"
+		if mode := g.sh("test ! -e " + admin + ".cred && stat -c '%a %U %s' " + admin); mode != "600 root 65" {
+			g.t.Errorf("the admin API key: %s", mode)
+		}
+		payload := "0x" + strings.Repeat("ab", 20)
+		if out := g.sh("aztec-spartan config val1 --payload " + payload); !strings.Contains(out, "votes for "+payload+" now") {
+			g.t.Errorf("config --payload: %s", out)
+		}
 		if out := g.sh("aztec-spartan run val1 -- --version"); !strings.Contains(out, "4.1.2") {
 			g.t.Errorf("run says %q", out)
 		}

@@ -27,7 +27,12 @@ func TestSecretsStaySecret(t *testing.T) {
 		if s := g.status(); !s.RestartNeeded {
 			g.t.Error("keys were added, and status does not say that a restart is needed")
 		}
+		// The key of the admin API as an older program left it: an update encrypts it, and no version minds.
+		admin := g.adminKey()
+		g.sh("(umask 077; " + adminPlain + " >" + dir + "admin-api-key) && rm " + dir + "admin-api-key.cred")
 		g.sh("aztec-spartan update val1 --to 4.1.3 >>/root/said 2>&1; aztec-spartan rollback val1 >>/root/said 2>&1")
+		g.sh("grep -q 'admin API key of val1 is encrypted' /root/said && test ! -e " + dir + "admin-api-key")
+		g.sh("aztec-spartan config val1 --payload none | tee -a /root/said | grep -q 'votes for none now'")
 		if out := g.sh("aztec-spartan keys val1"); !strings.Contains(out, devAddress) {
 			g.t.Errorf("keys: %s", out)
 		}
@@ -37,7 +42,9 @@ func TestSecretsStaySecret(t *testing.T) {
 		g.fails(1, "aztec-spartan run val1 -- bogus", "unknown command 'bogus'", "exited with code 1")
 		g.tools()
 		g.sh("aztec-spartan status >>/root/said 2>&1; aztec-spartan status --json >>/root/said 2>&1; aztec-spartan logs val1 -n -1 >>/root/said 2>&1")
-		admin := g.sh("cat " + dir + "admin-api-key")
+		if now := g.adminKey(); now != admin || len(admin) != 64 {
+			g.t.Errorf("the admin API key, of %d characters, is another one", len(now))
+		}
 		g.sh("aztec-spartan report val1 -o /root/report.tar.gz >>/root/said 2>&1 && tar -xzf /root/report.tar.gz -C /root && grep -q 'Aztec Node version' /root/aztec-report-val1/journal.txt")
 		for _, secret := range []string{devKey[2:], provider, admin} {
 			g.sh("! grep -rqs " + secret + " /root/aztec-report-val1")
@@ -59,11 +66,40 @@ func TestSecretsStaySecret(t *testing.T) {
 		// Back to plain and to encrypted again: every generation follows, and the node starts.
 		g.sh("aztec-spartan config val1 --encrypt-keys=no && test -s " + dir + "keystore.json && test ! -e " + dir + "keystore.json.cred")
 		g.sh("! grep -rl LoadCredentialEncrypted /var/lib/aztec-spartan/instances/val1 /etc/systemd/system/" + val1)
-		g.sh("aztec-spartan restart val1")
+		g.sh("test -s " + dir + "admin-api-key && test ! -e " + dir + "admin-api-key.cred && aztec-spartan restart val1")
 		g.until("aztec-spartan probe val1")
-		g.sh("aztec-spartan config val1 --encrypt-keys && test ! -e " + dir + "keystore.json && ! grep -rl ^LoadCredential= /var/lib/aztec-spartan/instances/val1 && aztec-spartan restart val1")
+		g.sh("aztec-spartan config val1 --encrypt-keys && test ! -e " + dir + "keystore.json && test ! -e " + dir + "admin-api-key && ! grep -rl ^LoadCredential= /var/lib/aztec-spartan/instances/val1 && aztec-spartan restart val1")
 		g.until("aztec-spartan probe val1")
+		g.lostHostKey(dir)
 	})
+}
+
+// adminPlain prints the key of val1's admin API, as README says.
+const adminPlain = "systemd-creds decrypt --name=admin-api-key /etc/aztec-spartan/instances/val1/admin-api-key.cred -"
+
+func (g *guest) adminKey() string {
+	g.t.Helper()
+	return g.sh(adminPlain)
+}
+
+// lostHostKey: what was encrypted can be read no more. Who is asked how things
+// are says so and works, and what doctor has to type brings the node back.
+func (g *guest) lostHostKey(dir string) {
+	g.t.Helper()
+	g.sh("mv /var/lib/systemd/credential.secret /root/")
+	const why = "reading the keystore of val1: decrypting keystore.json"
+	if s := g.status(); s.Health != "healthy" || !strings.Contains(s.Payload.Reason, "reading the admin API key of val1: decrypting admin-api-key") {
+		g.t.Errorf("status: %s, %+v", s.Health, s.Payload)
+	}
+	g.sh("aztec-spartan logs val1 -n 1 2>&1 | grep -q 'warning: what is secret of val1 cannot be read'")
+	g.sh("aztec-spartan report val1 -o /root/lost.tar.gz 2>/root/lost && grep -q '" + why + "' /root/lost && grep -q 'all that looks like a key is left out' /root/lost && mkdir /root/lost.d && tar -xzf /root/lost.tar.gz -C /root/lost.d && ! grep -rEq '0x[0-9a-f]{64}' /root/lost.d")
+	const both = "rm /etc/aztec-spartan/instances/val1/keystore.json.cred /etc/aztec-spartan/instances/val1/admin-api-key.cred"
+	g.fails(exitUnhealthy, "aztec-spartan doctor val1", "of the checks failed")
+	g.sh("aztec-spartan doctor val1 2>/dev/null | grep -qF '" + both + ", then config or keys add'")
+	g.fails(exitFailed, "aztec-spartan config val1 --set LOG_LEVEL=debug", why, "hint: if this host lost the key", both)
+	g.sh(both + " && (echo " + devKey + " | aztec-spartan config val1 --key-file -) && test -s " + dir + "admin-api-key.cred && aztec-spartan restart val1")
+	g.until("aztec-spartan probe val1")
+	g.sh("aztec-spartan config val1 --payload 0x" + strings.Repeat("ab", 20) + " | grep -q 'votes for 0x'")
 }
 
 // lookIn is where no secret is to be seen, and how to look there for LOOK.

@@ -54,7 +54,7 @@ func (f *configFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.keyFile, "key-file", "", "`file` with the attester's private key; - is standard input")
 	fs.StringVar(&f.keyEnv.name, "key-env", "", "`NAME` of the environment variable that has it; no program that is started inherits it")
 	fs.StringVarP(&f.key, "key", "k", "", "the private key itself: visible to others in ps and in shell history")
-	fs.StringVar(&f.encryptKeys, "encrypt-keys", "", "how the keystore lies on disk: encrypted `WITH` the host, tpm2 or host+tpm2 key, or no (default host for new instances, where systemd can)")
+	fs.StringVar(&f.encryptKeys, "encrypt-keys", "", "how keystore and admin API key lie on disk: encrypted `WITH` the host, tpm2 or host+tpm2 key, or no (default host for new instances, where systemd can)")
 	fs.Lookup("encrypt-keys").NoOptDefVal = "host"
 	fs.StringVar(&f.coinbase, "coinbase", "", "L1 `address` for rewards (default: the attester's)")
 	fs.StringVar(&f.feeRecipient, "fee-recipient", "", "Aztec `address` for fees")

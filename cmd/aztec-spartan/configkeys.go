@@ -27,7 +27,7 @@ func (a *app) changeKeys(ctx context.Context, catalog profiles.Catalog, p *confi
 		if f.keys() > 0 || f.publisher() {
 			return withHint(fail(fmt.Errorf("a %s signs nothing and needs no key", role.Name)), "leave out --key-file")
 		}
-		return nil
+		return a.sealAdminKey(ctx, role, p, f)
 	}
 	given, any, err := a.givenKeys(role, f)
 	if err != nil {
@@ -47,6 +47,9 @@ func (a *app) changeKeys(ctx context.Context, catalog profiles.Catalog, p *confi
 	case any:
 		was, now, err := sec.setKeys(given, old, p.inst)
 		if err != nil {
+			if p.old == nil { // keys knows only instances that are there
+				return withHint(fail(err), "first without a key, and then: aztec-spartan keys %s add --keystore FILE --replace", name)
+			}
 			return withHint(fail(err), "aztec-spartan keys %s add adds to it, and --keystore FILE --replace changes it", name)
 		}
 		if p.old != nil && was != "" && was != now {
@@ -56,6 +59,9 @@ func (a *app) changeKeys(ctx context.Context, catalog profiles.Catalog, p *confi
 		return withHint(fail(errors.New("its key is missing")), "--key-file FILE, or --key-file - for standard input")
 	case old != nil && (old.Coinbase != p.inst.Coinbase || old.FeeRecipient != p.inst.FeeRecipient || role.Prover && old.Prover.ID != p.inst.Prover.ID):
 		if err := sec.setRecipients(old, p.inst); err != nil {
+			if p.old == nil {
+				return withHint(fail(err), "first without --coinbase, --fee-recipient and --prover-id, and then, with a copy that has others: aztec-spartan keys %s add --keystore FILE --replace", name)
+			}
 			return withHint(fail(err), "change your own copy, then: aztec-spartan keys %s add --keystore FILE --replace", name)
 		}
 	}

@@ -137,7 +137,11 @@ func (a *app) describeKeys(ctx context.Context, inst profiles.Instance, role pro
 	var sec secrets
 	err := a.loadKeystore(ctx, inst.Name, &sec)
 	if err == nil && sec.keystore == nil {
-		err = fmt.Errorf("%s has no keystore", inst.Name)
+		flag := "--key-file"
+		if role.Prover {
+			flag = "--publisher-key-file"
+		}
+		err = withHint(fmt.Errorf("%s has no keystore", inst.Name), "aztec-spartan config %s %s FILE", inst.Name, flag)
 	}
 	var k keystore.Keystore
 	if err == nil {
@@ -155,6 +159,12 @@ func (a *app) describeKeys(ctx context.Context, inst profiles.Instance, role pro
 	}
 	if err != nil {
 		return
+	}
+	if attests(role) { // and so votes
+		h.AdminKey = func(ctx context.Context) error {
+			_, err := a.readAdminKey(ctx, inst.Name)
+			return err
+		}
 	}
 	for _, p := range k.Publishers() {
 		n.Publishers = append(n.Publishers, p.String())

@@ -296,24 +296,25 @@ func (a *app) exportParts(ctx context.Context, w *bundle.Writer, inst profiles.I
 	if err != nil {
 		return err
 	}
-	var sec secrets
-	if err := errors.Join(a.loadKeystore(ctx, inst.Name, &sec), a.loadP2PKey(inst.Name, &sec)); err != nil {
+	sec, err := a.loadKeys(ctx, inst.Name)
+	if err != nil {
+		return err
+	}
+	if sec.admin, err = a.readAdminKey(ctx, inst.Name); err != nil {
 		return err
 	}
 	small := []struct {
 		name string
 		data []byte
-	}{{manifestEntry, text}, {"instance.toml", inst.Encode()}, {keystoreFile, sec.keystore}, {p2pKeyFile, []byte(sec.p2pKey)}}
-	for _, file := range []string{adminKeyFile, "local.env"} {
-		data, err := os.ReadFile(a.path(instancePath(inst.Name, file)))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		small = append(small, struct {
-			name string
-			data []byte
-		}{file, data})
+	}{{manifestEntry, text}, {"instance.toml", inst.Encode()}, {keystoreFile, sec.keystore}, {p2pKeyFile, []byte(sec.p2pKey)}, {adminKeyFile, []byte(sec.admin.text)}}
+	local, err := os.ReadFile(a.path(instancePath(inst.Name, "local.env")))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
+	small = append(small, struct {
+		name string
+		data []byte
+	}{"local.env", local})
 	unit, err := a.unitOf(inst)
 	if err != nil {
 		return err

@@ -52,7 +52,7 @@ func (a *app) render(ctx context.Context, inst profiles.Instance, img *extract.I
 	if err != nil {
 		return nil, err
 	}
-	svc, err := catalog.Render(inst, facts, profiles.HostFacts{AdminKeyHash: secrets.adminKeyHash(), LocalEnv: local})
+	svc, err := catalog.Render(inst, facts, profiles.HostFacts{AdminKeyHash: secrets.admin.hash(), LocalEnv: local})
 	if err != nil {
 		return nil, usage(fmt.Errorf("configuring %s: %w", inst.Name, err))
 	}

@@ -224,7 +224,7 @@ func (arr *arrival) take(name string, data []byte) (err error) {
 		arr.sec.newP2P = err == nil
 		return err
 	case name == adminKeyFile:
-		arr.sec.adminKey, arr.sec.newKey = strings.TrimSpace(string(data)), true
+		arr.sec.admin.text, arr.sec.admin.fresh = strings.TrimSpace(string(data)), true
 	case name == "local.env":
 		arr.localEnv = data
 	case dir == "drop-ins/" && dropInName.MatchString(file) && file != elsewhereDropIn:
@@ -276,8 +276,8 @@ func (a *app) settleArrival(ctx context.Context, arr *arrival, staging string) e
 			return err
 		}
 	}
-	if arr.sec.keystore != nil && a.canSeal(ctx) == nil {
-		arr.sec.seal = credential.Host
+	if a.canSeal(ctx) == nil {
+		arr.sec.seal, arr.sec.admin.want = credential.Host, credential.Host
 	}
 	if err := a.saveSecrets(ctx, name, arr.sec, nil); err != nil {
 		return err

@@ -132,7 +132,7 @@ func (a *app) keysAction(args []string, f keysFlags) (keysAction, error) {
 }
 
 func (a *app) listKeys(ctx context.Context, inst profiles.Instance) error {
-	sec, err := a.loadSecrets(ctx, inst.Name)
+	sec, err := a.loadKeys(ctx, inst.Name)
 	if err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func (a *app) showKeys(inst profiles.Instance, sec secrets, restart bool) error 
 func unknownIfEmpty(s string) string { return orDefault(s, "(not known here)") }
 
 func (a *app) addKeys(ctx context.Context, inst profiles.Instance, f keysFlags) error {
-	sec, err := a.loadSecrets(ctx, inst.Name)
+	sec, err := a.loadKeys(ctx, inst.Name)
 	if err != nil {
 		return err
 	}
@@ -304,7 +304,7 @@ func (a *app) makeKey(path string) (keystore.Key, error) {
 }
 
 func (a *app) removeKeys(ctx context.Context, inst profiles.Instance, address keystore.Address) error {
-	sec, err := a.loadSecrets(ctx, inst.Name)
+	sec, err := a.loadKeys(ctx, inst.Name)
 	if err != nil {
 		return err
 	}
@@ -335,7 +335,6 @@ func (a *app) keepKeys(ctx context.Context, inst profiles.Instance, sec secrets)
 		return withHint(fmt.Errorf("changing the keys of %s: its roll to another version is not finished", inst.Name), "if nothing rolls, it was interrupted: aztec-spartan rollback %s takes it back", inst.Name)
 	}
 	changed := sec.rekey
-	sec.newKey = false // the hash of a new admin key belongs into a generation: config makes both
 	if err := os.MkdirAll(a.path(instancePath(inst.Name, "")), 0o750); err != nil {
 		return err
 	}

@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -21,24 +18,22 @@ import (
 func (a *app) journalSecrets(ctx context.Context, names []string) redact.Words {
 	var words []string
 	for _, name := range names {
-		found, err := a.instanceSecrets(ctx, name)
-		if err != nil {
-			a.note("warning: what is secret of %s cannot be read, and would be shown if the node wrote it: %v", name, err)
+		found, errs := a.instanceSecrets(ctx, name)
+		if len(errs) > 0 {
+			a.note("warning: what is secret of %s cannot be read, and would be shown if the node wrote it: %v", name, errs[0])
 		}
 		words = append(words, found...)
 	}
 	return redact.NewWords(words)
 }
 
-// instanceSecrets returns what could be read, with the first error.
-func (a *app) instanceSecrets(ctx context.Context, name string) ([]string, error) {
-	var words []string
-	var errs []error
+// instanceSecrets returns what could be read, and why the rest could not.
+func (a *app) instanceSecrets(ctx context.Context, name string) (words []string, errs []error) {
 	var s secrets
 	errs = append(errs, a.loadKeystore(ctx, name, &s), a.loadP2PKey(name, &s))
 	// What it had before, its journal may still hold.
-	kept, err := a.keptKeystores(ctx, name)
-	errs = append(errs, err)
+	kept, lost := a.keptKeystores(ctx, name)
+	errs = append(errs, lost...)
 	for _, data := range append(kept, s.keystore) {
 		for _, secret := range keystore.Secrets(data) {
 			words = append(words, secretWords(secret, true)...)
@@ -50,11 +45,9 @@ func (a *app) instanceSecrets(ctx context.Context, name string) ([]string, error
 		words = append(words, secretWords(key, true)...)
 		words = append(words, secretWords(strings.TrimPrefix(key, secp256k1Key), true)...)
 	}
-	key, err := os.ReadFile(a.path(instancePath(name, adminKeyFile)))
-	if !errors.Is(err, fs.ErrNotExist) {
-		errs = append(errs, err)
-	}
-	words = append(words, secretWords(string(key), true)...)
+	admin, err := a.readAdminKey(ctx, name)
+	errs = append(errs, err)
+	words = append(words, secretWords(admin.text, true)...)
 
 	inst, err := a.loadInstance(name)
 	errs = append(errs, err)
@@ -73,12 +66,7 @@ func (a *app) instanceSecrets(ctx context.Context, name string) ([]string, error
 	for _, v := range local {
 		words = append(words, secretWords(v.Value, catalog.Secret(v.Name))...)
 	}
-	for _, err := range errs {
-		if err != nil {
-			return words, err
-		}
-	}
-	return words, nil
+	return words, slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 }
 
 // shortestSecret keeps a password of a few letters from spoiling every line.

@@ -75,7 +75,7 @@ func (a *app) votes(ctx context.Context, inst profiles.Instance, meta units.Meta
 	if report == nil || report.NodeVersion == "" || meta.AdminPort == 0 {
 		return b, nil
 	}
-	admin, err := a.admin(inst.Name, meta)
+	admin, err := a.admin(ctx, inst.Name, meta)
 	if err == nil {
 		var now string
 		if now, err = admin.Payload(ctx); err == nil {
@@ -88,6 +88,26 @@ func (a *app) votes(ctx context.Context, inst profiles.Instance, meta units.Meta
 	return b, nil
 }
 
+// askVote has the node say what a status says it votes for. It takes the key of
+// its admin API, so it is done where that is shown.
+func (a *app) askVote(ctx context.Context, s *status) error {
+	if s.Node == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, detailBudget)
+	defer cancel()
+	inst, err := a.loadInstance(s.Name)
+	if err != nil {
+		return err
+	}
+	meta, err := a.files().Active(s.Unit)
+	if err != nil {
+		return err
+	}
+	s.Payload, err = a.votes(ctx, inst, meta, s.Node)
+	return err
+}
+
 // payloadWord is a payload in the one form in which it is shown.
 func payloadWord(payload string) string {
 	payload = strings.ToLower(payload)
@@ -98,18 +118,21 @@ func payloadWord(payload string) string {
 }
 
 // admin is the admin API of the node that runs.
-func (a *app) admin(name string, meta units.Meta) (*probe.Admin, error) {
+func (a *app) admin(ctx context.Context, name string, meta units.Meta) (*probe.Admin, error) {
 	if meta.AdminPort == 0 {
 		return nil, fmt.Errorf("version %s has no admin API", meta.Version)
 	}
-	key, err := os.ReadFile(a.path(instancePath(name, adminKeyFile)))
+	key, err := a.readAdminKey(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("reading the admin API key of %s: %w", name, err)
+		return nil, err
+	}
+	if key.text == "" {
+		return nil, withHint(fmt.Errorf("%s has no admin API key", name), "aztec-spartan config %s makes one", name)
 	}
 	if err := listensAs(meta.AdminPort, userOf(name)); err != nil {
 		return nil, err
 	}
-	return probe.NewAdmin(probe.Client(), rpcURL(meta.AdminPort), meta.Namespace, strings.TrimSpace(string(key)))
+	return probe.NewAdmin(probe.Client(), rpcURL(meta.AdminPort), meta.Namespace, key.text)
 }
 
 // vote tells the running node what its settings say by now.
@@ -119,7 +142,7 @@ func (a *app) vote(ctx context.Context, p *configPlan) error {
 		payload = ""
 	}
 	// The ports of the node are those that it was started with.
-	admin, err := a.admin(p.inst.Name, p.active)
+	admin, err := a.admin(ctx, p.inst.Name, p.active)
 	if err != nil {
 		return err
 	}

@@ -93,8 +93,8 @@ func (p *configPlan) secretFiles() []string {
 	if p.sec.rekey || p.sec.reform() {
 		list = append(list, keystoreName(p.sec.seal))
 	}
-	if p.sec.newKey {
-		list = append(list, adminKeyFile)
+	if p.sec.movesAdmin() {
+		list = append(list, adminKeyName(p.sec.adminForm()))
 	}
 	if p.sec.newP2P {
 		list = append(list, p2pKeyFile)

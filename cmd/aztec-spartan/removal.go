@@ -250,7 +250,7 @@ func (a *app) dropUser(ctx context.Context, name string) error {
 // keysAtStake are the addresses whose keys a purge deletes, as far as they can
 // be read.
 func (a *app) keysAtStake(ctx context.Context, name string) []string {
-	sec, err := a.loadSecrets(ctx, name)
+	sec, err := a.loadKeys(ctx, name)
 	if err != nil || sec.keystore == nil {
 		return nil
 	}

@@ -39,7 +39,9 @@ their evidence, the errors of the node, and its journal.
 What will be in it is listed first. Keys, passwords, webhooks, and whatever of a
 URL is more than its host are taken out: what is known to be secret of all
 instances of this host, and what has the form of a key. Values of variables that
-this program does not know are left out. Look at it before you send it.`,
+this program does not know are left out. Where a file of secrets cannot be
+decrypted, that is said, and all that looks like a key is taken out of the
+journal, too, hashes among it. Look at it before you send it.`,
 		Example: `  aztec-spartan report val1
   aztec-spartan report val1 --since '3 hours ago' --output /tmp/report.tar.gz`,
 		Args:              cobra.ExactArgs(1),
@@ -71,13 +73,30 @@ func (a *app) writeReport(ctx context.Context, name, since, output string) error
 	if exists(output) {
 		return withHint(usage(fmt.Errorf("reporting %s: %s is there already", name, output)), "another name: --output FILE")
 	}
+	hidden, lost, err := a.hostSecrets(ctx)
+	if err != nil {
+		return withHint(fmt.Errorf("reporting %s: what is secret cannot be told, so nothing is collected: %w", name, err), "aztec-spartan doctor shows what is broken")
+	}
 	parts := a.reportParts(inst, since)
 	var contents bytes.Buffer
 	for _, p := range parts {
 		fmt.Fprintf(&contents, "%-22s %s\n", p.name, p.about)
 	}
 	a.note("the report has:\n%s", contents.String())
-	data, err := a.pack(ctx, parts, contents.Bytes(), fmt.Sprintf("aztec-report-%s/", name), now)
+	if len(lost) > 0 {
+		for i := range parts {
+			parts[i].hashes = false
+		}
+		for _, err := range lost {
+			fmt.Fprintf(&contents, "\nwarning: %v\n", err)
+		}
+		fmt.Fprintf(&contents, "\n%s\n", lostWords)
+		for _, err := range lost {
+			a.note("warning: %v", err)
+		}
+		a.note("%s", lostWords)
+	}
+	data, err := a.pack(ctx, parts, contents.Bytes(), hidden, fmt.Sprintf("aztec-report-%s/", name), now)
 	if err != nil {
 		return fmt.Errorf("reporting %s: %w", name, err)
 	}
@@ -93,12 +112,12 @@ func (a *app) writeReport(ctx context.Context, name, since, output string) error
 	return nil
 }
 
-// pack collects the parts. One that cannot be had says why in its place.
-func (a *app) pack(ctx context.Context, parts []part, contents []byte, dir string, now time.Time) ([]byte, error) {
-	hidden, err := a.hostSecrets(ctx)
-	if err != nil {
-		return nil, withHint(fmt.Errorf("what is secret cannot be told, so nothing is collected: %w", err), "aztec-spartan doctor shows what is broken")
-	}
+// lostWords say what a report lacks where files of secrets cannot be decrypted.
+const lostWords = "What is secret in them cannot be told. So all that looks like a key is left out, hashes and transactions too;\nlook for passwords and mnemonics yourself."
+
+// pack collects the parts, less what is hidden. One that cannot be had says why
+// in its place.
+func (a *app) pack(ctx context.Context, parts []part, contents []byte, hidden redact.Words, dir string, now time.Time) ([]byte, error) {
 	var out bytes.Buffer
 	zip := gzip.NewWriter(&out)
 	archive := tar.NewWriter(zip)

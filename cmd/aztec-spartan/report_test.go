@@ -137,10 +137,27 @@ func TestReportHasNoSecrets(t *testing.T) {
 	if code := run(t.Context(), []string{"report", "val1", "--root", root, "-o", other}, strings.NewReader(""), &said, &said); code == 0 || exists(other) || !strings.Contains(said.String(), "local.env: parsing environment, line 2") {
 		t.Errorf("local.env cannot be read: exit code %d: %s", code, said.String())
 	}
-	write(dir+"local.env", "")
-	write(dir+"keystore.json.cred", "sealed for another host")
-	if code := run(t.Context(), []string{"report", "val1", "--root", root, "-o", other}, strings.NewReader(""), &said, &said); code == 0 || exists(other) {
-		t.Errorf("exit code %d", code)
+	// A host that lost the key of its encrypted files needs help most.
+	write(dir+"local.env", "MY_TOKEN="+secret("local")+"\nL1_CONSENSUS_HOST_API_KEYS="+secret("beacon")+"\n")
+	for _, file := range []string{"keystore.json.cred", "keystore.json.old.cred"} {
+		write(dir+file, "sealed for another host")
+	}
+	said.Reset()
+	if code := run(t.Context(), []string{"report", "val1", "--root", root, "-o", other}, strings.NewReader(""), &said, &said); code != 0 {
+		t.Fatalf("keystores that cannot be decrypted: exit code %d: %s", code, said.String())
+	}
+	files, _ = unpackReport(t, other)
+	for where, text := range map[string]string{"CONTENTS": files["CONTENTS"], "what it says": said.String()} {
+		for _, want := range []string{"warning: reading the keystore of val1: ", "warning: reading keystore.json.old.cred of val1: ", "all that looks like a key is left out"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s lacks %q:\n%s", where, want, text)
+			}
+		}
+	}
+	for name, text := range files {
+		if strings.Contains(text, "planted0") {
+			t.Errorf("%s has a secret that can be read", name)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -15,7 +16,6 @@ import (
 
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/profiles/envfile"
-	"github.com/aztec-spartan/aztec-spartan/profiles/keystore"
 	"github.com/aztec-spartan/aztec-spartan/profiles/redact"
 	"github.com/aztec-spartan/aztec-spartan/units/doctor"
 	"github.com/aztec-spartan/aztec-spartan/units/journal"
@@ -93,6 +93,9 @@ func (a *app) reportStatus(name string) func(context.Context, io.Writer) error {
 		}
 		defer m.Close()
 		s, err := a.statusOrWhy(ctx, m, name)
+		if err == nil {
+			err = a.askVote(ctx, &s)
+		}
 		if err != nil {
 			return err
 		}
@@ -204,30 +207,34 @@ func (a *app) reportJournal(name, unit, since, level string) func(context.Contex
 
 // hostSecrets are all secrets of the host that are known, for a report: of all
 // instances, also of what they had before, and of the host's own settings. What
-// cannot be read is an error: it could be in what is reported.
-func (a *app) hostSecrets(ctx context.Context) (redact.Words, error) {
+// cannot be read is an error: it could be in what is reported. But files that are
+// encrypted, and that this host cannot decrypt any more, are when a report is
+// needed; lost says which.
+func (a *app) hostSecrets(ctx context.Context) (words redact.Words, lost []error, err error) {
 	names, err := a.instanceNames()
 	if err != nil {
-		return redact.Words{}, err
+		return words, nil, err
 	}
-	var words []string
+	var list []string
 	for _, name := range names {
-		found, err := a.instanceSecrets(ctx, name)
-		if err != nil {
-			return redact.Words{}, err
+		found, errs := a.instanceSecrets(ctx, name)
+		for _, err := range errs {
+			if _, ok := errors.AsType[*sealedError](err); !ok {
+				return words, nil, err
+			}
 		}
-		words = append(words, found...)
-		more, err := a.formerSecrets(ctx, name)
+		lost = append(lost, errs...)
+		former, err := a.formerSecrets(name)
 		if err != nil {
-			return redact.Words{}, err
+			return words, nil, err
 		}
-		words = append(words, more...)
+		list = append(append(list, found...), former...)
 	}
-	words = append(words, a.notifySecrets()...)
+	list = append(list, a.notifySecrets()...)
 	if data, err := os.ReadFile(a.path(credentialsFile)); err == nil {
-		words = append(words, credentialWords(data)...)
+		list = append(list, credentialWords(data)...)
 	}
-	return redact.NewWords(words), nil
+	return redact.NewWords(list), lost, nil
 }
 
 // notifySecrets are those of [notify]. In a config.toml that is wrong nothing
@@ -265,26 +272,10 @@ func (a *app) notifySecrets() []string {
 	return words
 }
 
-// formerSecrets are those in copies of keystores, in drop-ins, and in variables
-// that this program does not know.
-func (a *app) formerSecrets(ctx context.Context, name string) ([]string, error) {
+// formerSecrets are those in drop-ins, in the environment file of old versions,
+// and in variables that this program does not know.
+func (a *app) formerSecrets(name string) ([]string, error) {
 	var words []string
-	copies, err := filepath.Glob(a.path(instancePath(name, keystoreFile+".old*")))
-	if err != nil {
-		return nil, err
-	}
-	for _, path := range copies {
-		data, err := os.ReadFile(path)
-		if err == nil && filepath.Ext(path) == sealedSuffix {
-			data, err = a.creds().Decrypt(ctx, keystoreFile, data)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading %s of %s: %w", filepath.Base(path), name, err)
-		}
-		for _, secret := range keystore.Secrets(data) {
-			words = append(words, secretWords(secret, true)...)
-		}
-	}
 	if unit, err := a.installedUnit(name); err == nil {
 		found, err := a.dropInSecrets(unit)
 		if err != nil {

@@ -82,7 +82,7 @@ func (a *app) proposes(ctx context.Context, name string) (ours, l1 []string, err
 	if role, err := catalog.Role(inst.Role); err != nil || !attests(role) {
 		return nil, nil, err
 	}
-	sec, err := a.loadSecrets(ctx, name)
+	sec, err := a.loadKeys(ctx, name)
 	if err != nil {
 		return nil, nil, err
 	}

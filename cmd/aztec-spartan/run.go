@@ -174,7 +174,7 @@ func (a *app) tool(ctx context.Context, name string, args []string, withEnv bool
 
 // nodeSettings are the variables and secrets that the node would start with.
 func (a *app) nodeSettings(ctx context.Context, inst profiles.Instance, img *extract.Image) (units.Command, error) {
-	sec, err := a.loadSecrets(ctx, inst.Name)
+	sec, err := a.loadKeys(ctx, inst.Name)
 	if err != nil {
 		return units.Command{}, err
 	}

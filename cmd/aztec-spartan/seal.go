@@ -70,6 +70,29 @@ func keystoreName(sealed credential.Key) string {
 	return keystoreFile + sealedSuffix
 }
 
+// sealedError says that a file is encrypted and cannot be read here.
+type sealedError struct{ err error }
+
+func (e *sealedError) Error() string { return e.err.Error() }
+func (e *sealedError) Unwrap() error { return e.err }
+
+// decrypt reads a file that was encrypted for this host under a name. The error
+// is a *sealedError.
+func (a *app) decrypt(ctx context.Context, name string, data []byte) (secret []byte, key credential.Key, err error) {
+	if !a.seals() {
+		return nil, "", withCode(exitUnsupported, &sealedError{errNotHere})
+	}
+	if key, err = credential.KeyOf(data); err == nil {
+		secret, err = a.creds().Decrypt(ctx, name, data)
+	}
+	if err != nil {
+		return nil, key, &sealedError{err}
+	}
+	return secret, key, nil
+}
+
+var errNotHere = errors.New("it is encrypted for the host that runs it, and --root is not the running host")
+
 // creds encrypts for this host.
 func (a *app) creds() sealer {
 	if a.sealer != nil {
@@ -114,19 +137,20 @@ func (a *app) loadKeystore(ctx context.Context, name string, s *secrets) error {
 }
 
 func (a *app) unseal(ctx context.Context, name string, data []byte, s *secrets) error {
-	if !a.seals() {
-		return withCode(exitUnsupported, fmt.Errorf("reading the keystore of %s: it is encrypted for the host that runs it, and --root is not the running host", name))
+	keys, key, err := a.decrypt(ctx, keystoreFile, data)
+	if s.sealed = key; err == nil {
+		s.keystore, s.seal = keys, key
+		return nil
 	}
-	var err error
-	if s.sealed, err = credential.KeyOf(data); err == nil {
-		s.keystore, err = a.creds().Decrypt(ctx, keystoreFile, data)
+	err = fmt.Errorf("reading the keystore of %s: %w", name, err)
+	if errors.Is(err, errNotHere) {
+		return err
 	}
-	if err != nil {
-		return withHint(fmt.Errorf("reading the keystore of %s: %w", name, err),
-			"if this host lost the key it was encrypted with: rm %s, then config or keys add with your own copy", instancePath(name, keystoreFile+sealedSuffix))
+	lost := instancePath(name, keystoreFile+sealedSuffix)
+	if admin := instancePath(name, adminKeyFile+sealedSuffix); exists(a.path(admin)) {
+		lost += " " + admin
 	}
-	s.seal = s.sealed
-	return nil
+	return withHint(err, "if this host lost the key it was encrypted with: rm %s, then config or keys add with your own copy", lost)
 }
 
 // sealAs sets the form that a flag asks for: a key of systemd-creds(1), or no.
@@ -238,19 +262,22 @@ func (a *app) freeName(name, base string) (string, error) {
 }
 
 // keptKeystores are the copies of keystores that were replaced, as far as they
-// can be read, with the first error.
-func (a *app) keptKeystores(ctx context.Context, name string) (kept [][]byte, err error) {
+// can be read, and why the others cannot.
+func (a *app) keptKeystores(ctx context.Context, name string) (kept [][]byte, errs []error) {
 	copies, err := filepath.Glob(a.path(instancePath(name, keystoreFile+".old*")))
+	if err != nil {
+		errs = append(errs, err)
+	}
 	for _, path := range copies {
 		data, ferr := os.ReadFile(path)
 		if ferr == nil && filepath.Ext(path) == sealedSuffix {
-			data, ferr = a.creds().Decrypt(ctx, keystoreFile, data)
+			data, _, ferr = a.decrypt(ctx, keystoreFile, data)
 		}
 		if ferr == nil {
 			kept = append(kept, data)
-		} else if err == nil {
-			err = fmt.Errorf("reading %s of %s: %w", filepath.Base(path), name, ferr)
+		} else {
+			errs = append(errs, fmt.Errorf("reading %s of %s: %w", filepath.Base(path), name, ferr))
 		}
 	}
-	return kept, err
+	return kept, errs
 }

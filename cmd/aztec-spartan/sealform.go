@@ -102,8 +102,9 @@ func (a *app) dropForm(ctx context.Context, name string, s secrets) error {
 		}
 		if isSealed {
 			file = file[:len(file)-len(sealedSuffix)]
-			if data, err = a.creds().Decrypt(ctx, keystoreFile, data); err != nil {
-				return err
+			if data, _, err = a.decrypt(ctx, keystoreFile, data); err != nil {
+				a.note("warning: %s of %s stays as it is: %v", filepath.Base(path), name, err)
+				continue
 			}
 		}
 		if err := a.writeKeystore(ctx, name, file, s.seal, data); err != nil {

@@ -3,14 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/profiles/envfile"
@@ -31,7 +27,7 @@ const (
 // files of their own beside instance.toml and never part of a generation.
 type secrets struct {
 	keystore []byte // keystore.json; nil: none
-	adminKey string // hex; the node is given only its hash
+	admin    adminKey
 	p2pKey   string // of the node among its peers, hex; "": the node makes its own
 
 	seal   credential.Key // what the keystore is to be encrypted with; "": it is kept plain
@@ -41,13 +37,12 @@ type secrets struct {
 
 	old    []byte // the keystore on disk, if keystore differs from it
 	rekey  bool   // keystore is not on disk yet
-	newKey bool   // adminKey is not on disk yet
 	newP2P bool   // p2pKey is not on disk yet
 }
 
 // changed reports whether a node that runs has other secrets than its next
 // start would give it.
-func (s secrets) changed() bool { return s.rekey || s.newKey || s.newP2P }
+func (s secrets) changed() bool { return s.rekey || s.admin.fresh || s.newP2P }
 
 // reform reports whether the keystore is to take another form on disk.
 func (s secrets) reform() bool { return s.keystore != nil && s.seal != s.sealed }
@@ -57,29 +52,23 @@ func (s secrets) moving() bool {
 	return s.both || s.there && s.keystore != nil && (s.seal == "") != (s.sealed == "")
 }
 
-// loadSecrets reads the secrets of an instance. One without an admin API key
-// gets a new one, so that its node never makes one itself and prints it. One
-// without a keystore will have it encrypted, where that can be done.
+// loadSecrets reads the secrets of an instance, all that a generation needs.
 func (a *app) loadSecrets(ctx context.Context, name string) (secrets, error) {
-	var s secrets
+	s, err := a.loadKeys(ctx, name)
+	if err != nil {
+		return s, err
+	}
+	return s, a.loadAdminKey(ctx, name, &s)
+}
+
+// loadKeys reads the keys of an instance: what it signs with, and who it is to
+// its peers. One without a keystore will have it encrypted, where that can be
+// done.
+func (a *app) loadKeys(ctx context.Context, name string) (s secrets, err error) {
 	if err := a.loadKeystore(ctx, name, &s); err != nil {
 		return s, err
 	}
-	if err := a.loadP2PKey(name, &s); err != nil {
-		return s, err
-	}
-	key, err := os.ReadFile(a.path(instancePath(name, adminKeyFile)))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		var b [32]byte
-		_, _ = rand.Read(b[:]) // never fails: crypto/rand
-		s.adminKey, s.newKey = hex.EncodeToString(b[:]), true
-	case err != nil:
-		return s, fmt.Errorf("reading the admin API key of %s: %w", name, err)
-	default:
-		s.adminKey = strings.TrimSpace(string(key))
-	}
-	return s, nil
+	return s, a.loadP2PKey(name, &s)
 }
 
 // errOwnKeystore protects what this program did not write: several validators,
@@ -176,11 +165,6 @@ func (s secrets) addresses() ([]keystore.Address, error) {
 	return k.Addresses(), err
 }
 
-func (s secrets) adminKeyHash() string {
-	sum := sha256.Sum256([]byte(s.adminKey))
-	return hex.EncodeToString(sum[:])
-}
-
 // env is the environment file of secrets for versions that know no keystore.
 func (s secrets) env(names []string) ([]byte, error) {
 	var own ownKeys
@@ -228,10 +212,8 @@ func (a *app) saveSecrets(ctx context.Context, name string, s secrets, env []byt
 			return err
 		}
 	}
-	if s.newKey {
-		if err := a.writeSecret(name, adminKeyFile, []byte(s.adminKey+"\n")); err != nil {
-			return err
-		}
+	if err := a.saveAdminKey(ctx, name, s); err != nil {
+		return err
 	}
 	if s.newP2P {
 		if err := a.writeSecret(name, p2pKeyFile, []byte(s.p2pKey)); err != nil {

@@ -103,6 +103,38 @@ func TestStandbyWithAPublisherOfItsOwn(t *testing.T) {
 	}
 }
 
+// Of keys that config did not make, the one that stands by takes all or none;
+// what the hint says can be typed: keys knows no instance that is not there yet.
+func TestStandbyWithKeysThatConfigDidNotMake(t *testing.T) {
+	h := newScriptHost(t)
+	h.must(h.good("val1")...)
+	dir := t.TempDir()
+	second, publisher := filepath.Join(dir, "second"), filepath.Join(dir, "publisher")
+	put(t, second, "0x"+otherKey+"\n")
+	put(t, publisher, "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6\n")
+	if code, said := call(t, h.root, "keys", "val1", "add", "--key-file", second); code != 0 {
+		t.Fatal(said)
+	}
+	standby := []string{"config", "val1-v6", "--from", "val1", "--version", "6.0.0", "--no-pull"}
+	for flag, hint := range map[string]string{
+		"--publisher-key-file=" + publisher:                     "hint: first without a key, and then: aztec-spartan keys val1-v6 add --keystore FILE --replace",
+		"--coinbase=0x00000000000000000000000000000000000000c0": "hint: first without --coinbase, --fee-recipient and --prover-id, and then, with a copy that has others: aztec-spartan keys val1-v6 add --keystore FILE --replace",
+	} {
+		code, said := call(t, h.root, append(slices.Clone(standby), flag)...)
+		if code != exitUsage || !strings.Contains(said, hint) || exists(filepath.Join(h.root, instancePath("val1-v6", ""))) {
+			t.Errorf("%s: exit code %d: %s", flag, code, said)
+		}
+	}
+	if code, said := call(t, h.root, standby...); code != 0 {
+		t.Fatal(said)
+	}
+	whole := filepath.Join(dir, "keystore.json")
+	put(t, whole, h.read(instancePath("val1", keystoreFile)))
+	if code, said := call(t, h.root, "keys", "val1-v6", "add", "--keystore", whole, "--replace"); code != 0 {
+		t.Errorf("what the hint says: exit code %d: %s", code, said)
+	}
+}
+
 // Keys of an instance of its name that was removed are kept beside the new
 // ones: they may have no other copy.
 func TestStandbyBesideKeysOfOneThatWasRemoved(t *testing.T) {

@@ -122,6 +122,9 @@ func (a *app) look(ctx context.Context, m unitReader, names []string, detailed b
 		looking.Go(func() {
 			defer func() { <-slots }()
 			s, err := a.status(ctx, m, name)
+			if err == nil && (detailed || a.json) {
+				err = a.askVote(ctx, &s)
+			}
 			if err == nil && detailed && m != nil {
 				s.details = a.details(ctx, s)
 				s.RootfsBytes = a.rootfsBytes(s.Digest)
@@ -194,10 +197,7 @@ func (a *app) status(ctx context.Context, m unitReader, name string) (status, er
 	}
 	s.Restarted = a.restarted(ctx, u)
 	s.judge(ctx, u, meta, a.obstacle(ctx, name, u))
-	if s.Node != nil {
-		s.Payload, err = a.votes(ctx, inst, meta, s.Node)
-	}
-	return s, err
+	return s, nil
 }
 
 func changedSince(path string, t time.Time) bool {

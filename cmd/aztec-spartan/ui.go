@@ -45,6 +45,9 @@ type failure struct {
 func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
+// Advice is the hint, for doctor.
+func (f *failure) Advice() string { return f.hint }
+
 func usage(err error) error { return &failure{err: err, code: exitUsage} }
 
 func withCode(code int, err error) error { return &failure{err: err, code: code} }

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -114,8 +115,9 @@ type Host struct {
 	Table    func(ctx context.Context) error      // whether RPC and admin ports can be closed to other machines; nil: not asked
 	Registry func(ctx context.Context) error      // asks for the image; nil: not asked
 	Keystore func(ctx context.Context) (seen string, err error)
-	Locals   func() ([]string, error) // addresses of the host
-	Reach    string                   // URL of a service that tells whether {port} of this host is open; "": not asked
+	AdminKey func(ctx context.Context) error // whether the key of the node's admin API can be read; nil: not asked
+	Locals   func() ([]string, error)        // addresses of the host
+	Reach    string                          // URL of a service that tells whether {port} of this host is open; "": not asked
 }
 
 // Scope is how much is examined.
@@ -197,6 +199,20 @@ func ok(format string, args ...any) Finding {
 
 func warn(do, format string, args ...any) Finding {
 	return Finding{Level: Warning, Seen: fmt.Sprintf(format, args...), Do: do}
+}
+
+// advised is an error that knows what to do about it.
+type advised interface {
+	error
+	Advice() string // "": nothing
+}
+
+// advice is what an error says to do, or else do.
+func advice(err error, do string) string {
+	if a, ok := errors.AsType[advised](err); ok && a.Advice() != "" {
+		return a.Advice()
+	}
+	return do
 }
 
 func fail(do, format string, args ...any) Finding {

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"net"
 	"path/filepath"
 	"strings"
@@ -29,6 +30,11 @@ func TestHealthyHost(t *testing.T) {
 		t.Errorf("the worst is %s", Worst(list))
 	}
 }
+
+// knowing is an error that knows what to do.
+type knowing struct{ error }
+
+func (knowing) Advice() string { return "rm it" }
 
 // Each host has one fault, which is named, with what to type, and nothing else
 // is.
@@ -103,6 +109,12 @@ func TestBrokenHosts(t *testing.T) {
 		"a broken keystore": {func(s *sick) {
 			s.host.Keystore = func(context.Context) (string, error) { return "", errBroken }
 		}, "keystore", Failed, "it is broken", "keys val1 add", false, ""},
+		"a keystore whose error says what to do": {func(s *sick) {
+			s.host.Keystore = func(context.Context) (string, error) { return "", fmt.Errorf("reading it: %w", knowing{errBroken}) }
+		}, "keystore", Failed, "reading it: it is broken", "rm it", false, ""},
+		"an admin API key that cannot be read": {func(s *sick) {
+			s.host.AdminKey = func(context.Context) error { return knowing{errBroken} }
+		}, "keystore", Warning, "1 attester; no vote can be told to the running node: it is broken", "rm it", false, ""},
 		"no registry": {func(s *sick) { s.host.Registry = func(context.Context) error { return errBroken } }, "registry", Warning, "new versions cannot be had", "aztec-spartan versions", false, ""},
 		"no DNS": {func(s *sick) {
 			s.host.Resolver = fakeResolver{"eth.example": errBroken}

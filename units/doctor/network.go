@@ -184,7 +184,12 @@ func (e exam) keystore(ctx context.Context) []Finding {
 	}
 	seen, err := e.Keystore(ctx)
 	if err != nil {
-		return one(fail("aztec-spartan keys "+e.Name+" add --key-file FILE --replace", "%s", clip(err.Error())))
+		return one(fail(advice(err, "aztec-spartan keys "+e.Name+" add --keystore FILE --replace"), "%s", clip(err.Error())))
+	}
+	if e.AdminKey != nil {
+		if err := e.AdminKey(ctx); err != nil {
+			return one(warn(advice(err, "aztec-spartan config "+e.Name), "%s; no vote can be told to the running node: %s", seen, clip(err.Error())))
+		}
 	}
 	return one(ok("%s", seen))
 }
