@@ -65,6 +65,9 @@ func TestSecretsStaySecret(t *testing.T) {
 		}
 		// Back to plain and to encrypted again: every generation follows, and the node starts.
 		g.sh("aztec-spartan config val1 --encrypt-keys=no && test -s " + dir + "keystore.json && test ! -e " + dir + "keystore.json.cred")
+		if g.status().RestartNeeded {
+			g.t.Error("another form of the keystore is no other keystore, and status wants a restart")
+		}
 		g.sh("! grep -rl LoadCredentialEncrypted /var/lib/aztec-spartan/instances/val1 /etc/systemd/system/" + val1)
 		g.sh("test -s " + dir + "admin-api-key && test ! -e " + dir + "admin-api-key.cred && aztec-spartan restart val1")
 		g.until("aztec-spartan probe val1")

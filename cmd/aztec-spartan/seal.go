@@ -227,9 +227,19 @@ func (a *app) saveKeystore(ctx context.Context, name string, s secrets) error {
 	default:
 		forms = []credential.Key{s.sealed, ""}
 	}
+	before, err := os.Stat(a.path(instancePath(name, keystoreName(s.sealed))))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading the keystore of %s: %w", name, err)
+	}
 	for _, form := range forms {
 		if err := a.writeKeystore(ctx, name, keystoreFile, form, s.keystore); err != nil {
 			return err
+		}
+		if before == nil || s.rekey {
+			continue
+		}
+		if err := asOldAs(before, a.path(instancePath(name, keystoreName(form)))); err != nil {
+			return fmt.Errorf("writing the keystore of %s: %w", name, err)
 		}
 	}
 	if s.seal != "" && s.seal != s.sealed {

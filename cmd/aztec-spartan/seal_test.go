@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/profiles/keystore"
 	"github.com/aztec-spartan/aztec-spartan/units/credential"
@@ -279,6 +280,37 @@ func TestKilledWhileKeysChange(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Another form is no other keys: nobody is told to restart a node for it.
+func TestFormChangeWantsNoRestart(t *testing.T) {
+	begin := time.Now().Add(-time.Hour)
+	host, plain := credential.Host, credential.Key("")
+	for file, to := range map[string]*credential.Key{keystoreFile: &host, keystoreFile + sealedSuffix: &plain} {
+		from := host
+		if *to == host {
+			from = plain
+		}
+		h := newKeyDisk(t, map[string]credential.Key{file: from}, map[string][]byte{file: []byte("{}")})
+		unit := h.a.path(filepath.Join(systemdDir, val1Unit))
+		for _, path := range []string{unit, h.a.path(instancePath("val1", file))} {
+			if err := os.Chtimes(path, begin, begin); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := h.unitsFindKeys("before")
+		h.run(0, to, nil)
+		if after := h.unitsFindKeys("after"); len(after) != 1 || after[file] || !before[file] {
+			t.Fatalf("from %s: units name %v", file, after)
+		}
+		if changedSince(unit, begin.Add(time.Minute)) || h.a.inputChanged("val1", begin.Add(time.Minute)) {
+			t.Errorf("from %s: its node seems to lack something", file)
+		}
+		h.run(0, nil, []byte(`{"other":1}`))
+		if !h.a.inputChanged("val1", begin.Add(time.Minute)) {
+			t.Errorf("from %s: other keys are not noticed", file)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/units"
 	"github.com/aztec-spartan/aztec-spartan/units/credential"
@@ -76,7 +77,20 @@ func (a *app) reword(path, from, to string, mode fs.FileMode) (bool, error) {
 	if bytes.Equal(changed, text) {
 		return false, nil
 	}
-	return true, a.onDisk().Write(path, changed, mode)
+	was, err := os.Stat(path)
+	if err != nil {
+		return false, err
+	}
+	if err := a.onDisk().Write(path, changed, mode); err != nil {
+		return false, err
+	}
+	return true, asOldAs(was, path)
+}
+
+// asOldAs gives a file the time of one that has the same to say, so that nobody
+// is told that a running node lacks what is in it.
+func asOldAs(was fs.FileInfo, path string) error {
+	return os.Chtimes(path, time.Time{}, was.ModTime())
 }
 
 // dropForm removes the form of the keystore that no unit names any more, and
