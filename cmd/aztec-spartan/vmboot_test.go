@@ -11,6 +11,7 @@ const (
 	vmFull  = "aztec-full-node@full1.service"
 	vmSafe  = "aztec-sequencer@safe1.service"
 	safeKey = "/etc/aztec-spartan/instances/safe1/keystore.json.cred"
+	safeAPI = "/etc/aztec-spartan/instances/safe1/admin-api-key.cred"
 )
 
 // reboots: what ran comes back, and what stop stopped does not. A node whose
@@ -81,9 +82,9 @@ func (m *machine) otherTPM() {
 	if s := m.status("safe1"); s.Health != "unhealthy" || !strings.Contains(s.Reason, why) {
 		m.t.Errorf("beside another TPM: %+v", s)
 	}
-	m.fails(exitFailed, "aztec-spartan start safe1", why, "TPM", "hint: if this host lost the key", "rm "+safeKey)
+	m.fails(exitFailed, "aztec-spartan start safe1", why, "TPM", "hint: if this host lost the key", "rm "+safeKey+" "+safeAPI)
 	m.sh("aztec-spartan stop safe1")
-	m.sh("rm " + safeKey)
+	m.sh("rm " + safeKey + " " + safeAPI) // as the hint says
 	m.sequencer("safe1", vmTPMKey, "--encrypt-keys=tpm2")
 	m.sh("aztec-spartan start safe1")
 	m.until("aztec-spartan probe safe1")
