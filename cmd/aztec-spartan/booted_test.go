@@ -39,7 +39,7 @@ func onSuites(t *testing.T, suites []string, test func(*guest)) {
 	for _, suite := range suites {
 		t.Run(suite, func(t *testing.T) {
 			t.Parallel()
-			s, err := stage.Set(t.Context(), stage.Options{Suite: suite, Deb: debPath(t), Layouts: []string{layout}})
+			s, err := stage.Set(t.Context(), stage.Options{Suite: suite, Deb: debPath(t), Settle: "5s", Layouts: []string{layout}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -64,7 +64,7 @@ func (f *configFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log level debug")
 	fs.BoolVar(&f.noPull, "no-pull", false, "do not fetch the image now, but at the first start")
 	fs.BoolVar(&f.applies, "apply", false, "restart a running node behind the gate of updates; the old settings come back if it fails")
-	fs.DurationVar(&f.settle, "settle", 0, "with --apply: how long it must then stay up (default: config.toml, 5s)")
+	fs.DurationVar(&f.settle, "settle", 0, "with --apply: how long it must then stay up (default: config.toml, 45s)")
 	fs.BoolVar(&f.now, "now", false, "with --apply: do not wait for a node that proves, or is to propose a block")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "show what would be written, write nothing")
 }

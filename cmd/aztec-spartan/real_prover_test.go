@@ -20,7 +20,7 @@ func TestRealProver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := stage.Set(t.Context(), stage.Options{Suite: "bookworm", Deb: debPath(t), Layouts: []string{set.Layout}, L1: set})
+	s, err := stage.Set(t.Context(), stage.Options{Suite: "bookworm", Deb: debPath(t), Settle: "5s", Layouts: []string{set.Layout}, L1: set})
 	if err != nil {
 		t.Fatal(err)
 	}

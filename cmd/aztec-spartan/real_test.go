@@ -26,7 +26,7 @@ func TestRealNode(t *testing.T) {
 	for _, suite := range []string{"bookworm", "trixie"} {
 		t.Run(suite, func(t *testing.T) {
 			t.Parallel()
-			s, err := stage.Set(t.Context(), stage.Options{Suite: suite, Deb: debPath(t), Layouts: []string{set.Layout}, L1: set})
+			s, err := stage.Set(t.Context(), stage.Options{Suite: suite, Deb: debPath(t), Settle: "5s", Layouts: []string{set.Layout}, L1: set})
 			if err != nil {
 				t.Fatal(err)
 			}

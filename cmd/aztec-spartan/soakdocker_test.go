@@ -47,7 +47,7 @@ func TestSoakAdoptDocker(t *testing.T) {
 	}
 	for _, suite := range []string{"bookworm", "trixie"} {
 		t.Run(suite, func(t *testing.T) {
-			s, err := stage.Set(t.Context(), stage.Options{Suite: suite, Deb: debPath(t), Layouts: []string{layout}, Docker: true})
+			s, err := stage.Set(t.Context(), stage.Options{Suite: suite, Deb: debPath(t), Settle: "5s", Layouts: []string{layout}, Docker: true})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -86,7 +86,7 @@ func (f *updateFlags) register(cmd *cobra.Command) {
 	fs.BoolVar(&f.all, "all", false, "every instance, one at a time")
 	fs.DurationVar(&f.gateTimeout, "gate-timeout", 0, "how long the new version may take to answer, and then to move and to have peers (default: config.toml, 5m)")
 	fs.BoolVar(&f.now, "now", false, "do not wait for a node that proves, or is to propose a block")
-	fs.DurationVar(&f.settle, "settle", 0, "how long it must then stay up (default: config.toml, 5s)")
+	fs.DurationVar(&f.settle, "settle", 0, "how long it must then stay up (default: config.toml, 45s)")
 }
 
 // rolled is one roll as update --json and rollback --json print it.

@@ -51,7 +51,7 @@ func play(ctx context.Context, out io.Writer, suite, deb string) (err error) {
 		return err
 	}
 	d.scene("A fresh Debian (%s), booted; the package installed by apt; a registry and an L1 beside it", suite)
-	d.Stage, err = stage.Set(ctx, stage.Options{Suite: suite, Deb: deb, Layouts: []string{set.Layout}, L1: set})
+	d.Stage, err = stage.Set(ctx, stage.Options{Suite: suite, Deb: deb, Settle: "5s", Layouts: []string{set.Layout}, L1: set})
 	if err != nil {
 		return err
 	}

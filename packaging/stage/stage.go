@@ -32,6 +32,7 @@ type Options struct {
 	L1      *realimage.Set // nil: none
 	Log     io.Writer      // console; may be nil
 	Docker  bool           // the distribution's docker and docker-compose run on it
+	Settle  string         // how long a version must stay up in a roll; "": as in the package's config.toml
 
 	Packages []string // more of the distribution
 }
@@ -106,6 +107,9 @@ func (s *Stage) install(ctx context.Context, deb string) error {
 		return err
 	}
 	_, err := s.Must(ctx, "apt-get install -y --no-install-recommends /root/aztec-spartan.deb")
+	if err == nil && s.options.Settle != "" {
+		_, err = s.Must(ctx, "sed -i 's/^settle = .*/settle = \""+s.options.Settle+"\"/' /etc/aztec-spartan/config.toml")
+	}
 	return err
 }
 

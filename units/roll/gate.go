@@ -18,9 +18,11 @@ type Gate struct {
 // DefaultGate leaves, with two stops and the way back, a good part of an epoch
 // (38 min on mainnet): a node that is down for an epoch is slashed. Without
 // L1, or without anybody who proposes, nothing moves: three slots of mainnet
-// (72 s) are enough to see one.
+// (72 s) are enough to see one. A node that ends half a minute after its start,
+// when a deadline of its own is over, does not settle; one that does is not
+// down meanwhile.
 var DefaultGate = Gate{
-	Start: time.Minute, Timeout: 5 * time.Minute, Progress: 4 * time.Minute, Peers: 2 * time.Minute, Settle: 5 * time.Second,
+	Start: time.Minute, Timeout: 5 * time.Minute, Progress: 4 * time.Minute, Peers: 2 * time.Minute, Settle: 45 * time.Second,
 }
 
 // Total is how long a version may take for all of it.
