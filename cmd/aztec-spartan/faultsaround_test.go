@@ -17,6 +17,14 @@ func withDependent(g *guest, update func()) {
 	g.sh("systemctl stop companion && rm " + unit + " && systemctl daemon-reload")
 }
 
+// shippedSettle has the new version stay up for as long as it must on a host
+// whose settings nobody has changed.
+func shippedSettle(g *guest, update func()) {
+	g.sh("cp -p " + configFile + " /root/config.toml && sed -i '/^settle/d' " + configFile)
+	update()
+	g.sh("cp -p /root/config.toml " + configFile)
+}
+
 // startTimeout gives the start job less time than it takes.
 func startTimeout(g *guest, update func()) {
 	g.sh(`sed -i 's/^start_timeout.*/start_timeout = "2s"/' /etc/aztec-spartan/config.toml`)
@@ -64,9 +72,9 @@ func during(g *guest, update, do func()) {
 		defer close(done)
 		update()
 	}()
+	defer func() { <-done }() // also of a case that goes wrong here: nothing of it goes on in the next
 	g.until("test $(systemctl show -P ActiveState aztec-roll@val1.service) = activating && ! grep -q ^Version=4.1.2 /etc/systemd/system/" + val1)
 	do()
-	<-done
 }
 
 func (g *guest) invocation() string {
@@ -188,15 +196,20 @@ func noL1Before(g *guest, update func()) {
 }
 
 // noL1Meanwhile takes L1 away between the stop of the old version and the start
-// of the new one.
+// of the new one. What holds the start is not in /run: even ExecStartPre=+ has
+// the unit's own there (TemporaryFileSystem=).
 func noL1Meanwhile(g *guest, update func()) {
-	const dropIn = "/etc/systemd/system/" + val1 + ".d"
+	const (
+		dropIn = "/etc/systemd/system/" + val1 + ".d"
+		hold   = "/etc/hold-val1"
+		held   = "test $(systemctl show -P SubState " + val1 + ") = start-pre"
+	)
 	followL1(g, func() {
-		g.sh("mkdir -p " + dropIn + " && printf '[Service]\nExecStartPre=+/bin/sh -c \"while test -e /run/wait; do sleep 0.1; done\"\n' >" + dropIn + "/wait.conf && systemctl daemon-reload && touch /run/wait")
+		g.sh("mkdir -p " + dropIn + " && printf '[Service]\nExecStartPre=+/bin/sh -c \"while test -e " + hold + "; do sleep 0.1; done\"\n' >" + dropIn + "/hold.conf && systemctl daemon-reload && touch " + hold)
 		during(g, update, func() {
-			g.until("test $(systemctl show -P SubState " + val1 + ") = start-pre")
+			g.until(held)
 			g.takeL1Away()
-			g.sh("rm /run/wait")
+			g.sh(held + " && rm " + hold)
 		})
 		g.sh("rm -r " + dropIn + " && systemctl daemon-reload")
 	})
