@@ -134,6 +134,31 @@ func stopBySystemctl(g *guest, update func()) {
 	})
 }
 
+// stopInTheStop stops a node that the roll is stopping, which takes it long.
+func stopInTheStop(g *guest, update func()) {
+	const stopping = "test $(systemctl show -P SubState " + val1 + ") = stop"
+	holding(g, "ExecStop", func(release func()) {
+		during(g, update, func() {
+			g.until(stopping)
+			g.sh("systemctl stop --no-block " + val1 + " && " + stopping)
+			release()
+		})
+	})
+}
+
+// holding has a command of the node's unit, such as ExecStartPre=, wait until it is
+// released. What it waits for is not in /run: even with a + it has the unit's own
+// there (TemporaryFileSystem=).
+func holding(g *guest, command string, test func(release func())) {
+	const (
+		dropIn = "/etc/systemd/system/" + val1 + ".d"
+		hold   = "/etc/hold-val1"
+	)
+	g.sh("mkdir -p " + dropIn + " && printf '[Service]\n" + command + "=+/bin/sh -c \"while test -e " + hold + "; do sleep 0.1; done\"\n' >" + dropIn + "/hold.conf && systemctl daemon-reload && touch " + hold)
+	test(func() { g.sh("rm " + hold) })
+	g.sh("rm -r " + dropIn + " && systemctl daemon-reload")
+}
+
 func stopByStop(g *guest, update func()) {
 	meanwhile(g, update, func() {
 		g.sh("aztec-spartan stop val1")
@@ -196,22 +221,18 @@ func noL1Before(g *guest, update func()) {
 }
 
 // noL1Meanwhile takes L1 away between the stop of the old version and the start
-// of the new one. What holds the start is not in /run: even ExecStartPre=+ has
-// the unit's own there (TemporaryFileSystem=).
+// of the new one.
 func noL1Meanwhile(g *guest, update func()) {
-	const (
-		dropIn = "/etc/systemd/system/" + val1 + ".d"
-		hold   = "/etc/hold-val1"
-		held   = "test $(systemctl show -P SubState " + val1 + ") = start-pre"
-	)
+	const starting = "test $(systemctl show -P SubState " + val1 + ") = start-pre"
 	followL1(g, func() {
-		g.sh("mkdir -p " + dropIn + " && printf '[Service]\nExecStartPre=+/bin/sh -c \"while test -e " + hold + "; do sleep 0.1; done\"\n' >" + dropIn + "/hold.conf && systemctl daemon-reload && touch " + hold)
-		during(g, update, func() {
-			g.until(held)
-			g.takeL1Away()
-			g.sh(held + " && rm " + hold)
+		holding(g, "ExecStartPre", func(release func()) {
+			during(g, update, func() {
+				g.until(starting)
+				g.takeL1Away()
+				g.sh(starting)
+				release()
+			})
 		})
-		g.sh("rm -r " + dropIn + " && systemctl daemon-reload")
 	})
 }
 

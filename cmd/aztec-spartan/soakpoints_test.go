@@ -58,7 +58,7 @@ func (g *guest) everyCall(c plug) {
 	first := 1
 	if c.to != "" {
 		// Until the failing version is started all is as in a roll to a good one.
-		first += slices.IndexFunc(whole.calls, func(c testhost.Call) bool { return c.Name == "StartUnit" })
+		first += slices.IndexFunc(whole.calls, func(c testhost.Call) bool { return c.Name == "TryRestartUnit" })
 	}
 	n := first
 	for ; ; n++ {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/units"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
@@ -32,6 +33,10 @@ func (m rollManager) Stop(ctx context.Context, unit string) error {
 	return m.Manager.Stop(ctx, unit)
 }
 
+func (m rollManager) TryRestart(ctx context.Context, unit string, waiting func()) error {
+	return startError(m.Manager.TryRestart(ctx, unit, manager.OnWait(func(time.Duration) { waiting() })))
+}
+
 func (m rollManager) Running(ctx context.Context, unit string) (roll.Running, error) {
 	s, err := m.State(ctx, unit)
 	if err != nil || !outdated(s) {
@@ -52,7 +57,7 @@ func running(s, failure manager.UnitState) roll.Running {
 		ActiveState: s.ActiveState, SubState: s.SubState, Invocation: s.InvocationID,
 		PID: s.MainPID, Restarts: s.NRestarts, Exit: exitWords(s), Enabled: s.UnitFileState == "enabled",
 		Outdated: outdated(s) && (failure.Job || failure.ActiveState != "inactive"),
-		Halted:   halted(s),
+		Halted:   halted(s), Unmet: s.Unmet,
 	}
 }
 
@@ -62,6 +67,9 @@ type offline struct{}
 func (offline) Start(context.Context, string) error       { return nil }
 func (offline) StartNoWait(context.Context, string) error { return nil }
 func (offline) Stop(context.Context, string) error        { return nil }
+
+func (offline) TryRestart(context.Context, string, func()) error { return nil }
+
 func (offline) Reload(context.Context) error              { return nil }
 func (offline) ResetFailed(context.Context, string) error { return nil }
 

@@ -312,7 +312,7 @@ func asked(message []byte) (Call, bool) {
 	if !bytes.Contains(message, []byte("org.freedesktop.systemd1")) {
 		return Call{}, false
 	}
-	methods := []string{"StopUnit", "StartUnit", "RestartUnit", "ResetFailedUnit", "Reload", "EnableUnitFiles", "DisableUnitFiles"}
+	methods := []string{"StopUnit", "StartUnit", "TryRestartUnit", "RestartUnit", "ResetFailedUnit", "Reload", "EnableUnitFiles", "DisableUnitFiles"}
 	n := slices.IndexFunc(methods, func(m string) bool { return bytes.Contains(message, []byte(m)) })
 	if n < 0 {
 		return Call{}, false

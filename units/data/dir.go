@@ -111,6 +111,13 @@ func (d *Dir) remove(set string) error {
 
 func setOf(generation int) string { return SavedDir + "/" + strconv.Itoa(generation) }
 
+// Untouched reports whether nothing was ever moved here: no set is kept, or was
+// begun, and no store was set aside.
+func (d *Dir) Untouched() (bool, error) {
+	names, err := d.saved()
+	return err == nil && len(names) == 0, err
+}
+
 // saved are the names in SavedDir, sorted.
 func (d *Dir) saved() ([]string, error) { return d.names(SavedDir) }
 

@@ -37,6 +37,7 @@ type UnitState struct {
 	FragmentPath     string    // the unit file
 	NeedDaemonReload bool      // the unit file is newer than what systemd has read
 	Job              bool      // a job for it is queued or running
+	Unmet            bool      // a Condition...= did not hold when it was to be started last
 	NextElapse       time.Time // of a timer with OnCalendar=: when it fires next; zero if it does not
 	LastTrigger      time.Time // of a timer: when it fired last
 }
@@ -133,6 +134,8 @@ func stateOf(unit string, p map[string]any) UnitState {
 	if n, ok := p["CPUUsageNSec"].(uint64); ok {
 		s.CPUUsageNSec = n
 	}
+	held, asked := p["ConditionResult"].(bool)
+	s.Unmet = asked && !held && value[uint64](p, "ConditionTimestamp") != 0 // else it was never looked at
 	// (job id, object path); id 0 stands for none.
 	if job := value[[]any](p, "Job"); len(job) > 0 {
 		id, _ := job[0].(uint32)

@@ -19,6 +19,7 @@ func TestState(t *testing.T) {
 		unit: {
 			"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "UnitFileState": "enabled", "Result": "success", "Restart": "always",
 			"MainPID": uint32(4711), "NRestarts": uint32(3), "InvocationID": []byte{0x0a, 0xff},
+			"ConditionResult": true, "ConditionTimestamp": uint64(1_700_000_000_000_000),
 			"ActiveEnterTimestamp": uint64(1_700_000_000_000_001), "StateChangeTimestamp": uint64(1_700_000_001_000_000),
 			"ExecMainStatus": int32(143), "ExecMainCode": int32(1), "MemoryCurrent": uint64(123), "CPUUsageNSec": uint64(math.MaxUint64),
 			"FragmentPath": "/etc/systemd/system/" + unit, "NeedDaemonReload": true,
@@ -29,10 +30,11 @@ func TestState(t *testing.T) {
 		"aztec.target": {
 			"LoadState": "loaded", "ActiveState": "inactive", "SubState": "dead", "MainPID": "seven",
 			"ActiveEnterTimestamp": uint64(0), "StateChangeTimestamp": uint64(math.MaxUint64), "InvocationID": []byte{},
+			"ConditionResult": false, "ConditionTimestamp": uint64(1_700_000_000_000_000),
 			"Job": []any{uint32(0), godbus.ObjectPath("/")},
 		},
 		"aztec-update.timer": {
-			"LoadState": "loaded", "ActiveState": "active", "SubState": "waiting",
+			"LoadState": "loaded", "ActiveState": "active", "SubState": "waiting", "ConditionResult": false, "ConditionTimestamp": uint64(0),
 			"NextElapseUSecRealtime": uint64(1_700_000_002_000_000), "LastTriggerUSec": uint64(1_700_000_001_000_000),
 		},
 	}}
@@ -44,7 +46,7 @@ func TestState(t *testing.T) {
 			FragmentPath: "/etc/systemd/system/" + unit, NeedDaemonReload: true, Job: true,
 		},
 		"aztec.target": {
-			Unit: "aztec.target", LoadState: "loaded", ActiveState: "inactive", SubState: "dead",
+			Unit: "aztec.target", LoadState: "loaded", ActiveState: "inactive", SubState: "dead", Unmet: true,
 			MemoryCurrent: Unknown, CPUUsageNSec: Unknown,
 		},
 		"aztec-update.timer": {

@@ -145,6 +145,7 @@ func TestStoppedBeforeTheStop(t *testing.T) {
 func TestDisabledBeforeTheStart(t *testing.T) {
 	inBubble(t, "disabled", func(t *testing.T) {
 		h := newHost(t)
+		h.edit(func(s *State) { s.Intent.Data.Method = DataCopy })
 		h.on["stop"] = func() { h.run.Enabled = false }
 		out, err := h.engine().Run(t.Context(), "val1")
 		if err != nil || out.Result != Cancelled || !strings.Contains(out.Reason, "stopped by somebody else") {

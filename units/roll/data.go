@@ -91,6 +91,9 @@ func (s *State) forget(generation int) {
 
 // keepData keeps what the new version could destroy. Neither version runs.
 func (r *run) keepData(ctx context.Context) error {
+	if r.atOnce {
+		return nil
+	}
 	d, err := r.openData()
 	if d == nil || err != nil {
 		return err

@@ -9,14 +9,18 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/units"
 )
 
-// Manager is the part of the service manager that a roll needs. Start and
-// Stop wait for their job and fail when its result is not "done"; Start with
-// ErrStopped when somebody else has cancelled its job.
+// Manager is the part of the service manager that a roll needs. Start, Stop and
+// TryRestart wait for their job and fail when its result is not "done"; Start and
+// TryRestart with ErrStopped when somebody else has cancelled it.
 type Manager interface {
 	Start(ctx context.Context, unit string) error
 	// StartNoWait queues a start and returns.
 	StartNoWait(ctx context.Context, unit string) error
 	Stop(ctx context.Context, unit string) error
+	// TryRestart stops a unit and starts it again, by one job, and calls waiting
+	// about every second until that is done. One that does not run, or that
+	// somebody has asked to stop, is left so, and that is no error.
+	TryRestart(ctx context.Context, unit string, waiting func()) error
 	Reload(ctx context.Context) error
 	ResetFailed(ctx context.Context, unit string) error
 	Running(ctx context.Context, unit string) (Running, error)
@@ -130,6 +134,7 @@ type run struct {
 	stopped     time.Time // when a stop was first asked for; zero: nothing was disturbed
 	started     time.Time // when a start was asked for last
 	placed      bool      // the new generation is in place, and systemd has read it
+	atOnce      bool      // one job stops the old version and starts the new one
 	tried       bool      // the new version was started: what follows is held against it
 	loaded      bool      // the service manager has read the old unit again
 	restored    bool      // the old version was started again
@@ -267,23 +272,28 @@ func (r *run) start(ctx context.Context) error {
 	}
 	defer cancel()
 	if err := r.Manager.Start(limited, r.state.Unit); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if errors.Is(err, ErrStopped) {
-			return ErrStopped // nothing to hold against the version
-		}
-		if limited.Err() != nil {
-			err = fmt.Errorf("its start job was not done within %s", r.state.Intent.Gate.Start)
-		}
-		if now, serr := r.Manager.Running(ctx, r.state.Unit); serr == nil && now.Exit != "" {
-			err = fmt.Errorf("%w: the node %s", err, now.Exit)
-		}
-		r.phase(PhaseJob, Fell, err.Error())
-		return err
+		return r.notStarted(ctx, err, limited.Err() != nil)
 	}
 	r.phase(PhaseJob, Passed, fmt.Sprintf("start job done after %.1f s", time.Since(r.started).Seconds()))
 	return nil
+}
+
+// notStarted is why a start was not done. late is set if it took too long.
+func (r *run) notStarted(ctx context.Context, err error, late bool) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if errors.Is(err, ErrStopped) {
+		return r.awaitStop(ctx) // nothing to hold against the version
+	}
+	if late {
+		err = fmt.Errorf("its start job was not done within %s", r.state.Intent.Gate.Start)
+	}
+	if now, serr := r.Manager.Running(ctx, r.state.Unit); serr == nil && now.Exit != "" {
+		err = fmt.Errorf("%w: the node %s", err, now.Exit)
+	}
+	r.phase(PhaseJob, Fell, err.Error())
+	return err
 }
 
 // prove lets what was started pass the other phases. before is the invocation

@@ -57,6 +57,7 @@ type Running struct {
 	Enabled     bool   // starts at boot
 	Outdated    bool   // it is down because the node wants to be another version
 	Halted      bool   // it has failed while somebody stopped it
+	Unmet       bool   // a condition of the unit did not hold when it was to be started last
 }
 
 // stopped reports whether somebody has stopped it: with Restart=always it never

@@ -279,7 +279,7 @@ func TestNotStartedIsNotStopped(t *testing.T) {
 		h.on["running"] = func() {
 			if h.process == "4.1.3" && h.run.ActiveState == "active" {
 				h.halt()
-				h.run.Invocation = "1" // of the old version
+				h.run.Invocation, h.run.Unmet = "1", true // of the old version
 			}
 		}
 		out, err := h.engine().Run(t.Context(), "val1")

@@ -41,6 +41,8 @@ type host struct {
 	on     map[string]func()         // what else happens before a call
 	answer func(m units.Meta) Answer // instead of what the process would say
 	others map[string]bool           // units that are stopped with it: whether each runs
+
+	stopTakes, startTakes time.Duration // in a restart
 }
 
 type behaviour string
@@ -141,6 +143,27 @@ func (h *host) Stop(ctx context.Context, unit string) error {
 	return nil
 }
 
+// TryRestart is a stop and a start, each with what else happens at it. Killed
+// between them, the engine finds what a host that went down would leave.
+func (h *host) TryRestart(ctx context.Context, unit string, waiting func()) error {
+	if err := h.call(ctx, "restart"); err != nil || h.run.down() || h.run.ActiveState == "deactivating" {
+		return err
+	}
+	wait := func(d time.Duration) {
+		for end := time.Now().Add(d); time.Now().Before(end) && ctx.Err() == nil; waiting() {
+			<-time.After(time.Second)
+		}
+	}
+	h.run.ActiveState = "deactivating"
+	wait(h.stopTakes)
+	h.run.ActiveState = "active"
+	if err := h.Stop(ctx, unit); err != nil {
+		return err
+	}
+	wait(h.startTakes)
+	return h.Start(ctx, unit)
+}
+
 // halt keeps the invocation, as systemd does.
 func (h *host) halt() {
 	for name := range h.others {
@@ -163,7 +186,13 @@ func (h *host) reload() {
 	h.held = strings.Contains(read(h.files.held(unitName)), "\nAssertPathExists=!"+h.files.held(unitName)+"\n")
 }
 
-func (h *host) ResetFailed(ctx context.Context, unit string) error { return h.call(ctx, "reset") }
+func (h *host) ResetFailed(ctx context.Context, unit string) error {
+	err := h.call(ctx, "reset")
+	if err == nil && h.run.ActiveState == "failed" {
+		h.run.ActiveState, h.run.SubState, h.run.Outdated, h.run.Halted = "inactive", "dead", false, false
+	}
+	return err
+}
 
 func (h *host) Running(ctx context.Context, unit string) (Running, error) {
 	if err := h.call(ctx, "running"); err != nil {

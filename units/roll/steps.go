@@ -42,7 +42,8 @@ func nothing(context.Context) {}
 // stop and the switch, the switch comes before it: a process that runs does
 // not mind, and the node is not down while files are synced and systemd reads
 // all units again. Should the old version crash in that moment, the new one is
-// started somewhat early.
+// started somewhat early. Where nothing is to be looked at either, the start
+// stops it.
 func (r *run) stopOld(ctx context.Context) error {
 	if !r.state.Intent.WasActive {
 		return nil
@@ -50,6 +51,9 @@ func (r *run) stopOld(ctx context.Context) error {
 	if r.asIs() {
 		if err := r.putNew(ctx); err != nil {
 			return err
+		}
+		if r.atOnce = r.first != "" && r.untouched(); r.atOnce {
+			return nil
 		}
 	}
 	return r.stop(ctx)
@@ -93,6 +97,9 @@ func (r *run) startNew(ctx context.Context) error {
 	if !r.state.Intent.WasActive {
 		r.say("%s was stopped and stays stopped", r.state.Unit)
 		return nil
+	}
+	if r.atOnce {
+		return r.replace(ctx)
 	}
 	// Data may have been copied for hours. Of a stop meanwhile nothing is to be
 	// seen but that the unit was disabled, too.
