@@ -52,10 +52,10 @@ func (a *app) question(ctx context.Context, inst profiles.Instance, current unit
 		return q, err
 	}
 	// A node that is down has nothing to lose by another try.
-	if r := state.LastRoll; r != nil && r.Kind == roll.Update && r.Environment && !f.urgent {
-		q.Both = &policy.Both{Version: r.To, At: r.Finished}
+	if b := state.Blamed; b != nil && !f.urgent {
+		q.Both = &policy.Both{Version: b.Version, At: b.At}
 		if settings.Window != "" {
-			if q.Both.Next, err = elapse(ctx, settings.Window, r.Finished); err != nil {
+			if q.Both.Next, err = elapse(ctx, settings.Window, b.At); err != nil {
 				return q, err
 			}
 		}

@@ -326,6 +326,12 @@ func (r *run) finish(result, reason string) (Outcome, error) {
 	}
 	r.out.Evidence, r.out.Finished = r.evidence, time.Now().UTC()
 	r.state.LastRoll = &r.out
+	switch {
+	case r.out.Environment && r.out.Kind == Update:
+		r.state.Blamed = &Blamed{r.out.To, r.out.Finished}
+	case r.out.Succeeded() && r.state.Intent.WasActive:
+		r.state.Blamed = nil
+	}
 	if r.out.Unfinished = r.undone(); r.out.Unfinished {
 		r.state.Intent.Tries++
 	} else {

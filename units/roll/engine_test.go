@@ -63,6 +63,50 @@ func TestUpdateOutcomes(t *testing.T) {
 	}
 }
 
+// That both versions failed is known until something passes the gate, whatever
+// else is tried meanwhile.
+func TestBlamed(t *testing.T) {
+	inBubble(t, "until it passes", func(t *testing.T) {
+		h := newHost(t)
+		roll := func(kind string, to int, result string) *Blamed {
+			t.Helper()
+			h.edit(func(s *State) {
+				s.Intent = &Intent{Kind: kind, From: 1, To: to, Gate: Gate{Timeout: time.Second, Settle: time.Millisecond}}
+			})
+			if out, err := h.engine().Run(t.Context(), "val1"); err != nil || out.Result != result {
+				t.Fatalf("%+v, %v", out, err)
+			}
+			s, err := h.files.Load("val1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s.Blamed
+		}
+		h.behave["4.1.3"] = exits
+		h.on["stop"] = func() { h.behave["4.1.2"] = silent }
+		first := roll(Update, 2, RolledBack)
+		if first == nil || first.Version != "4.1.3" {
+			t.Fatalf("%+v", first)
+		}
+		h.halt()
+		if b := roll(Config, 1, Done); b == nil || *b != *first {
+			t.Errorf("after a change of one that was stopped: %+v", b)
+		}
+		if err := h.start(); err != nil {
+			t.Fatal(err)
+		}
+		delete(h.on, "stop")
+		delete(h.behave, "4.1.2")
+		if b := roll(Config, 2, RolledBack); b == nil || *b != *first {
+			t.Errorf("after settings that failed: %+v", b)
+		}
+		delete(h.behave, "4.1.3")
+		if b := roll(Config, 2, Done); b != nil {
+			t.Errorf("after settings that passed: %+v", b)
+		}
+	})
+}
+
 func TestRollbackByHandSkipsWhatItLeaves(t *testing.T) {
 	h := newHost(t)
 	if _, err := h.engine().Run(t.Context(), "val1"); err != nil {

@@ -26,9 +26,17 @@ type State struct {
 	Intent      *Intent      `json:"intent,omitempty"`
 	LastRoll    *Outcome     `json:"last_roll,omitempty"`
 	Skipped     []Skip       `json:"skipped,omitempty"`
+	Blamed      *Blamed      `json:"blamed,omitempty"` // nil: none, or something has passed the gate since
 	Pin         *Pin         `json:"pin,omitempty"`
 	Kept        []Kept       `json:"kept,omitempty"`       // data of earlier versions
 	NoSigning   *NoSigning   `json:"no_signing,omitempty"` // nil: it may sign
+}
+
+// Blamed is the last update that failed together with the version before it, so
+// that the cause is outside of both.
+type Blamed struct {
+	Version string    `json:"version"` // that was updated to
+	At      time.Time `json:"at"`
 }
 
 // Pin keeps updates of an instance at a version.
