@@ -134,8 +134,8 @@ func (g *guest) outdated(box *inbox) {
 	g.until("test $(systemctl show -P ActiveState '" + failure + "') = inactive && test $(systemctl show -P ActiveState " + unit + ") = failed")
 	// Nor does an update start it, though it has failed and did not end by that
 	// stop, or a restart of all.
-	g.sh("aztec-spartan update old1 --to 4.1.3 && grep -q '^Version=4.1.3' /etc/systemd/system/" + unit + " && aztec-spartan restart --all")
-	g.sh("test $(systemctl show -P MainPID " + unit + ") = 0 && aztec-spartan rollback old1 && aztec-spartan unskip old1 4.1.3")
+	g.sh("aztec-spartan update old1 --to 4.1.2 && grep -q '^Version=4.1.2' /etc/systemd/system/" + unit + " && aztec-spartan restart --all")
+	g.sh("test $(systemctl show -P MainPID " + unit + ") = 0 && aztec-spartan rollback old1 && aztec-spartan unskip old1 4.1.2")
 
 	// It ends once more, and now there is somebody to update it.
 	g.sh("systemctl start " + unit)
