@@ -71,15 +71,14 @@ func (g *guest) doesNotSign() {
 	g.sh("aztec-spartan config val1 --update resume_signing= && systemctl is-active --quiet " + val1 + " && aztec-spartan status val1 --json | jq -e '.[0].no_signing == null'")
 }
 
-// waitsForTheBusy: a roll waits for a proposer, and for an agent that proves.
-func (g *guest) waitsForTheBusy() {
+// proposing stands in for an L1 on which val1 is the proposer of every slot as
+// long as proposes says so, until end is called.
+func (g *guest) proposing(proposes *atomic.Bool) (end func()) {
 	g.t.Helper()
 	l, err := g.Listen("tcp", "127.0.0.1:8545")
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	var proposes atomic.Bool
-	proposes.Store(true)
 	l1 := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var call struct {
 			Method string
@@ -93,6 +92,9 @@ func (g *guest) waitsForTheBusy() {
 		case call.Method == "eth_getBlockByNumber":
 			fmt.Fprintf(w, `{"jsonrpc":"2.0","id":1,"result":{"timestamp":"0x%x","number":"0x10","hash":"0x%064x"}}`, time.Now().Unix(), 1)
 			return
+		case call.Method == "eth_syncing":
+			fmt.Fprint(w, `{"jsonrpc":"2.0","id":1,"result":false}`)
+			return
 		case call.Method == "eth_chainId":
 			result = "0x7a69"
 		case call.Method == "eth_call" && strings.Contains(string(call.Params[0]), "0xc27f08b5"): // getProposerAt
@@ -105,11 +107,18 @@ func (g *guest) waitsForTheBusy() {
 	}), ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- l1.Serve(l) }()
-	defer func() {
+	return func() {
 		_ = l1.Close()
 		<-served
-	}()
+	}
+}
 
+// waitsForTheBusy: a roll waits for a proposer, and for an agent that proves.
+func (g *guest) waitsForTheBusy() {
+	g.t.Helper()
+	var proposes atomic.Bool
+	proposes.Store(true)
+	defer g.proposing(&proposes)()
 	config := "/etc/aztec-spartan/config.toml"
 	g.sh("sed -i 's/^busy_wait.*/busy_wait = \"1s\"/; s/^when_busy.*/when_busy = \"give-up\"/' " + config)
 	pid := g.sh("systemctl show -P MainPID " + val1)
