@@ -44,6 +44,7 @@ func (r *run) goBack(ctx context.Context, cause error) (Outcome, error) {
 	if ctx.Err() != nil {
 		return r.abandon(ctx)
 	}
+	r.holdBroken(ctx)
 	b := r.back
 	switch {
 	case r.halted || errors.Is(b.failed, ErrStopped):
@@ -212,6 +213,7 @@ func (r *run) abandon(ctx context.Context) (Outcome, error) {
 	} else {
 		r.giveBack(ctx)
 	}
+	r.holdBroken(ctx)
 	result := Cancelled
 	if !inPlace || r.undone() {
 		result = Failed

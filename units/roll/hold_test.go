@@ -48,6 +48,11 @@ func TestDataAway(t *testing.T) {
 			if !errors.Is(err, want) || out.Result != Failed || !out.Unfinished || !strings.HasPrefix(out.Situation, "generation 1 (4.1.2) is in place; "+unitName+" is inactive") {
 				t.Fatalf("try %d: %+v, %v", n+1, out, err)
 			}
+			h.data.away = nil // and somebody, or a restart after a crash, starts the unit
+			if err := h.start(); err == nil {
+				t.Fatalf("try %d: %s was started on data of another", n+1, h.process)
+			}
+			h.data.away = errors.New("the disk is away")
 			h.runs("", false)
 			if s, err := h.files.Load("val1"); err != nil || s.Intent == nil || s.Intent.Tries != n+1 || s.LastRoll == nil || !s.LastRoll.Unfinished {
 				t.Fatalf("try %d: %+v, %v", n+1, s.Intent, err)
