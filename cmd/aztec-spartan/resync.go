@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -136,16 +138,35 @@ func (a *app) resync(ctx context.Context, m *manager.Manager, inst profiles.Inst
 	return nil
 }
 
-// exchange moves stores aside, or back, while the node does not run.
-func (a *app) exchange(ctx context.Context, m *manager.Manager, unit string, running, back bool, r aside) (err error) {
+// stopStart is what an exchange of stores needs of [manager.Manager].
+type stopStart interface {
+	Stop(ctx context.Context, unit string, opts ...manager.Option) error
+	Start(ctx context.Context, unit string, opts ...manager.Option) error
+}
+
+// errHungUp says that nobody is there any more to be told.
+var errHungUp = errors.New("the terminal has gone away")
+
+// exchange moves stores aside, or back, while the node does not run. Whatever ends
+// it, Ctrl-C while the node stops, or a terminal that goes away, the node that ran
+// is started.
+func (a *app) exchange(ctx context.Context, m stopStart, unit string, running, back bool, r aside) (err error) {
+	gone := make(chan os.Signal, 1)
+	signal.Notify(gone, syscall.SIGHUP, syscall.SIGPIPE)
+	defer signal.Stop(gone)
 	if running {
-		if err := m.Stop(ctx, unit, a.waiting(unit, "stop")); err != nil {
-			return err
-		}
 		defer func() {
 			serr := m.Start(context.WithoutCancel(ctx), unit, a.waiting(unit, "start"))
 			err = errors.Join(err, serr)
+			select {
+			case <-gone:
+				err = errors.Join(err, errHungUp)
+			default:
+			}
 		}()
+		if err := m.Stop(ctx, unit, a.waiting(unit, "stop")); err != nil {
+			return err
+		}
 	}
 	if back {
 		return r.back()

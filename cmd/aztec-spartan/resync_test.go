@@ -2,17 +2,22 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/aztec-spartan/aztec-spartan/units/manager"
 	"github.com/aztec-spartan/aztec-spartan/units/probe"
 )
 
@@ -149,5 +154,64 @@ func TestDisk(t *testing.T) {
 	out.Reset()
 	if code := run(t.Context(), []string{"disk", "--root", root}, strings.NewReader(""), &out, &said); code != 0 || !strings.Contains(out.String(), "could be freed: ") || !strings.Contains(out.String(), "world_state") {
 		t.Errorf("exit code %d: %s", code, out.String())
+	}
+}
+
+// fakeJobs are stops and starts of a unit.
+type fakeJobs struct {
+	stop func(ctx context.Context) error
+	told []string
+}
+
+func (f *fakeJobs) Stop(ctx context.Context, _ string, _ ...manager.Option) error {
+	f.told = append(f.told, "stop")
+	return f.stop(ctx)
+}
+
+func (f *fakeJobs) Start(ctx context.Context, _ string, _ ...manager.Option) error {
+	f.told = append(f.told, "start")
+	return ctx.Err()
+}
+
+// A node that ran runs again, whatever ends the exchange of its stores.
+func TestExchangeLeavesNoNodeDown(t *testing.T) {
+	a := newApp(io.Discard)
+	a.err = io.Discard
+	for name, c := range map[string]struct {
+		stop  func(cancel func()) error
+		want  error
+		moved bool
+	}{
+		"done":   {func(func()) error { return nil }, nil, true},
+		"Ctrl-C": {func(cancel func()) error { cancel(); return context.Canceled }, context.Canceled, false},
+		"hung up": {func(func()) error {
+			return syscall.Kill(os.Getpid(), syscall.SIGHUP)
+		}, errHungUp, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			r := aside{t.TempDir()}
+			dataDir(t, r.data, "archiver", "signing-protection")
+			heard := make(chan os.Signal, 1)
+			signal.Notify(heard, syscall.SIGHUP)
+			defer signal.Stop(heard)
+			m := &fakeJobs{stop: func(context.Context) error {
+				err := c.stop(cancel)
+				if errors.Is(c.want, errHungUp) {
+					<-heard
+				}
+				return err
+			}}
+			if err := a.exchange(ctx, m, someUnit, true, false, r); !errors.Is(err, c.want) {
+				t.Errorf("got %v", err)
+			}
+			if got := strings.Join(m.told, " "); got != "stop start" {
+				t.Errorf("systemd was told: %s", got)
+			}
+			if _, complete := r.state(); complete != c.moved {
+				t.Errorf("moved: %t", complete)
+			}
+		})
 	}
 }
