@@ -23,7 +23,10 @@ func (a *app) rollbackCommand() *cobra.Command {
 		Long: `Roll back to the version before, or to the one that --to names, with the settings
 it ran with. It is on this host still: no registry is asked. The old version
 must pass the same gate. The version that is left is skipped from now on, until
-update --to asks for it.`,
+update --to asks for it, or unskip takes it off.
+
+A roll that was interrupted, or whose way back did not come to its end, is taken
+back instead.`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.rollEach(cmd.Context(), "rollback", args, f, a.prepareRollback)
