@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +13,11 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
+
+// sinceTakenBack is for how long rollback without a version does nothing after an
+// interrupted roll was taken back: verbs say that rollback does that, and an engine
+// may have been faster than who types it.
+const sinceTakenBack = 10 * time.Minute
 
 var errNoSuchVersion = errors.New("no such version here")
 
@@ -45,6 +51,10 @@ func (a *app) prepareRollback(ctx context.Context, name string, f updateFlags) (
 	state, meta, err := a.generations(inst)
 	if err != nil {
 		return false, err
+	}
+	if last := state.LastRoll; f.to == "" && last != nil && last.TakenBack() && time.Since(last.Finished) < sinceTakenBack {
+		a.print("%s: its roll to %s, which was interrupted, was taken back at %s; %s is in place, and --to VERSION goes further back", name, last.To, last.Finished.Local().Format(time.TimeOnly), last.From)
+		return false, nil
 	}
 	g, err := previous(state, meta.Generation, f.to)
 	if err != nil {

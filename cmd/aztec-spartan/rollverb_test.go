@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/units/lock"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
@@ -144,6 +145,44 @@ func TestNoOutcome(t *testing.T) {
 		now, err := a.files().Load("val1")
 		if kept := now.Intent != nil; err != nil || kept != (c.intent != nil && c.intent.Begun) {
 			t.Errorf("%s: the roll is recorded still: %t, %v", name, kept, err)
+		}
+	}
+}
+
+// An engine may have taken an interrupted roll back before who was told so has
+// typed rollback: that is not to leave the version that is back.
+func TestRollbackOfWhatIsBack(t *testing.T) {
+	for _, c := range []struct {
+		reason string
+		ago    time.Duration
+		to     string
+		begins bool
+	}{
+		{"the roll was interrupted", time.Minute, "", false},
+		{"the roll was interrupted; its data were left", time.Minute, "", false},
+		{"the roll was interrupted", time.Minute, "4.1.3", true},
+		{"the roll was interrupted", time.Hour, "", true},
+		{"it answers as 9.9.9", time.Minute, "", true},
+	} {
+		a := brokenRoll(t)
+		var said strings.Builder
+		a.out, a.err = &said, io.Discard
+		put(t, a.path(instancePath("val1", "instance.toml")), "schema = 1\nrole = \"sequencer\"\nimage = \"r/a:4.1.2\"\n")
+		s, err := a.files().Load("val1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Intent, s.Previous = nil, 2
+		s.LastRoll = &roll.Outcome{Kind: roll.Update, From: "4.1.2", To: "4.1.4", Result: roll.RolledBack, Reason: c.reason, Finished: time.Now().Add(-c.ago)}
+		if err := a.files().Save("val1", s); err != nil {
+			t.Fatal(err)
+		}
+		_, err = a.prepareRollback(t.Context(), "val1", updateFlags{to: c.to})
+		if c.begins != errors.Is(err, extract.ErrNotFound) || !c.begins && err != nil {
+			t.Errorf("%+v: %v", c, err)
+		}
+		if back := strings.Contains(said.String(), "4.1.2 is in place"); back == c.begins {
+			t.Errorf("%+v: it says %q", c, said.String())
 		}
 	}
 }

@@ -89,7 +89,7 @@ func (e *Engine) Run(ctx context.Context, instance string) (Outcome, error) {
 	}
 	if r.interrupted {
 		r.awaitRetry(ctx)
-		return r.goBack(ctx, errors.New("the roll was interrupted"))
+		return r.goBack(ctx, errors.New(interrupted))
 	}
 	return r.forward(ctx)
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/units"
@@ -129,6 +130,16 @@ type Outcome struct {
 	DowntimeSeconds float64   `json:"downtime_seconds"`       // from the stop until the RPC answered again; 0 if the instance was stopped
 	DataSeconds     float64   `json:"data_seconds,omitempty"` // of these, until the data were kept
 	NoSigning       string    `json:"no_signing,omitempty"`   // why the version in place must not sign
+}
+
+// interrupted is the reason of a roll that an engine has taken back, since the one
+// before it ended in the middle.
+const interrupted = "the roll was interrupted"
+
+// TakenBack reports whether the roll was interrupted, and the version before it is
+// in place again.
+func (o Outcome) TakenBack() bool {
+	return o.Result == RolledBack && strings.HasPrefix(o.Reason, interrupted)
 }
 
 // Succeeded reports whether the version that was asked for is in place.
