@@ -58,6 +58,9 @@ Most of it needs root. For members of the group aztec, root carries out start,
 stop, restart, status, versions and disk, in aztec-operator@.service, where
 polkit is 0.106 or newer.
 
+What to do on a bad night, and on twelve other days of an operator, is in
+/usr/share/doc/aztec-spartan/handbook.
+
 Exit codes: 0 done, 1 failed, 2 usage or invalid configuration, 3 this host
 cannot do it, 4 rolled back, 5 another run holds the lock, 6 unhealthy.`
 

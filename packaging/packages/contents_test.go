@@ -4,6 +4,7 @@ package packages
 
 import (
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -67,6 +68,29 @@ func TestPackagesHoldTheSame(t *testing.T) {
 	const settings = "/etc/aztec-spartan/config.toml\n/etc/needrestart/conf.d/aztec-spartan.conf"
 	if configs := tool(t, "rpm", "-qpc", rpmPath(t)); conffiles != settings || configs != settings {
 		t.Errorf("settings of the deb are\n%s\nof the rpm\n%s\nwant\n%s", conffiles, configs, settings)
+	}
+}
+
+// The chapters of the handbook are there, without what only their test reads.
+func TestHandbookIsPackaged(t *testing.T) {
+	chapters, err := filepath.Glob(filepath.Join(top, "packaging", "handbook", "*.md"))
+	if err != nil || len(chapters) == 0 {
+		t.Fatalf("%d chapters, %v", len(chapters), err)
+	}
+	dir := filepath.Join(unpacked(t), "usr/share/doc/aztec-spartan/handbook")
+	for _, chapter := range chapters {
+		text, err := os.ReadFile(filepath.Join(dir, filepath.Base(chapter)))
+		if err != nil {
+			t.Error(err)
+		}
+		for _, unwanted := range []string{"<!--", "-->", "](../", "console new", "console by="} {
+			if strings.Contains(string(text), unwanted) {
+				t.Errorf("%s has %q", filepath.Base(chapter), unwanted)
+			}
+		}
+		if !strings.HasPrefix(string(text), "# ") || strings.Count(string(text), "```")%2 != 0 || !strings.Contains(string(text), "$ sudo ") {
+			t.Errorf("%s is not whole:\n%s", filepath.Base(chapter), text)
+		}
 	}
 }
 

@@ -76,6 +76,7 @@ each 644 "$prefix/share/aztec-spartan/metrics" packaging/metrics/alerts.yml pack
 doc=$prefix/share/doc/aztec-spartan
 put 644 packaging/copyright "$doc/copyright"
 put 644 "$dist/doc/changelog.gz" "$doc/changelog.gz"
+each 644 "$doc/handbook" "$dist"/doc/handbook/*
 put 644 packaging/config/config.toml "$doc/examples/config.toml"
 put 644 packaging/config/instance.toml "$doc/examples/instance.toml"
 config packaging/config/config.toml /etc/aztec-spartan/config.toml
@@ -83,7 +84,7 @@ config packaging/needrestart.conf /etc/needrestart/conf.d/aztec-spartan.conf
 
 case "$act" in
 uninstall)
-	rmdir "$DESTDIR$doc/examples" "$DESTDIR$doc" "$DESTDIR$prefix/share/aztec-spartan/metrics" "$DESTDIR$prefix/share/aztec-spartan" 2>/dev/null || true
+	rmdir "$DESTDIR$doc/examples" "$DESTDIR$doc/handbook" "$DESTDIR$doc" "$DESTDIR$prefix/share/aztec-spartan/metrics" "$DESTDIR$prefix/share/aztec-spartan" 2>/dev/null || true
 	[ -z "$live" ] || systemctl daemon-reload
 	echo "left: /etc/aztec-spartan, /var/lib/aztec-spartan (images), /var/lib/aztec (data of nodes), and nodes that run"
 	;;
