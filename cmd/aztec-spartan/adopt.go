@@ -35,8 +35,9 @@ container still runs. Then, on consent, the container is stopped and kept from
 coming back, its data are renamed (one file system), used where they are
 (--in-place) or copied, and the instance is started. The two never run together.
 
-An adoption that was interrupted goes on when it is called again. --undo NAME
-stops the instance, puts data back and starts the container again.`,
+An adoption that was interrupted goes on when it is called again; a terminal that
+goes away interrupts none. --undo NAME stops the instance, puts data back, and
+unit and container are as they were.`,
 		Example: `  aztec-spartan adopt ~/aztec val1 --dry-run
   aztec-spartan adopt ~/aztec val1
   aztec-spartan adopt /etc/systemd/system/aztec.service agent1 --yes
@@ -133,6 +134,9 @@ func (ad *adopter) adopt(ctx context.Context, dir, name string, f adoptFlags) er
 		_, err := ad.plan(ctx, dir, name, f)
 		return err
 	}
+	// A copy may take hours, in which neither of the two runs.
+	_, mortal := outlive()
+	defer mortal()
 	err := ad.locked(ctx, name, "adopt", func() error { return ad.handOver(ctx, dir, name, f) })
 	if err != nil {
 		return err
@@ -294,6 +298,8 @@ func (ad *adopter) undo(ctx context.Context, name string, yes bool) error {
 		return withHint(usage(fmt.Errorf("adopt --undo %s: its data were copied, so the container goes on with those of before, and knows nothing of what was signed since", name)),
 			"--yes does it all the same; let an epoch pass between its stop and the container's start")
 	}
+	_, mortal := outlive() // the container has to run again
+	defer mortal()
 	if err := ad.saveAdoption(ctx, r, stepUndoing); err != nil {
 		return err
 	}

@@ -23,7 +23,13 @@ inspect*)
 	echo '[{"Id":"c0ffee","Name":"/node-validator-1","Image":"sha256:1","State":{"Running":'$running'},
 		"Config":{"Image":"aztecprotocol/aztec:latest"},"HostConfig":{"RestartPolicy":{"Name":"unless-stopped"}},
 		"Mounts":[{"Name":"node_aztec_data","Source":"/srv/volumes/d/_data","Destination":"/var/lib/aztec"}]}]' ;;
-stop*) test -e stubborn || rm -f running ;;
+stop*)
+	if test -e hangup; then
+		read -r _ _ _ _ group _ </proc/$$/stat
+		test $group = $$ || exit 1 # it would be told, too
+		kill -HUP $PPID
+	fi
+	test -e stubborn || rm -f running ;;
 start*) touch running ;;
 esac
 `
@@ -239,4 +245,17 @@ func TestAdoptNeverRunsBoth(t *testing.T) {
 		t.Error("ours was started")
 	}
 	b.reads(t, r.From+"/"+p2pKeyFile, "id")
+}
+
+// A terminal that goes away while the container stops leaves no node down.
+func TestAdoptOutlivesItsTerminal(t *testing.T) {
+	b := newAdoptBench(t)
+	write(t, filepath.Join(b.dir, "hangup"), "", 0o644)
+	r := b.prepared(t, adoptFlags{})
+	if err := b.saveAdoption(t.Context(), r, stepStopping); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.adopt(t.Context(), "/srv/node", "val1", adoptFlags{}); err != nil || len(b.began) != 1 {
+		t.Errorf("%v, began %q", err, b.began)
+	}
 }

@@ -131,7 +131,9 @@ func (a *app) takeData(ctx context.Context, r adoptionRecord) error {
 			if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 				return fail(err)
 			}
-			if out, err := exec.CommandContext(ctx, "cp", "-a", "--sparse=always", "--reflink=auto", "--", from, part).CombinedOutput(); err != nil {
+			cp := exec.CommandContext(ctx, "cp", "-a", "--sparse=always", "--reflink=auto", "--", from, part)
+			cp.SysProcAttr = ownGroup()
+			if out, err := cp.CombinedOutput(); err != nil {
 				return fail(fmt.Errorf("cp: %w: %s", err, out))
 			}
 			unix.Sync() // its files, before their name says that they are whole

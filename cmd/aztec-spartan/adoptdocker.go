@@ -56,6 +56,7 @@ func findDocker() *docker {
 func (d *docker) run(ctx context.Context, args ...string) ([]byte, error) {
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, d.path, args...)
+	cmd.SysProcAttr = ownGroup()
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("docker %s: %w: %s", args[0], err, bytes.TrimSpace(errs.Bytes()))

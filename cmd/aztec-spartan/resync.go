@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -144,16 +142,12 @@ type stopStart interface {
 	Start(ctx context.Context, unit string, opts ...manager.Option) error
 }
 
-// errHungUp says that nobody is there any more to be told.
-var errHungUp = errors.New("the terminal has gone away")
-
 // exchange moves stores aside, or back, while the node does not run. Whatever ends
 // it, Ctrl-C while the node stops, or a terminal that goes away, the node that ran
 // is started.
 func (a *app) exchange(ctx context.Context, m stopStart, unit string, running, back bool, r aside) (err error) {
-	gone := make(chan os.Signal, 1)
-	signal.Notify(gone, syscall.SIGHUP, syscall.SIGPIPE)
-	defer signal.Stop(gone)
+	gone, mortal := outlive()
+	defer mortal()
 	if running {
 		defer func() {
 			serr := m.Start(context.WithoutCancel(ctx), unit, a.waiting(unit, "start"))
