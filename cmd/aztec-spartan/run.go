@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -238,21 +237,15 @@ func (a *app) forgetOrphans(ctx context.Context, m *manager.Manager) error {
 	if err != nil {
 		return err
 	}
-	self, err := os.ReadFile("/proc/self/comm")
-	if err != nil {
-		return err
-	}
 	var errs []error
 	for _, path := range found {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			continue // its run has just ended
 		}
+		// A number that another process has by now leaves it until the next boot.
 		pid, ok := runnerOf(string(text))
-		if !ok {
-			continue
-		}
-		if comm, err := os.ReadFile(filepath.Join("/proc", pid, "comm")); err == nil && bytes.Equal(comm, self) {
+		if !ok || exists(filepath.Join("/proc", pid)) {
 			continue
 		}
 		unit := filepath.Base(path)
