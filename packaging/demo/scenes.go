@@ -58,7 +58,7 @@ func (d *demo) start(set *realimage.Set) error {
 	if err != nil {
 		return err
 	}
-	if out, err = d.run("curl -sf -o /dev/null -w '/status %{http_code}\\n' http://127.0.0.1:8080/status"); err != nil {
+	if out, err = d.run("curl -sf --retry 30 --retry-delay 1 --retry-connrefused -o /dev/null -w '/status %{http_code}\\n' http://127.0.0.1:8080/status"); err != nil {
 		return err
 	}
 	d.fact("%s", out)

@@ -111,11 +111,15 @@ func (d *Dir) remove(set string) error {
 
 func setOf(generation int) string { return SavedDir + "/" + strconv.Itoa(generation) }
 
-// Untouched reports whether nothing was ever moved here: no set is kept, or was
-// begun, and no store was set aside.
-func (d *Dir) Untouched() (bool, error) {
+// Settled reports whether Settle and PutBack have nothing to do: there is at most
+// what earlier versions left, whole, and no store was set aside.
+func (d *Dir) Settled() (bool, error) {
 	names, err := d.saved()
-	return err == nil && len(names) == 0, err
+	whole := func(name string) bool {
+		_, err := strconv.Atoi(name)
+		return err == nil
+	}
+	return err == nil && !slices.ContainsFunc(names, func(name string) bool { return !whole(name) }), err
 }
 
 // saved are the names in SavedDir, sorted.

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// untouched reports whether nothing is to be done, or looked at, while no version
+// settled reports whether nothing is to be done, or looked at, while no version
 // runs, where the data stay as they are.
-func (r *run) untouched() bool {
+func (r *run) settled() bool {
 	d, err := r.openData()
 	if d == nil || err != nil {
 		return err == nil
@@ -16,7 +16,7 @@ func (r *run) untouched() bool {
 	defer d.Close()
 	// Until it stops, the old version may still begin to sign.
 	p := r.state.Intent.Data
-	is, err := d.Untouched()
+	is, err := d.Settled()
 	return err == nil && is && p.FromSigns <= p.ToSigns
 }
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/units/data"
 )
 
 // One job replaces the old version only where nothing is done, or looked at,
@@ -17,14 +19,10 @@ func TestReplacedByOneJob(t *testing.T) {
 		"no data":               {func(*host) {}, "restart"},
 		"data stay as they are": {func(h *host) { h.data = newStores(h.t); h.data.put("archiver/data.mdb", "4.1.3") }, "restart"},
 		"data are kept":         {func(h *host) { h.edit(func(s *State) { s.Intent.Data.Method = DataCopy }) }, "stop start"},
-		"a set is kept": {func(h *host) {
-			h.data = newStores(h.t)
-			h.data.put(".aztec-spartan.saved/7/archiver/data.mdb", "4.1.0")
-		}, "stop start"},
-		"a store was set aside": {func(h *host) {
-			h.data = newStores(h.t)
-			h.data.put(".aztec-spartan.saved/signing-protection/db_version", "{}")
-		}, "stop start"},
+		"a set is kept":         {func(h *host) { h.save("7/archiver/data.mdb") }, "restart"},
+		"a set is half kept":    {func(h *host) { h.save("7.part/archiver/data.mdb") }, "stop start"},
+		"a swap is half done":   {func(h *host) { h.save("7.out/blobs/data.mdb") }, "stop start"},
+		"a store was set aside": {func(h *host) { h.save("signing-protection/db_version") }, "stop start"},
 		"it knows less of signed": {func(h *host) {
 			h.data = newStores(h.t)
 			h.edit(func(s *State) { s.Intent.Data.FromSigns, s.Intent.Data.ToSigns = 2, 1 })
@@ -51,6 +49,13 @@ func TestReplacedByOneJob(t *testing.T) {
 			h.whole("4.1.3", true)
 		})
 	}
+}
+
+// save puts a file where sets of stores are kept.
+func (h *host) save(name string) {
+	h.t.Helper()
+	h.data = newStores(h.t)
+	h.data.put(data.SavedDir+"/"+name, "{}")
 }
 
 // Who stops the node while the roll replaces its version wants it down, whatever

@@ -52,7 +52,7 @@ func (r *run) stopOld(ctx context.Context) error {
 		if err := r.putNew(ctx); err != nil {
 			return err
 		}
-		if r.atOnce = r.first != "" && r.untouched(); r.atOnce {
+		if r.atOnce = r.first != "" && r.settled(); r.atOnce {
 			return nil
 		}
 	}
