@@ -70,6 +70,7 @@ again. --undo puts them back.`,
 
 func (a *app) resync(ctx context.Context, m *manager.Manager, inst profiles.Instance, f resyncFlags) error {
 	fail := func(err error) error { return fmt.Errorf("resyncing %s: %w", inst.Name, err) }
+	last := a.lastStop(inst.Name)
 	if err := a.mayRun(inst.Name); err != nil {
 		return err // its stores may be those of a container that runs
 	}
@@ -109,7 +110,7 @@ func (a *app) resync(ctx context.Context, m *manager.Manager, inst profiles.Inst
 	case f.undo && !pending:
 		return usage(fail(errors.New("no stores are aside")))
 	case f.undo, !complete:
-		if err := a.exchange(ctx, m, unit, running, f.undo, r); err != nil {
+		if err := a.exchange(ctx, m, inst.Name, unit, last, running, f.undo, r); err != nil {
 			return fail(err)
 		}
 	}
@@ -138,19 +139,22 @@ func (a *app) resync(ctx context.Context, m *manager.Manager, inst profiles.Inst
 
 // stopStart is what an exchange of stores needs of [manager.Manager].
 type stopStart interface {
-	Stop(ctx context.Context, unit string, opts ...manager.Option) error
+	stopper
 	Start(ctx context.Context, unit string, opts ...manager.Option) error
 }
 
 // exchange moves stores aside, or back, while the node does not run. Whatever ends
 // it, Ctrl-C while the node stops, or a terminal that goes away, the node that ran
-// is started.
-func (a *app) exchange(ctx context.Context, m stopStart, unit string, running, back bool, r aside) (err error) {
+// is started, unless somebody has stopped it since last: our own stop is not to be
+// told from that one by what the unit does.
+func (a *app) exchange(ctx context.Context, m stopStart, name, unit, last string, running, back bool, r aside) (err error) {
 	gone, mortal := outlive()
 	defer mortal()
 	if running {
 		defer func() {
-			serr := m.Start(context.WithoutCancel(ctx), unit, a.waiting(unit, "start"))
+			serr := a.unlessStopped(ctx, m, name, unit, last, func() error {
+				return m.Start(context.WithoutCancel(ctx), unit, a.waiting(unit, "start"))
+			})
 			err = errors.Join(err, serr)
 			select {
 			case <-gone:

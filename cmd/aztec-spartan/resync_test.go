@@ -168,15 +168,21 @@ func (f *fakeJobs) Stop(ctx context.Context, _ string, _ ...manager.Option) erro
 	return f.stop(ctx)
 }
 
+func (f *fakeJobs) Disable(context.Context, ...string) error {
+	f.told = append(f.told, "disable")
+	return nil
+}
+
 func (f *fakeJobs) Start(ctx context.Context, _ string, _ ...manager.Option) error {
 	f.told = append(f.told, "start")
 	return ctx.Err()
 }
 
-// A node that ran runs again, whatever ends the exchange of its stores.
+// A node that ran runs again, whatever ends the exchange of its stores; but not
+// where somebody stops it meanwhile.
 func TestExchangeLeavesNoNodeDown(t *testing.T) {
 	a := newApp(io.Discard)
-	a.err = io.Discard
+	a.root, a.err = t.TempDir(), io.Discard
 	for name, c := range map[string]struct {
 		stop  func(cancel func()) error
 		want  error
@@ -187,6 +193,7 @@ func TestExchangeLeavesNoNodeDown(t *testing.T) {
 		"hung up": {func(func()) error {
 			return syscall.Kill(os.Getpid(), syscall.SIGHUP)
 		}, errHungUp, true},
+		"stopped": {func(func()) error { return a.noteStop("val1") }, errStoppedMeanwhile, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -203,11 +210,15 @@ func TestExchangeLeavesNoNodeDown(t *testing.T) {
 				}
 				return err
 			}}
-			if err := a.exchange(ctx, m, someUnit, true, false, r); !errors.Is(err, c.want) {
+			if err := a.exchange(ctx, m, "val1", someUnit, a.lastStop("val1"), true, false, r); !errors.Is(err, c.want) {
 				t.Errorf("got %v", err)
 			}
-			if got := strings.Join(m.told, " "); got != "stop start" {
-				t.Errorf("systemd was told: %s", got)
+			want := "stop start"
+			if errors.Is(c.want, errStoppedMeanwhile) {
+				want = "stop disable stop"
+			}
+			if got := strings.Join(m.told, " "); got != want {
+				t.Errorf("systemd was told: %s, want %s", got, want)
 			}
 			if _, complete := r.state(); complete != c.moved {
 				t.Errorf("moved: %t", complete)

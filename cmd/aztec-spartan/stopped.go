@@ -44,6 +44,8 @@ type stopper interface {
 	Stop(ctx context.Context, unit string, opts ...manager.Option) error
 }
 
+var errStoppedMeanwhile = errors.New("it was stopped meanwhile")
+
 // unlessStopped runs a job that starts an instance, unless that was stopped
 // since last, what lastStop said when the start was asked for. One that is
 // stopped while the job is queued is stopped again, so that a stop which has said
@@ -58,5 +60,5 @@ func (a *app) unlessStopped(ctx context.Context, m stopper, name, unit, last str
 	}
 	ctx = context.WithoutCancel(ctx)
 	err = errors.Join(m.Disable(ctx, unit), m.Stop(ctx, unit))
-	return withHint(errors.Join(fmt.Errorf("starting %s: it was stopped meanwhile", name), err), "aztec-spartan start %s starts it", name)
+	return withHint(errors.Join(fmt.Errorf("starting %s: %w", name, errStoppedMeanwhile), err), "aztec-spartan start %s starts it", name)
 }
