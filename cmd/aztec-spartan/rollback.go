@@ -15,8 +15,9 @@ import (
 )
 
 // sinceTakenBack is for how long rollback without a version does nothing after an
-// interrupted roll was taken back: verbs say that rollback does that, and an engine
-// may have been faster than who types it.
+// interrupted update was taken back: verbs say that rollback does that, and an engine
+// may have been faster than who types it. Who repeats a rollback that was interrupted
+// wants it still.
 const sinceTakenBack = 10 * time.Minute
 
 var errNoSuchVersion = errors.New("no such version here")
@@ -52,7 +53,7 @@ func (a *app) prepareRollback(ctx context.Context, name string, f updateFlags) (
 	if err != nil {
 		return false, err
 	}
-	if last := state.LastRoll; f.to == "" && last != nil && last.TakenBack() && time.Since(last.Finished) < sinceTakenBack {
+	if last := state.LastRoll; f.to == "" && last != nil && last.TakenBack() && last.Kind != roll.Rollback && time.Since(last.Finished) < sinceTakenBack {
 		a.print("%s: its roll to %s, which was interrupted, was taken back at %s; %s is in place, and --to VERSION goes further back", name, last.To, last.Finished.Local().Format(time.TimeOnly), last.From)
 		return false, nil
 	}

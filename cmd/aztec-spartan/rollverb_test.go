@@ -153,16 +153,17 @@ func TestNoOutcome(t *testing.T) {
 // typed rollback: that is not to leave the version that is back.
 func TestRollbackOfWhatIsBack(t *testing.T) {
 	for _, c := range []struct {
-		reason string
-		ago    time.Duration
-		to     string
-		begins bool
+		kind, reason string
+		ago          time.Duration
+		to           string
+		begins       bool
 	}{
-		{"the roll was interrupted", time.Minute, "", false},
-		{"the roll was interrupted; its data were left", time.Minute, "", false},
-		{"the roll was interrupted", time.Minute, "4.1.3", true},
-		{"the roll was interrupted", time.Hour, "", true},
-		{"it answers as 9.9.9", time.Minute, "", true},
+		{roll.Update, "the roll was interrupted", time.Minute, "", false},
+		{roll.Config, "the roll was interrupted; its data were left", time.Minute, "", false},
+		{roll.Update, "the roll was interrupted", time.Minute, "4.1.3", true},
+		{roll.Update, "the roll was interrupted", time.Hour, "", true},
+		{roll.Update, "it answers as 9.9.9", time.Minute, "", true},
+		{roll.Rollback, "the roll was interrupted", time.Minute, "", true}, // it is asked for again
 	} {
 		a := brokenRoll(t)
 		var said strings.Builder
@@ -173,7 +174,7 @@ func TestRollbackOfWhatIsBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Intent, s.Previous = nil, 2
-		s.LastRoll = &roll.Outcome{Kind: roll.Update, From: "4.1.2", To: "4.1.4", Result: roll.RolledBack, Reason: c.reason, Finished: time.Now().Add(-c.ago)}
+		s.LastRoll = &roll.Outcome{Kind: c.kind, From: "4.1.2", To: "4.1.4", Result: roll.RolledBack, Reason: c.reason, Finished: time.Now().Add(-c.ago)}
 		if err := a.files().Save("val1", s); err != nil {
 			t.Fatal(err)
 		}
