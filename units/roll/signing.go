@@ -27,8 +27,9 @@ type NoSigning struct {
 
 // Left is for how long it must not sign in any case; it may when that is not
 // positive. The time of day may be set meanwhile. Set forward, it calls slots
-// past that are not, so the same time must have gone by in this boot, too. Set
-// back, what was signed lies ahead again, and is waited for.
+// past that are not, so the same time must have gone by in this boot, too: since
+// then, or since this boot began, where that was in one before. Set back, what was
+// signed lies ahead again, and is waited for.
 func (n NoSigning) Left() time.Duration {
 	boot, up := bootClock()
 	return n.left(time.Now(), boot, up)
@@ -36,10 +37,14 @@ func (n NoSigning) Left() time.Duration {
 
 func (n NoSigning) left(now time.Time, boot string, up time.Duration) time.Duration {
 	left := n.Until.Sub(now)
-	if n.Boot != "" && n.Boot == boot {
-		left = max(left, n.Until.Sub(n.Since)-(up-n.Uptime))
+	if n.Boot == "" || boot == "" {
+		return left
 	}
-	return left
+	gone := up
+	if n.Boot == boot {
+		gone -= n.Uptime
+	}
+	return max(left, n.Until.Sub(n.Since)-gone)
 }
 
 // signedAhead is for how long after its end a version may have signed. A slot

@@ -13,20 +13,26 @@ func TestNoSigningLeft(t *testing.T) {
 	n := NoSigning{Since: since, Until: since.Add(signedAhead), Boot: "one", Uptime: time.Hour}
 	for name, c := range map[string]struct {
 		set  time.Duration // how far the clock was set meanwhile
-		boot string
 		gone time.Duration
+		boot time.Duration // when the host was started again after it; 0: not
 		want time.Duration
 	}{
-		"at once":                   {0, "one", 0, signedAhead},
-		"in the middle":             {0, "one", time.Minute, signedAhead - time.Minute},
-		"afterwards":                {0, "one", time.Hour, signedAhead - time.Hour},
-		"forward a day":             {day, "one", time.Minute, signedAhead - time.Minute},
-		"forward a day, afterwards": {day, "one", signedAhead, 0},
-		"back a day":                {-day, "one", time.Hour, day + signedAhead - time.Hour},
-		"another boot":              {0, "two", time.Minute, signedAhead - time.Minute},
-		"another boot, afterwards":  {0, "two", time.Hour, signedAhead - time.Hour},
+		"at once":                   {0, 0, 0, signedAhead},
+		"in the middle":             {0, time.Minute, 0, signedAhead - time.Minute},
+		"afterwards":                {0, time.Hour, 0, signedAhead - time.Hour},
+		"forward a day":             {day, time.Minute, 0, signedAhead - time.Minute},
+		"forward a day, afterwards": {day, signedAhead, 0, 0},
+		"back a day":                {-day, time.Hour, 0, day + signedAhead - time.Hour},
+		"another boot":              {0, 2 * time.Minute, time.Minute, signedAhead - time.Minute},
+		"another boot, afterwards":  {0, day, time.Minute, signedAhead - day + time.Minute},
+		"its clock is ahead":        {day, 2 * time.Minute, time.Minute, signedAhead - time.Minute},
+		"its clock is behind":       {-day, time.Hour, time.Minute, day + signedAhead - time.Hour},
 	} {
-		if got := n.left(since.Add(c.set+c.gone), c.boot, time.Hour+c.gone); got != c.want {
+		boot, up := "one", n.Uptime+c.gone
+		if c.boot != 0 {
+			boot, up = "two", c.gone-c.boot
+		}
+		if got := n.left(since.Add(c.set+c.gone), boot, up); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
