@@ -91,7 +91,7 @@ soak: deps package ## long runs: the real node for half an hour, an hour for eac
 	$(WITH_DEB) packaging/scripts/soak.sh
 
 test-docker: deps package ## adopt, with real docker on booted hosts (root; not part of make test: the first run builds larger hosts)
-	$(WITH_DEB) go test -tags soak -run SoakAdopt -count=1 -timeout 15m -v ./cmd/aztec-spartan
+	$(WITH_DEB) go test -tags soak -run SoakAdopt -p 1 -count=1 -timeout 15m -v ./cmd/aztec-spartan ./packaging/handbook
 
 golden: ## rewrite golden files after an intended change
 	go test ./cmd/... ./units/... ./profiles/... -update

@@ -1,4 +1,4 @@
-//go:build booted
+//go:build booted || soak
 
 package handbook
 

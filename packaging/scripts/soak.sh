@@ -6,6 +6,7 @@ set -eu
 # What measures has the machine for itself.
 measure='^TestSoak(Downtime|Overhead|Fifty)$'
 go test -tags soak -run Soak -skip "$measure" -count=1 -timeout 6h -v ./cmd/aztec-spartan
+go test -tags soak -run Soak -count=1 -timeout 15m -v ./packaging/handbook
 go test -tags soak -run "$measure" -parallel 1 -count=1 -timeout 1h -v ./cmd/aztec-spartan
 go test -tags oracle -run OracleGenerated -count=1 -timeout 1h -v ./extract -images 1000
 packaging/scripts/fuzz.sh "${FUZZTIME:-1h}" ./...
