@@ -81,9 +81,9 @@ func (w *wire) shout(u *url.URL, e Event) error {
 	giveBack := w.lend()
 	err := w.call(u, e)
 	giveBack()
-	switch {
-	case w.err != nil: // which not every service minds
-		return w.err
+	switch failed := w.failed(); {
+	case failed != nil: // which not every service minds
+		return failed
 	case err != nil:
 		return fmt.Errorf("%s: %w: %s", u.Scheme, ErrRefused, complaint(err, u))
 	}

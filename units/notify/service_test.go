@@ -145,17 +145,28 @@ func TestServices(t *testing.T) {
 // What several are to have, and one of them has, is not sent to that one again.
 func TestSeveralReceivers(t *testing.T) {
 	e := Event{Kind: Down, Host: "h1", Text: "x"}
-	for at, refused := range []bool{false, true} { // the one that fails
+	telegram := strings.Replace(fakeServices["telegram"].url, "@channel", "@one,@two", 1)
+	matrix := strings.Replace(fakeServices["matrix"].url, "!room", "!room,!two", 1)
+	for _, c := range []struct {
+		scheme, url string
+		at          int // the request that fails
+		refused     bool
+	}{
+		{"telegram", telegram, 0, true}, // the library goes on with the second
+		{"telegram", telegram, 1, true},
+		{"matrix", matrix, 1, false}, // the login, before anybody has it
+		{"matrix", matrix, 3, true},  // to the first room, and the library goes on
+		{"matrix", matrix, 5, true},  // to the second
+	} {
 		n := -1
 		via := roundTripper(func(req *http.Request) (*http.Response, error) {
-			if n++; n == at {
+			if n++; n == c.at {
 				return (&receiver{code: 503}).RoundTrip(req)
 			}
-			return (&receiver{code: 200, answer: `{"ok":true}`}).RoundTrip(req)
+			return (&receiver{code: 200, answer: fakeServices[c.scheme].answer}).RoundTrip(req)
 		})
-		url := strings.Replace(fakeServices["telegram"].url, "@channel", "@one,@two", 1)
-		if err := (Webhook{URL: url, via: via}).Send(t.Context(), e); err == nil || errors.Is(err, ErrRefused) != refused {
-			t.Errorf("number %d fails: %v", at, err)
+		if err := (Webhook{URL: c.url, via: via}).Send(t.Context(), e); err == nil || errors.Is(err, ErrRefused) != c.refused {
+			t.Errorf("%s: number %d fails: %v", c.scheme, c.at, err)
 		}
 	}
 }
@@ -194,7 +205,10 @@ func TestHarmless(t *testing.T) {
 		}
 	}
 	via := &receiver{code: 200}
-	if err := (Webhook{URL: fakeServices["discord"].url, via: via}).Send(t.Context(), Event{Kind: Down, Text: "@everyone"}); err != nil || strings.Contains(via.sent[0], "@everyone") {
-		t.Errorf("%v, sent %q", err, via.sent)
+	for _, url := range []string{fakeServices["discord"].url, "https://chat.example/hooks/x"} {
+		via.sent = nil
+		if err := (Webhook{URL: url, via: via}).Send(t.Context(), Event{Kind: Down, Text: "@everyone"}); err != nil || strings.Contains(via.sent[0], "@everyone") {
+			t.Errorf("%s: %v, sent %q", url, err, via.sent)
+		}
 	}
 }

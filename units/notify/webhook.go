@@ -90,7 +90,7 @@ func (w Webhook) Send(ctx context.Context, e Event) error {
 		return fmt.Errorf("%s: %w", u.Host, ErrRefused) // it quotes the URL
 	}
 	_ = resp.Body.Close()
-	return wire.err
+	return wire.failed()
 }
 
 // body is what a webhook gets. The operator's own URL and its parameters stay
@@ -100,6 +100,7 @@ func (w Webhook) body(u *url.URL, e Event) (body []byte, kind string, err error)
 	if format == "" {
 		format = formatOf(u)
 	}
+	e.Text = harmless(e.Text) // chats show it
 	var v any = e
 	switch format {
 	case Ntfy:

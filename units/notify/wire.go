@@ -46,6 +46,15 @@ func (w *wire) lend() (giveBack func()) {
 	return func() { http.DefaultTransport = before }
 }
 
+// failed is what became of the attempt, nil if all requests were taken. If one of
+// several receivers has the event, whichever, it is not sent again for the others.
+func (w *wire) failed() error {
+	if w.err != nil && w.told && !errors.Is(w.err, ErrRefused) {
+		return fmt.Errorf("%w: %w, as others have it", w.err, ErrRefused)
+	}
+	return w.err
+}
+
 // connect has a service use the wire that made a transport of its own.
 func (w *wire) connect(service types.Service) {
 	switch s := service.(type) {
@@ -67,10 +76,6 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if err == nil {
 		return resp, nil
-	}
-	// If one of several receivers has it, it is not sent again for the others.
-	if w.told && !errors.Is(err, ErrRefused) {
-		err = fmt.Errorf("%w: %w, as others have it", err, ErrRefused)
 	}
 	if w.err == nil {
 		w.err = fmt.Errorf("%s: %w", req.URL.Host, err)
