@@ -36,8 +36,8 @@ coming back, its data are renamed (one file system), used where they are
 (--in-place) or copied, and the instance is started. The two never run together.
 
 An adoption that was interrupted goes on when it is called again; a terminal that
-goes away interrupts none. --undo NAME stops the instance, puts data back, and
-unit and container are as they were.`,
+goes away after the consent interrupts none. --undo NAME stops the instance, puts
+data back, and unit and container are as they were.`,
 		Example: `  aztec-spartan adopt ~/aztec val1 --dry-run
   aztec-spartan adopt ~/aztec val1
   aztec-spartan adopt /etc/systemd/system/aztec.service agent1 --yes
@@ -134,10 +134,11 @@ func (ad *adopter) adopt(ctx context.Context, dir, name string, f adoptFlags) er
 		_, err := ad.plan(ctx, dir, name, f)
 		return err
 	}
-	// A copy may take hours, in which neither of the two runs.
-	_, mortal := outlive()
-	defer mortal()
-	err := ad.locked(ctx, name, "adopt", func() error { return ad.handOver(ctx, dir, name, f) })
+	// Not before, as a question to a terminal that is gone would wait for ever.
+	mortal := func() {}
+	defer func() { mortal() }()
+	agreed := func() { _, mortal = outlive() }
+	err := ad.locked(ctx, name, "adopt", func() error { return ad.handOver(ctx, dir, name, f, agreed) })
 	if err != nil {
 		return err
 	}
@@ -159,8 +160,9 @@ func (ad *adopter) adopt(ctx context.Context, dir, name string, f adoptFlags) er
 	return nil
 }
 
-// handOver does all but start ours.
-func (ad *adopter) handOver(ctx context.Context, dir, name string, f adoptFlags) error {
+// handOver does all but start ours. It calls agreed before it stops the container:
+// a copy may take hours, in which neither of the two runs.
+func (ad *adopter) handOver(ctx context.Context, dir, name string, f adoptFlags, agreed func()) error {
 	r, err := ad.loadAdoption(name)
 	if err != nil {
 		return err
@@ -191,6 +193,7 @@ func (ad *adopter) handOver(ctx context.Context, dir, name string, f adoptFlags)
 	} else {
 		ad.note("carrying on with the adoption of %s, which was interrupted", dir)
 	}
+	agreed()
 	if err := ad.saveAdoption(ctx, r, stepStopping); err != nil {
 		return err
 	}

@@ -57,8 +57,10 @@ func (ad *adopter) holdUnit(ctx context.Context, unit string) error {
 }
 
 // release has unit and container be as they were. A unit that ran starts its
-// container, or makes another one, by itself.
+// container, or makes another one, by itself; and so does one that had done its
+// work, if its container ran and is there no more (docker run --detach --rm).
 func (ad *adopter) release(ctx context.Context, r *adoptionRecord) error {
+	was := r.was()
 	gone := r.Container == nil || ad.docker == nil
 	if !gone {
 		err := ad.docker.restore(ctx, *r.Container)
@@ -66,8 +68,8 @@ func (ad *adopter) release(ctx context.Context, r *adoptionRecord) error {
 		if err != nil && !gone {
 			return err
 		}
+		was.Active = was.Active || gone && r.Container.Running
 	}
-	was := r.was()
 	if was.Enabled || was.Active {
 		err := ad.withUnits(ctx, func(w wrappers) error {
 			var errs []error

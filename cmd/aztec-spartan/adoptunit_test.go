@@ -135,6 +135,18 @@ func TestAdoptUndoWithoutTheContainer(t *testing.T) {
 	if diff := cmp.Diff([]string{"disable aztec.service", "stop aztec.service", "enable aztec.service", "start aztec.service"}, w.told); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	// What docker run --detach --rm had left running only its unit brings back.
+	w.told, r.UnitWas = nil, &unitWas{}
+	if err := b.release(t.Context(), r); err != nil {
+		t.Error(err)
+	}
+	r.Container.Running = false
+	if err := b.release(t.Context(), r); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{"start aztec.service"}, w.told); diff != "" {
+		t.Errorf("detached (-want +got):\n%s", diff)
+	}
 	r.Unit = "" // without one nobody brings it back
 	if err := b.release(t.Context(), r); err == nil {
 		t.Error("a container that is gone was put back")
