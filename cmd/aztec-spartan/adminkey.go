@@ -24,7 +24,7 @@ import (
 // other one is removed. Where both are there the plain one holds: a change to the
 // encrypted form removes it last, and a program from before that form wrote it.
 //
-// It needs no copy. One that cannot be decrypted is removed, and config makes
+// It needs no copy. Who removes one that cannot be decrypted has config make
 // another one, which the node knows from its next start on.
 
 // adminKey is that key, and how it lies.
@@ -107,6 +107,9 @@ func (a *app) readAdminKey(ctx context.Context, name string) (k adminKey, err er
 		var data []byte
 		if data, k.sealed, err = a.decrypt(ctx, adminKeyFile, sealed); err != nil {
 			_, err := fail(err)
+			if errors.Is(err, errNotHere) {
+				return k, err
+			}
 			return k, withHint(err, "if this host lost the key it was encrypted with: rm %s, then aztec-spartan config %s makes another one", instancePath(name, adminKeyFile+sealedSuffix), name)
 		}
 		k.text = strings.TrimSpace(string(data))

@@ -199,6 +199,11 @@ func TestAdminKeyThatIsLost(t *testing.T) {
 	if f, ok := errors.AsType[*failure](err); !ok || !strings.Contains(f.hint, remedy) || err.Error() != "reading the admin API key of val1: "+errNoKey.Error() {
 		t.Errorf("config: %v", err)
 	}
+	tree := &app{root: a.root, out: io.Discard, err: io.Discard} // of another host, where nothing is lost
+	_, err = tree.readAdminKey(t.Context(), "val1")
+	if f, ok := errors.AsType[*failure](err); codeOf(err) != exitUnsupported || ok && f.hint != "" {
+		t.Errorf("in a tree: %v", err)
+	}
 	if s, err := a.loadKeys(t.Context(), "val1"); err != nil || s.keystore == nil || s.admin.hash() != "" {
 		t.Errorf("keys: %v", err)
 	}
