@@ -17,7 +17,8 @@ func (a *app) stopCommand() *cobra.Command {
 		Long: `Stop instances and wait until their nodes are gone.
 
 The instance is disabled: it stays stopped over a reboot. A roll under way is
-cancelled first, and a start that still waits for something starts nothing. Plain systemctl stop keeps its meaning.`,
+cancelled first, and a start that still waits for something starts nothing.
+Plain systemctl stop keeps its meaning.`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.each(cmd.Context(), "stop", args, all, onlyInstance, a.stop)
