@@ -201,7 +201,10 @@ func (m *Manager) rejoin(ctx context.Context, w wait, verb, unit string, id uint
 func ended(verb string, s UnitState) JobResult {
 	runs := s.ActiveState == "active" || s.ActiveState == "reloading"
 	gone := s.ActiveState == "inactive" || s.ActiveState == "failed"
-	if verb == "stop" && gone || verb != "stop" && runs {
+	// One that ends at once runs no more, and has failed if it was killed, by a stop
+	// too (systemd.service(5), SuccessExitStatus=).
+	over := s.Type == "oneshot" && s.ActiveState == "inactive" && s.Result == "success"
+	if verb == "stop" && gone || verb != "stop" && (runs || over) {
 		return Done
 	}
 	return Failed

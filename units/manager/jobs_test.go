@@ -228,16 +228,19 @@ func TestJobCancelSilent(t *testing.T) {
 func TestJobConnectionLost(t *testing.T) {
 	job := []any{uint32(42), godbus.ObjectPath("/org/freedesktop/systemd1/job/42")}
 	for _, c := range []struct {
-		verb, state string
-		want        JobResult
+		verb, kind, state string
+		want              JobResult
 	}{
-		{"start", "active", Done},
-		{"start", "failed", Failed},
-		{"start", "activating", Failed}, // between two tries
-		{"restart", "active", Done},
-		{"stop", "inactive", Done},
-		{"stop", "failed", Done},
-		{"stop", "active", Failed},
+		{"start", "exec", "active", Done},
+		{"start", "exec", "failed", Failed},
+		{"start", "exec", "inactive", Failed},   // by a stop
+		{"start", "exec", "activating", Failed}, // between two tries
+		{"start", "oneshot", "inactive", Done},
+		{"start", "oneshot", "failed", Failed},
+		{"restart", "exec", "active", Done},
+		{"stop", "exec", "inactive", Done},
+		{"stop", "exec", "failed", Done},
+		{"stop", "exec", "active", Failed},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			first, _ := slow(0)
@@ -252,7 +255,7 @@ func TestJobConnectionLost(t *testing.T) {
 				return second, nil
 			}}}
 			time.AfterFunc(90*time.Second, first.lose)
-			time.AfterFunc(150*time.Second, func() { second.set(unit, map[string]any{"ActiveState": c.state}) })
+			time.AfterFunc(150*time.Second, func() { second.set(unit, map[string]any{"ActiveState": c.state, "Type": c.kind, "Result": "success"}) })
 			began := time.Now()
 			err := map[string]func(context.Context, string, ...Option) error{"start": m.Start, "restart": m.Restart, "stop": m.Stop}[c.verb](t.Context(), unit)
 			got := Done

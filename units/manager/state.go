@@ -24,6 +24,7 @@ type UnitState struct {
 	SubState         string // for a service: running, start-post, auto-restart, dead, ...
 	UnitFileState    string // enabled, disabled, static, ...; as of the last reload
 	Result           string // success, exit-code, signal, timeout, ...
+	Type             string // of a service, as set: exec, notify, oneshot, ...
 	Restart          string // as set: no, always, on-failure, ...
 	MainPID          uint32 // 0: there is none
 	NRestarts        uint32 // automatic ones since the last start by hand
@@ -113,6 +114,7 @@ func stateOf(unit string, p map[string]any) UnitState {
 		SubState:         value[string](p, "SubState"),
 		UnitFileState:    value[string](p, "UnitFileState"),
 		Result:           value[string](p, "Result"),
+		Type:             value[string](p, "Type"),
 		Restart:          value[string](p, "Restart"),
 		MainPID:          value[uint32](p, "MainPID"),
 		NRestarts:        value[uint32](p, "NRestarts"),

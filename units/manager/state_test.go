@@ -17,7 +17,7 @@ import (
 func TestState(t *testing.T) {
 	f := &fake{props: map[string]map[string]any{
 		unit: {
-			"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "UnitFileState": "enabled", "Result": "success", "Restart": "always",
+			"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "UnitFileState": "enabled", "Result": "success", "Type": "notify", "Restart": "always",
 			"MainPID": uint32(4711), "NRestarts": uint32(3), "InvocationID": []byte{0x0a, 0xff},
 			"ConditionResult": true, "ConditionTimestamp": uint64(1_700_000_000_000_000),
 			"ActiveEnterTimestamp": uint64(1_700_000_000_000_001), "StateChangeTimestamp": uint64(1_700_000_001_000_000),
@@ -40,7 +40,7 @@ func TestState(t *testing.T) {
 	}}
 	want := map[string]UnitState{
 		unit: {
-			Unit: unit, LoadState: "loaded", ActiveState: "active", SubState: "running", UnitFileState: "enabled", Result: "success", Restart: "always",
+			Unit: unit, LoadState: "loaded", ActiveState: "active", SubState: "running", UnitFileState: "enabled", Result: "success", Type: "notify", Restart: "always",
 			MainPID: 4711, NRestarts: 3, InvocationID: "0aff", ActiveEnter: time.UnixMicro(1_700_000_000_000_001), StateChange: time.Unix(1_700_000_001, 0),
 			ExecMainStatus: 143, ExecMainCode: 1, MemoryCurrent: 123, CPUUsageNSec: Unknown,
 			FragmentPath: "/etc/systemd/system/" + unit, NeedDaemonReload: true, Job: true,
