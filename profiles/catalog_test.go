@@ -193,6 +193,11 @@ func TestOwnRepositories(t *testing.T) {
 		{c, "devnet", network, "6.0.0", network},
 		{BuiltIn(), "mainnet", upstream, "6.0.0", labs},
 		{BuiltIn(), "mainnet", here, "6.0.0", here},
+		{BuiltIn(), "mainnet", "aztecprotocol/aztec", "6.0.0", labs}, // as docker names it, and so adopt
+		{BuiltIn(), "mainnet", "aztecprotocol/aztec", "5.2.0", "aztecprotocol/aztec"},
+		{BuiltIn(), "mainnet", "index.docker.io/azteclabs/aztec", "5.2.0", upstream},
+		{BuiltIn(), "mainnet", "localhost/aztecprotocol/aztec", "6.0.0", "localhost/aztecprotocol/aztec"},
+		{BuiltIn(), "mainnet", "aztec", "6.0.0", "aztec"},
 	} {
 		if got := x.c.Home(x.network, x.repository, x.version); got != x.want {
 			t.Errorf("%s of %s, for who uses %s: %s, want %s", x.version, x.network, x.repository, got, x.want)
@@ -213,6 +218,7 @@ func TestOwnRepositories(t *testing.T) {
 		{c, here, []string{upstream}, true},
 		{c, labs, nil, false},
 		{BuiltIn(), upstream, []string{labs}, false},
+		{BuiltIn(), "aztecprotocol/aztec", []string{labs}, false},
 	} {
 		if got, own := x.c.Siblings("mainnet", x.repository); !slices.Equal(got, x.want) || own != x.own {
 			t.Errorf("beside %s: %v, %v, want %v, %v", x.repository, got, own, x.want, x.own)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // Repository is where images of a range of versions are.
@@ -89,13 +90,29 @@ func (c Catalog) general(network string) (list []Repository, own bool) {
 // Others have all versions.
 func (c Catalog) Home(network, repository, version string) string {
 	list, _ := c.general(network)
-	if !slices.ContainsFunc(list, func(r Repository) bool { return r.Name == repository }) {
+	if !slices.ContainsFunc(list, func(r Repository) bool { return r.is(repository) }) {
 		return repository
 	}
-	if now := c.Repositories(network, "", version); len(now) > 0 {
+	if now := c.Repositories(network, "", version); len(now) > 0 && !now[0].is(repository) {
 		return now[0].Name
 	}
 	return repository
+}
+
+// is reports whether a name means the repository: docker knows images of Docker
+// Hub, and so names what adopt takes over, without a registry.
+func (r Repository) is(name string) bool { return fullName(r.Name) == fullName(name) }
+
+func fullName(name string) string {
+	const hub = "docker.io"
+	registry, path, ok := strings.Cut(name, "/")
+	switch {
+	case !ok || !strings.ContainsAny(registry, ".:") && registry != "localhost":
+		return hub + "/" + name
+	case registry == "index.docker.io":
+		return hub + "/" + path
+	}
+	return name
 }
 
 // First returns the repository in which a version of a network is looked for,
@@ -118,8 +135,8 @@ func (c Catalog) Siblings(network, repository string) (names []string, own bool)
 	list, own := c.general(network)
 	known := false
 	for _, r := range list {
-		known = known || r.Name == repository
-		if r.Name != repository && !slices.Contains(names, r.Name) {
+		known = known || r.is(repository)
+		if !r.is(repository) && !slices.Contains(names, r.Name) {
 			names = append(names, r.Name)
 		}
 	}

@@ -107,7 +107,7 @@ func (a *app) offer(ctx context.Context, q *policy.Question, current units.Meta,
 		}
 		for _, tag := range tags {
 			// Whichever repository has it too, a version is taken from its own.
-			if ref, err := a.referenceOf(current, tag); r == repository || err == nil && repositoryOf(ref) == r {
+			if ref, err := a.referenceOf(current, tag); (r == repository || err == nil && repositoryOf(ref) == r) && !slices.Contains(q.Offered, tag) {
 				q.Offered = append(q.Offered, tag)
 			}
 		}

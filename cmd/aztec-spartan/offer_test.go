@@ -1,0 +1,35 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aztec-spartan/aztec-spartan/profiles/policy"
+	"github.com/aztec-spartan/aztec-spartan/units"
+)
+
+// While versions move to another repository both have them: each is offered
+// once, or it would give way to itself.
+func TestOfferNamesEachVersionOnce(t *testing.T) {
+	tags := map[string]string{"/v2/old/aztec/tags/list": `"4.1.2","4.1.3","latest"`, "/v2/new/aztec/tags/list": `"4.1.2","4.1.3","4.1.4","latest"`}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"tags":[%s]}`, tags[r.URL.Path])
+	}))
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+	a := newApp(io.Discard)
+	a.root = t.TempDir()
+	write(t, a.path(profilesDir+"/repositories.toml"), fmt.Sprintf("schema = 1\n[[repository]]\nname = \"%[1]s/old/aztec\"\nversions = \"< 4.1.3\"\n[[repository]]\nname = \"%[1]s/new/aztec\"\nversions = \">= 4.1.3\"\n", host), 0o644)
+	var q policy.Question
+	if err := a.offer(t.Context(), &q, units.Meta{Network: "mainnet", Reference: host + "/old/aztec:4.1.2"}, updateFlags{}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"4.1.2", "4.1.3", "latest", "4.1.4"}; !slices.Equal(q.Offered, want) {
+		t.Errorf("offered: %q, want %q", q.Offered, want)
+	}
+}
