@@ -68,8 +68,8 @@ var services = map[string]func() types.Service{
 // a service thinks of the rest of it is known when something is sent.
 func CheckURL(s string) error {
 	u, err := url.Parse(s)
-	if err == nil {
-		if _, ok := services[u.Scheme]; ok || u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") {
+	if err == nil && u.Host != "" {
+		if _, ok := services[u.Scheme]; ok || u.Scheme == "http" || u.Scheme == "https" {
 			return nil
 		}
 	}
