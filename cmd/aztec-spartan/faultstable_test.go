@@ -45,6 +45,7 @@ var others = []struct{ name, test, ends string }{
 	{"wipes a store, real node", "TestSoakSchemaChange", "as with the stub"},
 	{"the operator's units that systemd stops with the node", "TestFaultMatrix", "started again (wrong chain)"},
 	{"kill -9 of the engine in the gate", "TestKilledEngine", "the old version runs again within 10 s, nobody types; exit code 4, nothing skipped"},
+	{"dbus-daemon is restarted in the gate, and systemd replaces itself", "TestDetachAndCancel", "judged as any other (4.1.5-silent: rolled back)"},
 	{"kill -9 before every call of a roll that changes a file or a unit: of update, of the engine, of one that takes back", "TestSoakKilledAtEveryCall", "one of the two versions, whole and running; a failing one never"},
 	{"kill -9 of engines at random, and of those that take back", "TestSoakKilledEngines", "the same, 200 times"},
 	{"kill -9 at every step of every kind of roll, on a simulated host", "TestKilledAtEveryStep", "the same, in CI"},

@@ -82,6 +82,10 @@ const (
 	nameNoJob        = "org.freedesktop.systemd1.NoSuchJob"
 	nameNoFile       = "org.freedesktop.DBus.Error.FileNotFound"
 	nameDenied       = "org.freedesktop.DBus.Error.AccessDenied"
+	nameNoReply      = "org.freedesktop.DBus.Error.NoReply"
+	nameNoOwner      = "org.freedesktop.DBus.Error.NameHasNoOwner"
+	nameNoService    = "org.freedesktop.DBus.Error.ServiceUnknown"
+	nameNoSpawn      = "org.freedesktop.DBus.Error.Spawn." // nobody but systemd itself can take its name
 	nameAuthRequired = "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
 )
 

@@ -78,6 +78,13 @@ func (f *fake) GetAllPropertiesContext(_ context.Context, unit string) (map[stri
 	return f.props[unit], f.err
 }
 
+// fail is how calls end from now on.
+func (f *fake) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+}
+
 func (f *fake) set(unit string, props map[string]any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

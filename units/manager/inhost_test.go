@@ -383,6 +383,47 @@ func TestMember(t *testing.T) {
 	}
 }
 
+// TestHostReexec: systemd replaces itself, as an upgrade of its package has it do,
+// while it is asked and told things.
+func TestHostReexec(t *testing.T) {
+	m := connected(t)
+	const name = "aztec-a@reexec.service"
+	install(t, m, name, "Type=exec\nExecStart=/bin/sleep 1000")
+	done := make(chan error, 1)
+	go func() {
+		for range 5 {
+			if out, err := exec.Command("systemctl", "daemon-reexec").CombinedOutput(); err != nil {
+				done <- fmt.Errorf("%w: %s", err, out)
+				return
+			}
+		}
+		done <- nil
+	}()
+	for n := 0; ; n++ {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%d rounds", n)
+			return
+		default:
+		}
+		if err := m.Start(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+		if s := state(t, m, name); s.ActiveState != "active" {
+			t.Fatalf("after a start: %+v", s)
+		}
+		if err := m.Stop(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+		if s := state(t, m, name); s.ActiveState != "inactive" {
+			t.Fatalf("after a stop: %+v", s)
+		}
+	}
+}
+
 // TestHostZPrivate does without the bus, and loses it in the middle of a job.
 func TestHostZPrivate(t *testing.T) {
 	before := connected(t)

@@ -331,9 +331,42 @@ func TestCallsAfterALoss(t *testing.T) {
 		if err := m.Reload(t.Context()); err != nil || !slices.Equal(second.calls, []string{"reload"}) {
 			t.Errorf("%s: what comes after it: %v, %q", verb, err, second.calls)
 		}
+		// What the first call has changed is not known, and so read in any case.
+		second.lose()
+		third := &fake{installable: true}
+		m.bus.(*lasting).open = func(context.Context) (bus, error) { return third, nil }
+		fell := &fake{err: refusal(nameNoReply, "Message recipient disconnected"), installable: true}
+		m.bus.(*lasting).now = fell
+		time.AfterFunc(againAfter/2, fell.lose)
+		if err := m.Disable(t.Context(), unit); err != nil || !slices.Equal(third.calls, []string{"reload"}) {
+			t.Errorf("%s: disabled: %v, %q", verb, err, third.calls)
+		}
 		m.Close()
-		if err := m.Reload(t.Context()); err != nil || len(second.calls) != 2 {
-			t.Errorf("%s: a manager that is closed opens nothing: %v, %q", verb, err, second.calls)
+		if err := m.Reload(t.Context()); err != nil || len(third.calls) != 2 {
+			t.Errorf("%s: a manager that is closed opens nothing: %v, %q", verb, err, third.calls)
 		}
 	}
+}
+
+// While systemd replaces itself, calls are made again; what does not come back is
+// an error in the end.
+func TestCallsWhileSystemdIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{err: refusal(nameNoReply, "Message recipient disconnected from message bus without replying")}
+		m := &Manager{&lasting{now: f}}
+		time.AfterFunc(300*time.Millisecond, func() { f.fail(nil) })
+		if _, err := m.State(t.Context(), unit); err != nil {
+			t.Errorf("it is back, and %v", err)
+		}
+		f.fail(refusal(nameNoSpawn+"ChildExited", "exit status 1"))
+		began := time.Now()
+		if _, err := m.State(t.Context(), unit); err == nil || time.Since(began) < awayFor || time.Since(began) > awayFor+time.Second {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+		f.fail(refusal(nameNoUnit, "Unit x.service not found."))
+		began = time.Now()
+		if _, err := m.State(t.Context(), unit); !errors.Is(err, ErrNoUnit) || time.Since(began) > 0 {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+	})
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
+	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/dbus"
 )
@@ -36,23 +38,41 @@ func (l *lasting) there(ctx context.Context) (bus, error) {
 	return b, nil
 }
 
-// again makes a call, and once more where the connection was lost in the middle
-// of it. Whether systemd has heard the first is not known, so it is for calls
-// that come to the same when they are made twice.
+// again makes a call, and makes it again where the connection was lost in the
+// middle of it, or systemd was away, as while it replaces itself. Whether it has
+// heard the first is not known, so it is for calls that come to the same when
+// they are made twice.
 func again[T any](ctx context.Context, l *lasting, call func(b bus) (T, error)) (T, error) {
-	b, err := l.there(ctx)
-	if err != nil {
-		var none T
-		return none, err
+	for began := time.Now(); ; {
+		b, err := l.there(ctx)
+		if err != nil {
+			var none T
+			return none, err
+		}
+		v, err := call(b)
+		if err == nil || b.Connected() && !away(err) || time.Since(began) > awayFor {
+			return v, err
+		}
+		select {
+		case <-ctx.Done():
+			return v, err
+		case <-time.After(againAfter):
+		}
 	}
-	v, err := call(b)
-	if err == nil || b.Connected() || ctx.Err() != nil {
-		return v, err
-	}
-	if b, lost := l.there(ctx); lost == nil {
-		return call(b)
-	}
-	return v, err
+}
+
+const (
+	// awayFor is longer than systemd takes to replace itself (systemctl
+	// daemon-reexec, as an upgrade of it does): a fraction of a second.
+	awayFor    = 10 * time.Second
+	againAfter = 50 * time.Millisecond
+)
+
+// away reports whether systemd was not on the bus, or has left it before it
+// answered: "Message recipient disconnected from message bus without replying".
+func away(err error) bool {
+	name := errorName(err)
+	return name == nameNoReply || name == nameNoOwner || name == nameNoService || strings.HasPrefix(name, nameNoSpawn)
 }
 
 // againErr is again for calls without a result.
@@ -95,21 +115,37 @@ func (l *lasting) ResetFailedUnitContext(ctx context.Context, name string) error
 	return againErr(ctx, l, func(b bus) error { return b.ResetFailedUnitContext(ctx, name) })
 }
 
+// EnableUnitFilesContext says that there is something to read where the call was
+// made again: what the first has changed is not known.
 func (l *lasting) EnableUnitFilesContext(ctx context.Context, files []string, runtime, force bool) (bool, []systemd.EnableUnitFileChange, error) {
 	var changes []systemd.EnableUnitFileChange
-	installable, err := again(ctx, l, func(b bus) (bool, error) {
-		installable, c, err := b.EnableUnitFilesContext(ctx, files, runtime, force)
-		changes = c
+	calls := 0
+	installable, err := again(ctx, l, func(b bus) (installable bool, err error) {
+		calls++
+		installable, changes, err = b.EnableUnitFilesContext(ctx, files, runtime, force)
 		return installable, err
 	})
+	if calls > 1 {
+		changes = append(changes, systemd.EnableUnitFileChange{Filename: unitDir + "/" + files[0]})
+	}
 	return installable, changes, err
 }
 
+// DisableUnitFilesContext is as EnableUnitFilesContext.
 func (l *lasting) DisableUnitFilesContext(ctx context.Context, files []string, runtime bool) ([]systemd.DisableUnitFileChange, error) {
-	return again(ctx, l, func(b bus) ([]systemd.DisableUnitFileChange, error) {
+	calls := 0
+	changes, err := again(ctx, l, func(b bus) ([]systemd.DisableUnitFileChange, error) {
+		calls++
 		return b.DisableUnitFilesContext(ctx, files, runtime)
 	})
+	if calls > 1 {
+		changes = append(changes, systemd.DisableUnitFileChange{Filename: unitDir + "/" + files[0]})
+	}
+	return changes, err
 }
+
+// unitDir is where links of enabled units are below.
+const unitDir = "/etc/systemd/system"
 
 func (l *lasting) ListUnitsByPatternsContext(ctx context.Context, states, patterns []string) ([]systemd.UnitStatus, error) {
 	return again(ctx, l, func(b bus) ([]systemd.UnitStatus, error) {
