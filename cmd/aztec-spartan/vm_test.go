@@ -33,12 +33,9 @@ type machine struct {
 // TestVM plays on one machine, which is booted some times: each part finds it
 // on, with val1 and agent1 running, and leaves it so.
 func TestVM(t *testing.T) {
-	m := newMachine(t)
+	m := newMachine(t, "bookworm")
 	m.on()
-	m.sh("dpkg -i /payload/aztec-spartan.deb")
-	m.sh("printf '[Unit]\nRequiresMountsFor=/payload\n[Service]\nExecStart=/payload/serve -layout /payload/layout -listen 127.0.0.1:5000\n[Install]\nWantedBy=multi-user.target\n' >/etc/systemd/system/registry.service && systemctl enable --now registry")
-	m.sh("sed -i 's|^mirrors = .*|mirrors = [\"http://127.0.0.1:5000\"]|' /etc/aztec-spartan/config.toml")
-	m.until("aztec-spartan pull 4.1.2")
+	m.install()
 	m.sequencer("val1", vmKey, "")
 	m.sh("aztec-spartan config agent1 --role prover-agent --network local --version 4.1.2 --no-pull --port 8084 --broker http://127.0.0.1:8083 --egress broker --resource memory_max=400MiB")
 	m.sh("aztec-spartan start val1 agent1")
@@ -51,8 +48,17 @@ func TestVM(t *testing.T) {
 	t.Run("power cuts", func(t *testing.T) { m.as(t).powerCuts() })
 }
 
+// install puts the package and an image on the machine.
+func (m *machine) install() {
+	m.t.Helper()
+	m.sh("dpkg -i /payload/aztec-spartan.deb")
+	m.sh("printf '[Unit]\nRequiresMountsFor=/payload\n[Service]\nExecStart=/payload/serve -layout /payload/layout -listen 127.0.0.1:5000\n[Install]\nWantedBy=multi-user.target\n' >/etc/systemd/system/registry.service && systemctl enable --now registry")
+	m.sh("sed -i 's|^mirrors = .*|mirrors = [\"http://127.0.0.1:5000\"]|' /etc/aztec-spartan/config.toml")
+	m.until("aztec-spartan pull 4.1.2")
+}
+
 // newMachine makes a machine, which is off, with what is to be installed.
-func newMachine(t *testing.T) *machine {
+func newMachine(t *testing.T, suite string) *machine {
 	t.Helper()
 	payload := t.TempDir()
 	if err := stubimage.Build(filepath.Join(payload, "layout")); err != nil {
@@ -70,7 +76,7 @@ func newMachine(t *testing.T) *machine {
 		}
 	}
 	began := time.Now()
-	vm, err := testhost.NewMachine(t.Context(), testhost.MachineOptions{Suite: "bookworm", Dir: t.TempDir(), Payload: payload})
+	vm, err := testhost.NewMachine(t.Context(), testhost.MachineOptions{Suite: suite, Dir: t.TempDir(), Payload: payload})
 	if err != nil {
 		t.Fatal(err)
 	}
