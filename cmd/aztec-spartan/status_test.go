@@ -171,7 +171,7 @@ func TestVerdict(t *testing.T) {
 		},
 		{manager.UnitState{ActiveState: "failed", Result: "exit-code"}, nil, "unhealthy: the unit failed: exit-code", false, nil},
 		{
-			manager.UnitState{ActiveState: "activating", SubState: "auto-restart", NRestarts: 9, ExecMainCode: cldExited, ExecMainStatus: 1},
+			manager.UnitState{ActiveState: "activating", SubState: "auto-restart-queued", NRestarts: 9, ExecMainCode: cldExited, ExecMainStatus: 1},
 			again,
 			"unhealthy: the node exited with code 1; systemd starts it again (restarted 5 times in 3 minutes)", false, nil,
 		},

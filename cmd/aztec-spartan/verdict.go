@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/units"
@@ -18,7 +19,8 @@ import (
 // the node was: where systemd says that there is none, it is not.
 func verdict(ctx context.Context, u manager.UnitState, meta units.Meta, again *restarted, obstacle error) (r probe.Report, asked bool) {
 	switch {
-	case u.ActiveState == "activating" && u.SubState == "auto-restart", u.ActiveState == "inactive" && u.Job && u.NRestarts > 0:
+	// From 254 on a start that waits its turn is "auto-restart-queued".
+	case u.ActiveState == "activating" && strings.HasPrefix(u.SubState, "auto-restart"), u.ActiveState == "inactive" && u.Job && u.NRestarts > 0:
 		loop := fmt.Sprintf("restart %d", u.NRestarts)
 		if again != nil {
 			loop = again.String()
