@@ -46,6 +46,7 @@ func TestVM(t *testing.T) {
 	t.Run("an agent starves no sequencer", func(t *testing.T) { m.as(t).shares() })
 	t.Run("reboots", func(t *testing.T) { m.as(t).reboots() })
 	t.Run("power cuts", func(t *testing.T) { m.as(t).powerCuts() })
+	t.Run("what power cuts would leave of rolls", func(t *testing.T) { m.as(t).looksWhileRolling() })
 }
 
 // install puts the package and an image on the machine.

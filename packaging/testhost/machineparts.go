@@ -2,11 +2,13 @@ package testhost
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +23,7 @@ type parts struct {
 	ctx   context.Context
 	ended []<-chan struct{}
 	files []*os.File // of qemu, from 3
+	root  *os.Process
 }
 
 // await returns when all have ended.
@@ -60,10 +63,38 @@ func (p *parts) disk(m *Machine, name string) ([]string, error) {
 		return nil, err
 	}
 	p.ended = append(p.ended, ended)
+	if name == "root" {
+		p.root = cmd.Process
+	}
 	return []string{
 		"-blockdev", fmt.Sprintf("driver=raw,node-name=%s,file.driver=nbd,file.server.type=fd,file.server.str=%d", name, p.last()),
 		"-device", "virtio-blk-pci,drive=" + name,
 	}, nil
+}
+
+// CopyDisk copies to a file what the machine, which is on, would find on its
+// root disk if the power went now. The disk stands still meanwhile. Other than
+// the rest it may be called while a script runs.
+func (m *Machine) CopyDisk(ctx context.Context, to string) (err error) {
+	if m.ended == nil {
+		return errors.New("copying a disk: the machine is off")
+	}
+	disk := m.parts.root
+	if err := disk.Signal(syscall.SIGSTOP); err != nil {
+		return fmt.Errorf("copying a disk: %w", err)
+	}
+	defer func() { err = errors.Join(err, disk.Signal(syscall.SIGCONT)) }()
+	err = Wait(ctx, "the disk to stand still", func() (bool, error) {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", disk.Pid))
+		return strings.Contains(string(status), "\nState:\tT "), err
+	})
+	if err != nil {
+		return fmt.Errorf("copying a disk: %w", err)
+	}
+	if out, err := exec.CommandContext(ctx, "cp", "--sparse=always", m.disk("root"), to).CombinedOutput(); err != nil {
+		return fmt.Errorf("copying a disk: %w: %s", err, out)
+	}
+	return nil
 }
 
 // tpm starts a TPM, whose state outlasts it, and returns qemu's options for it.
