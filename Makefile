@@ -72,9 +72,9 @@ test-image:
 test-packages: deps package ## all tests of packages, also a release, SELinux, unattended upgrades (root, and the Debian archive)
 	$(WITH_DEB) go test -tags packages -parallel 4 -count=1 -timeout 30m -v ./packaging/packages
 
-test-vm: deps package ## cgroups, BPF, reboots, a TPM and power cuts in a virtual machine (root; a quarter of an hour)
+test-vm: deps package ## cgroups, BPF, reboots, a TPM, power cuts and the clock in a virtual machine (root; half an hour)
 	packaging/scripts/deps.sh qemu-system-x86 nbdkit swtpm
-	$(WITH_DEB) go test -tags vm -run TestVM -count=1 -timeout 1h -v ./cmd/aztec-spartan
+	$(WITH_DEB) go test -tags vm -run TestVM -count=1 -timeout 2h -v ./cmd/aztec-spartan
 
 # The files of tests with a build tag, their packages, and the tests in them, for -run: those of no tag are in test-unit.
 files  = $(shell git grep -lE '^//go:build .*\b$(1)\b' -- '*_test.go')

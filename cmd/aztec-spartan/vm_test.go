@@ -44,6 +44,7 @@ func TestVM(t *testing.T) {
 	t.Run("limits", func(t *testing.T) { m.as(t).limits() })
 	t.Run("egress", func(t *testing.T) { m.as(t).egress() })
 	t.Run("an agent starves no sequencer", func(t *testing.T) { m.as(t).shares() })
+	t.Run("clock", func(t *testing.T) { m.as(t).clock() })
 	t.Run("reboots", func(t *testing.T) { m.as(t).reboots() })
 	t.Run("power cuts", func(t *testing.T) { m.as(t).powerCuts() })
 	t.Run("what power cuts would leave of rolls", func(t *testing.T) { m.as(t).looksWhileRolling() })
