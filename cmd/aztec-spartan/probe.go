@@ -103,6 +103,7 @@ func (a *app) verdictOn(ctx context.Context, unit string, meta units.Meta) (prob
 	if err != nil {
 		return probe.Report{}, err
 	}
+	u = sinceStopped(ctx, m, u)
 	r, _ := verdict(ctx, u, meta, a.restarted(ctx, u), a.obstacle(ctx, meta.Instance, u))
 	return r, nil
 }

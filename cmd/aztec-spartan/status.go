@@ -196,6 +196,7 @@ func (a *app) status(ctx context.Context, m unitReader, name string) (status, er
 		s.RestartNeeded = unit && !a.caughtUp(name, u, meta.Generation) || a.inputChanged(name, u.ActiveEnter)
 	}
 	s.Restarted = a.restarted(ctx, u)
+	u = sinceStopped(ctx, m, u)
 	s.judge(ctx, u, meta, a.obstacle(ctx, name, u))
 	return s, nil
 }

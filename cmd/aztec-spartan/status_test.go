@@ -138,6 +138,27 @@ func TestStatusOfABrokenOne(t *testing.T) {
 	}
 }
 
+// A node that wanted another version is seen to until somebody stops it.
+func TestStatusOfTheOutdated(t *testing.T) {
+	a := newApp(&bytes.Buffer{})
+	a.root = t.TempDir()
+	settled(t, a, "val1", stubNode(t, 0))
+	const unit = "aztec-full-node@val1.service"
+	node := manager.UnitState{Unit: unit, ActiveState: "failed", UnitFileState: "enabled", Restart: "always", ExecMainCode: cldExited, ExecMainStatus: exitVersionUpgrade}
+	for _, c := range []struct {
+		failure        manager.UnitState
+		health, reason string
+	}{
+		{manager.UnitState{ActiveState: "activating"}, string(probe.Unhealthy), "its version is out of date; aztec-failure@"},
+		{manager.UnitState{ActiveState: "inactive"}, healthStopped, "it is stopped"},
+	} {
+		all, err := a.statuses(t.Context(), fakeUnits{unit: node, failureUnit(unit): c.failure}, []string{"val1"}, false)
+		if err != nil || all[0].Health != c.health || !strings.Contains(all[0].Reason, c.reason) || all[0].ActiveState != "failed" {
+			t.Errorf("%+v: %v: %+v", c.failure, err, all)
+		}
+	}
+}
+
 func TestVerdict(t *testing.T) {
 	a := newApp(&bytes.Buffer{})
 	a.root = t.TempDir()

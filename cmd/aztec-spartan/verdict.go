@@ -53,6 +53,19 @@ func verdict(ctx context.Context, u manager.UnitState, meta units.Meta, again *r
 	return r, true
 }
 
+// sinceStopped is the state of a unit as verdict takes it. One whose node wanted
+// another version is still failed after somebody has stopped it: all that shows it
+// is that the service which saw to it has ended.
+func sinceStopped(ctx context.Context, m unitReader, u manager.UnitState) manager.UnitState {
+	if !outdated(u) {
+		return u
+	}
+	if failure, err := m.State(ctx, failureUnit(u.Unit)); err == nil && !running(u, failure).Outdated {
+		u.ActiveState = "inactive"
+	}
+	return u
+}
+
 // obstacle is what keeps an instance down that systemd wants to run, beyond what
 // its unit says: data whose disk is away, or keys that this host cannot read.
 // nil: none is known.
