@@ -32,8 +32,11 @@ func (g *guest) inbox() *inbox {
 // hook makes the host tell a webhook what happens, whatever it is told.
 func (g *guest) hook() *inbox {
 	g.t.Helper()
-	box := g.inbox()
-	g.sh(`sed -i 's|^url = ""|url = "http://` + hookAddress + `/hook"|; s|^format = ""|format = "ntfy"|; s|^unhealthy_after = .*|unhealthy_after = "1ms"|' /etc/aztec-spartan/config.toml
+	box, url := g.inbox(), "http://"+hookAddress+"/hook"
+	if strings.HasSuffix(g.t.Name(), "/trixie") { // one by the library
+		url = "ntfy://" + hookAddress + "/hook?scheme=http"
+	}
+	g.sh(`sed -i 's|^url = ""|url = "` + url + `"|; s|^format = ""|format = "ntfy"|; s|^unhealthy_after = .*|unhealthy_after = "1ms"|' /etc/aztec-spartan/config.toml
 		aztec-spartan notify --test`)
 	return box
 }
