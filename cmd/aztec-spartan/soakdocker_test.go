@@ -59,6 +59,7 @@ func TestSoakAdoptDocker(t *testing.T) {
 			g := &guest{s, t}
 			g.adoptHostNetwork()
 			g.adoptPublished()
+			g.adoptUnit()
 		})
 	}
 }
@@ -173,6 +174,42 @@ func (g *guest) adoptPublished() {
 	g.fails(exitUsage, "aztec-spartan adopt "+dir+" val3 --network local --yes", "rpc port 8080: another program on this host listens there, and it is not the container")
 	if r := g.try("ls /etc/aztec-spartan/instances/val3"); r.Code == 0 {
 		g.t.Errorf("a refused adoption left %s", r.Stdout)
+	}
+}
+
+// adoptUnit: the container is of a unit, with which it goes; the unit is put back
+// as it was: running, and not at boot.
+func (g *guest) adoptUnit() {
+	g.t.Helper()
+	const unit, dir = "/etc/systemd/system/aztec1.service", "/srv/unit"
+	text := "[Service]\nExecStart=/usr/bin/docker run --rm --name aztec1 --network host -v " + dir + ":/var/lib/aztec"
+	for _, v := range []string{
+		"ETHEREUM_HOSTS=http://127.0.0.1:8545", "L1_CONSENSUS_HOST_URLS=http://127.0.0.1:5052", "VALIDATOR_PRIVATE_KEY=" + dockerKey, "REGISTRY_CONTRACT_ADDRESS=" + registryContract,
+		"P2P_ENABLED=true", "P2P_IP=127.0.0.1", "DATA_DIRECTORY=/var/lib/aztec", "LOG_LEVEL=info",
+	} {
+		text += " -e " + v
+	}
+	text += " " + stage.Repository + ":4.1.2 start --node --archiver --sequencer\nExecStop=/usr/bin/docker stop aztec1\n[Install]\nWantedBy=multi-user.target\n"
+	if err := g.Write(g.t.Context(), unit, []byte(text), 0o600); err != nil {
+		g.t.Fatal(err)
+	}
+	g.sh("aztec-spartan remove val2 --purge --yes && mkdir -p " + dir + " && echo id >" + dir + "/p2p-private-key && systemctl daemon-reload")
+	state := func() string {
+		return g.try("systemctl is-active aztec1; systemctl is-enabled aztec1; docker ps -q --filter name=aztec1 | wc -l").Stdout
+	}
+	const answers = "curl -sf http://127.0.0.1:8080/status"
+	g.sh("systemctl start aztec1")
+	g.until(answers)
+	before := state()
+	g.sh("aztec-spartan adopt " + unit + " val1 --network local --yes")
+	g.until(answers)
+	if now := state(); strings.HasPrefix(now, "active") || !strings.HasSuffix(now, "disabled\n0\n") {
+		g.t.Errorf("after the adoption unit and container are %s", now)
+	}
+	g.sh("aztec-spartan adopt --undo val1")
+	g.until(answers)
+	if now := state(); now != before {
+		g.t.Errorf("after an undo it is %s, before %s", now, before)
 	}
 }
 
