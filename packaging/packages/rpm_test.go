@@ -20,7 +20,7 @@ var rpmTransitions = []transition{
 			"grep ^settle /etc/aztec-spartan/config.toml":                                      `settle = "7s"`,
 			"journalctl --list-catalog 2>/dev/null | grep -c 5c2d3c2b9d2e4a53a2c1a8dbf5c04a11": "1",
 			// What differs is what the operator changed.
-			"rpm -V --nodeps aztec-spartan": "..5....T.  c /etc/aztec-spartan/config.toml",
+			"rpm -V --nodeps aztec-spartan": "S.5....T.  c /etc/aztec-spartan/config.toml",
 		},
 	},
 	{name: "downgrade", run: "{rpm} -U --oldpackage /root/base.rpm", version: "base"},
