@@ -429,7 +429,7 @@ func TestHostZPrivate(t *testing.T) {
 	before := connected(t)
 	const name, ready = "aztec-a@private.service", "aztec-a@ready.service"
 	install(t, before, name, "Type=notify\nExecStart=/bin/sleep 1000\nTimeoutStartSec=infinity")
-	install(t, before, ready, "Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'until test -e /run/ready; do sleep 0.1; done'")
+	install(t, before, ready, "Type=oneshot\nExecStart=/bin/sh -c 'until test -e /run/ready; do sleep 0.1; done'")
 	lost, went := make(chan error, 1), make(chan error, 1)
 	go func() { lost <- before.Start(t.Context(), name) }()
 	go func() { went <- before.Start(t.Context(), ready) }()
@@ -442,7 +442,7 @@ func TestHostZPrivate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := <-went; err != nil {
-		t.Errorf("a start that goes on without the bus: %v", err)
+		t.Errorf("one that ends without the bus: %v", err)
 	}
 	b, err := connect(t.Context(), booted, []opener{systemBus, privateBus})
 	if err != nil {
