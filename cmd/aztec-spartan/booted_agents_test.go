@@ -16,17 +16,22 @@ func (g *guest) referenceTrouble() {
 	g.t.Helper()
 	began := time.Now()
 	defer func() { g.t.Logf("referenceTrouble: %s", time.Since(began)) }()
-	const dir, file, agent = "/var/cache/aztec/crs", "/var/cache/aztec/crs/bn254_g1.dat", "aztec-prover-agent@agent1.service"
+	const (
+		dir, file = "/var/cache/aztec/crs", "/var/cache/aztec/crs/bn254_g1.dat"
+		crs       = "aztec-crs@var-cache-aztec-crs.service"
+		agent     = "aztec-prover-agent@agent1.service"
+	)
 	g.sh("aztec-spartan stop agent1 && ln " + file + " /var/cache/aztec/read && truncate -s 100 " + file + " && aztec-spartan start agent1")
 	if got := g.sh("stat -c %s /var/cache/aztec/read && rm /var/cache/aztec/read && stat -c '%s %G %a' " + file); got != "100\n4096 aztec-crs 660" {
 		g.t.Errorf("who proves reads a file of the size, and agents find: %s", got)
 	}
 
 	// The engine of aztec-crs@ dies, and the unit that it has made goes on.
-	g.sh("rm " + file + " && (systemctl start --no-block aztec-crs@var-cache-aztec-crs.service)")
-	g.until("systemctl list-units --no-legend 'aztec-run-agent1-*' | grep -q activating && systemctl kill -s KILL aztec-crs@var-cache-aztec-crs.service")
-	g.until("systemctl show -P ActiveState aztec-crs@var-cache-aztec-crs.service | grep -q inactive") // whose end is never a failure
-	g.sh("ls /run/systemd/system/aztec-run-agent1-* && ls -d " + dir + "/.fetch-*")
+	// A fetch that was over before it was seen is begun again.
+	g.until("rm -f " + file + " && systemctl start --no-block " + crs +
+		" && until systemctl list-units --no-legend 'aztec-run-agent1-*' | grep -q activating; do systemctl show -P ActiveState " + crs + " | grep -q ^activating || exit 1; done" +
+		" && systemctl kill -s KILL " + crs + " && until systemctl show -P ActiveState " + crs + " | grep -q inactive; do sleep 0.1; done" + // its end is never a failure
+		" && ls /run/systemd/system/aztec-run-agent1-* && ls -d " + dir + "/.fetch-*")
 	g.sh("aztec-spartan restart agent1 && test -s " + file)
 	if out := g.sh("find /run/systemd/system " + dir + " -name 'aztec-run-*' -o -name '.fetch-*'; systemctl list-units --all --no-legend 'aztec-run-*'"); out != "" {
 		g.t.Errorf("left of a fetch that was killed:\n%s", out)
@@ -41,7 +46,7 @@ func (g *guest) referenceTrouble() {
 	if err := start.Start(); err != nil {
 		g.t.Fatal(err)
 	}
-	g.until("systemctl show -P ActiveState aztec-crs@var-cache-aztec-crs.service | grep -q activating && systemctl is-enabled " + agent)
+	g.until("systemctl show -P ActiveState " + crs + " | grep -q activating && systemctl is-enabled " + agent)
 	g.sh("aztec-spartan stop agent1 && systemctl stop holds-reference")
 	if err := start.Wait(); err == nil || !strings.Contains(said.String(), "starting agent1: it was stopped meanwhile") {
 		g.t.Errorf("start: %v: %s", err, said.String())
