@@ -72,7 +72,7 @@ test-image:
 test-packages: deps package ## all tests of packages, also a release, SELinux, unattended upgrades (root, and the Debian archive)
 	$(WITH_DEB) go test -tags packages -parallel 4 -count=1 -timeout 30m -v ./packaging/packages
 
-test-vm: deps package ## cgroups, BPF, reboots, a TPM, power cuts and the clock in a virtual machine (root; half an hour)
+test-vm: deps package ## cgroups, BPF, reboots, a TPM, power cuts and the clock in a virtual machine (root; an hour; VM_CUTS=20: that many more cuts)
 	packaging/scripts/deps.sh qemu-system-x86 nbdkit swtpm
 	$(WITH_DEB) go test -tags vm -run TestVM -count=1 -timeout 2h -v ./cmd/aztec-spartan
 

@@ -48,6 +48,7 @@ func TestVM(t *testing.T) {
 	t.Run("reboots", func(t *testing.T) { m.as(t).reboots() })
 	t.Run("power cuts", func(t *testing.T) { m.as(t).powerCuts() })
 	t.Run("what power cuts would leave of rolls", func(t *testing.T) { m.as(t).looksWhileRolling() })
+	t.Run("rolls cut short", func(t *testing.T) { m.as(t).cutRolls() })
 }
 
 // install puts the package and an image on the machine.
