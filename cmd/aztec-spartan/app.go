@@ -89,6 +89,8 @@ func (a *app) command() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return withHint(usage(err), "%s --help lists the flags", cmd.CommandPath())
 	})
+	root.SetHelpFunc(printHelp)
+	root.SetUsageFunc(printUsage)
 	root.SuggestionsMinimumDistance = 2 // cobra sets its default only on a path not taken here
 	root.AddCommand(
 		a.configCommand(), a.forMembers(a.startCommand()), a.forMembers(a.stopCommand()), a.forMembers(a.restartCommand()),

@@ -58,7 +58,7 @@ it look at once.`,
 	for _, sub := range []struct{ verb, short string }{
 		{"enable", "Update unattended from now on, and after each boot"},
 		{"disable", "Update nothing unattended any more"},
-		{"status", "Say whether updates are unattended, when the next is, and by which policies"},
+		{"status", "Say whether and when updates are unattended, and by which policies"},
 	} {
 		cmd.AddCommand(&cobra.Command{
 			Use: sub.verb, Short: sub.short, Args: cobra.NoArgs,

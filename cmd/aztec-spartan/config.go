@@ -42,10 +42,11 @@ host has; ports, data, attesters and publishers of two instances never are the
 same. --from makes a second instance with the same keys on another rollup.`,
 		Example: `  aztec-spartan config val1
   aztec-spartan config val1 --version 4.1.2 --network mainnet --ip 203.0.113.7 \
-      --ethereum-host https://eth.example --l1-consensus-host-url https://beacon.example \
-      --key-file ./key
+      --ethereum-host https://eth.example \
+      --l1-consensus-host-url https://beacon.example --key-file ./key
   aztec-spartan config prover1 --role prover --publisher-key-file ./key ...
-  aztec-spartan config agent --role prover-agent --count 6 --broker http://10.0.0.2:8080 ...
+  aztec-spartan config agent --role prover-agent --count 6 \
+      --broker http://10.0.0.2:8080 ...
   aztec-spartan config val1-v6 --from val1 --version 6.0.0
   aztec-spartan config val1 --set P2P_MAX_PEERS=50 --unset LOG_LEVEL
   aztec-spartan config val1 --explain P2P_MAX_PEERS

@@ -58,7 +58,8 @@ would be slashed. One that another instance here has is refused.`,
   aztec-spartan keys val1 add --key-env AZTEC_KEY
   aztec-spartan keys val1 add --new-key ./key
   aztec-spartan keys val1 add --keystore ./keystore.json
-  aztec-spartan keys val1 add --remote-signer https://signer.example:9000 --address 0x...
+  aztec-spartan keys val1 add --remote-signer https://signer.example:9000 \
+      --address 0x...
   aztec-spartan keys val1 remove 0x...`,
 		Args: cobra.RangeArgs(1, 3),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {

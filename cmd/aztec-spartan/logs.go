@@ -31,7 +31,7 @@ have it. Lines that follow one, as of a stack, go with it.
 Following goes on across restarts, rolls and new versions of the node.`,
 		Example: `  aztec-spartan logs -f val1
   aztec-spartan logs val1 --since '1 hour ago' --level warn
-  aztec-spartan logs -g 'checkpoint|attestation' --since today --until '10 min ago'
+  aztec-spartan logs -g 'checkpoint|attestation' --since today --until 18:00
   aztec-spartan logs val1 -n 1000 -o json`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -40,7 +40,8 @@ It starts in %s, which is its home too: what it
 writes there stays. That is not where the node's keystore is: hand a new one over
 with "keys NAME add --keystore". The node's settings, keys and data are there
 only with --with-env.`, units.OutputDir("NAME")),
-		Example: `  aztec-spartan run val1 -- validator-keys new --fee-recipient 0x... --staker-output
+		Example: `  aztec-spartan run val1 -- validator-keys new --fee-recipient 0x... \
+      --staker-output
   aztec-spartan run val1 --with-env -- migrate-ha-db up --database-url ...
   aztec-spartan run agent-1 --with-env -- preload-crs
   aztec-spartan run val1 -- --version`,

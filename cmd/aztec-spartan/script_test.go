@@ -65,6 +65,11 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%v: exit code %d", args, code)
 		}
 		golden(t, filepath.Join("testdata/help", strings.ReplaceAll(c.CommandPath(), " ", "-")+".txt"), out.Bytes())
+		for line := range strings.Lines(out.String()) {
+			if n := len(strings.TrimSuffix(line, "\n")); n > helpColumns {
+				t.Errorf("%v: a line of %d columns: %s", args, n, line)
+			}
+		}
 	}
 }
 

@@ -36,7 +36,7 @@ installed.
 what takes longer to learn is in it only where instances are named.`,
 		Example: `  aztec-spartan status
   aztec-spartan status val1 --watch
-  aztec-spartan status --json | jq -r '.[] | select(.health != "healthy") | .name'`,
+  aztec-spartan status --json | jq -r '.[] | select(.health != "healthy").name'`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.needRoot("status", false); err != nil {
