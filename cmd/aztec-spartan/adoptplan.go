@@ -301,7 +301,7 @@ func (p *adoptPlan) giveKeys(catalog profiles.Catalog, plan adoption.Plan, inst 
 			sec.p2pKey, sec.newP2P = key, true
 		}
 	}
-	own := ownKeys{attesters: plan.Attesters, publishers: plan.Publishers}
+	own := keystore.Plain{Attesters: plan.Attesters, Publishers: plan.Publishers}
 	switch {
 	case !role.Keys:
 		return nil
@@ -312,11 +312,11 @@ func (p *adoptPlan) giveKeys(catalog profiles.Catalog, plan adoption.Plan, inst 
 		sec.replace(p.keystore)
 		return nil
 	case role.Prover:
-		own.attesters = nil
-	case len(own.attesters) == 0:
+		own.Attesters = nil
+	case len(own.Attesters) == 0:
 		return nil // said with all that is missing
 	}
-	if role.Prover && len(own.publishers) == 0 {
+	if role.Prover && len(own.Publishers) == 0 {
 		return nil
 	}
 	data, err := made(own, inst)

@@ -42,7 +42,7 @@ func (a *app) changeKeys(ctx context.Context, catalog profiles.Catalog, p *confi
 		old = &source
 	}
 	switch {
-	case any && sec.keystore == nil && !role.Prover && len(given.attesters) == 0:
+	case any && sec.keystore == nil && !role.Prover && len(given.Attesters) == 0:
 		return withHint(fail(errors.New("its key is missing")), "--publisher-key-file is beside --key-file, which has the attester's")
 	case any:
 		was, now, err := sec.setKeys(given, old, p.inst)
@@ -75,7 +75,7 @@ func (a *app) changeKeys(ctx context.Context, catalog profiles.Catalog, p *confi
 
 // givenKeys are the keys that the flags give. A prover has one, its
 // publisher's, by either flag.
-func (a *app) givenKeys(role profiles.Role, f configFlags) (given ownKeys, any bool, err error) {
+func (a *app) givenKeys(role profiles.Role, f configFlags) (given keystore.Plain, any bool, err error) {
 	key, main, err := a.givenKey(f)
 	if err != nil {
 		return given, false, err
@@ -95,10 +95,10 @@ func (a *app) givenKeys(role profiles.Role, f configFlags) (given ownKeys, any b
 	case role.Prover && main:
 		publisher = key
 	case main:
-		given.attesters = []keystore.Key{key}
+		given.Attesters = []keystore.Key{key}
 	}
 	if !publisher.IsZero() {
-		given.publishers = []keystore.Key{publisher}
+		given.Publishers = []keystore.Key{publisher}
 	}
 	return given, main || !publisher.IsZero(), nil
 }

@@ -32,7 +32,7 @@ func TestKeysOfInstanceWithStandby(t *testing.T) {
 // Before keystores there was one key: a second attester is not left out
 // without a word.
 func TestOldVersionsTakeOneAttester(t *testing.T) {
-	data, err := made(ownKeys{attesters: []keystore.Key{testKey(t, someKey), testKey(t, otherKey)}}, profiles.New("val1"))
+	data, err := made(keystore.Plain{Attesters: []keystore.Key{testKey(t, someKey), testKey(t, otherKey)}}, profiles.New("val1"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,8 +77,8 @@ var errOwnKeystore = errors.New("its keystore was not made by config, which woul
 
 // ours returns the keys of the keystore if config made it, with the settings
 // of old.
-func (s secrets) ours(old *profiles.Instance) (ownKeys, error) {
-	own, err := plainKeys(s.keystore)
+func (s secrets) ours(old *profiles.Instance) (keystore.Plain, error) {
+	own, err := keystore.ParsePlain(s.keystore)
 	if err != nil || old == nil {
 		return own, errOwnKeystore
 	}
@@ -95,39 +95,42 @@ func (s secrets) mainAddress(old *profiles.Instance) string {
 		return ""
 	}
 	own, err := s.ours(old)
-	if err != nil || len(own.attesters) > 1 {
+	if err != nil || len(own.Attesters) > 1 {
 		return ""
 	}
-	return own.main().Address().String()
-}
-
-// setKey makes key the one that the instance attests with.
-func (s *secrets) setKey(key keystore.Key, old *profiles.Instance, inst profiles.Instance) (was, now string, err error) {
-	return s.setKeys(ownKeys{attesters: []keystore.Key{key}}, old, inst)
+	return own.Main().Address().String()
 }
 
 // setKeys makes what is given the keys of the instance, beside those that it
 // has and that are not given, and returns the main address before and after.
-func (s *secrets) setKeys(given ownKeys, old *profiles.Instance, inst profiles.Instance) (was, now string, err error) {
+func (s *secrets) setKeys(given keystore.Plain, old *profiles.Instance, inst profiles.Instance) (was, now string, err error) {
 	own := given
 	if s.keystore != nil {
 		had, err := s.ours(old)
 		if err != nil {
 			return "", "", err
 		}
-		was = had.main().Address().String()
-		if len(own.attesters) == 0 {
-			own.attesters = had.attesters
+		was = had.Main().Address().String()
+		if len(own.Attesters) == 0 {
+			own.Attesters = had.Attesters
 		}
-		if len(own.publishers) == 0 {
-			own.publishers = had.publishers
+		if len(own.Publishers) == 0 {
+			own.Publishers = had.Publishers
 		}
 	}
 	data, err := made(own, inst)
 	if err == nil {
 		s.replace(data)
 	}
-	return was, own.main().Address().String(), err
+	return was, own.Main().Address().String(), err
+}
+
+// made returns the keystore that config makes of keys for an instance.
+func made(own keystore.Plain, inst profiles.Instance) ([]byte, error) {
+	if len(own.Attesters) > 0 {
+		return keystore.New(own.Attesters, keystore.Options{Publishers: own.Publishers, Coinbase: inst.Coinbase, FeeRecipient: inst.FeeRecipient})
+	}
+	return keystore.NewProver(own.Publishers, inst.Prover.ID)
 }
 
 // setRecipients rewrites the keystore after its coinbase or fee recipient, or
@@ -167,16 +170,16 @@ func (s secrets) addresses() ([]keystore.Address, error) {
 
 // env is the environment file of secrets for versions that know no keystore.
 func (s secrets) env(names []string) ([]byte, error) {
-	var own ownKeys
+	var own keystore.Plain
 	if s.keystore != nil {
 		var err error
-		if own, err = plainKeys(s.keystore); err != nil {
+		if own, err = keystore.ParsePlain(s.keystore); err != nil {
 			return nil, fmt.Errorf("reading the keystore: %w", err)
 		}
-		if len(own.attesters) > 1 {
+		if len(own.Attesters) > 1 {
 			return nil, errors.New("reading the keystore: versions before 2.0 attest with one key, and it has several")
 		}
-		if len(own.publishers) > 1 {
+		if len(own.Publishers) > 1 {
 			return nil, errors.New("reading the keystore: versions before 2.0 publish with one key, and it has several")
 		}
 	}
@@ -186,10 +189,10 @@ func (s secrets) env(names []string) ([]byte, error) {
 		switch {
 		case name == p2pKeyVariable:
 			value = s.p2pKey
-		case len(own.publishers) > 0 && name != "VALIDATOR_PRIVATE_KEY":
-			value = own.publishers[0].Reveal()
+		case len(own.Publishers) > 0 && name != "VALIDATOR_PRIVATE_KEY":
+			value = own.Publishers[0].Reveal()
 		case s.keystore != nil:
-			value = own.main().Reveal()
+			value = own.Main().Reveal()
 		}
 		if value != "" { // an empty assignment is not the same as none to the node
 			vars = append(vars, envfile.Var{Name: name, Value: value})

@@ -91,14 +91,14 @@ func TestOwnKeystoreIsKept(t *testing.T) {
 	changed := old
 	changed.Coinbase = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 	var s secrets
-	if _, _, err := s.setKey(key, nil, old); err != nil || !s.rekey {
+	if _, _, err := s.setKeys(keystore.Plain{Attesters: []keystore.Key{key}}, nil, old); err != nil || !s.rekey {
 		t.Fatalf("a first key: %v", err)
 	}
 	if err := s.setRecipients(&old, changed); err != nil || !strings.Contains(string(s.keystore), changed.Coinbase) {
 		t.Errorf("a new coinbase: %v", err)
 	}
 	own := secrets{keystore: []byte(strings.Replace(string(s.keystore), `"schemaVersion"`, ` "schemaVersion"`, 1))}
-	if _, _, err := own.setKey(key, &changed, changed); err == nil || own.rekey {
+	if _, _, err := own.setKeys(keystore.Plain{Attesters: []keystore.Key{key}}, &changed, changed); err == nil || own.rekey {
 		t.Error("the operator's keystore was replaced")
 	}
 	if err := own.setRecipients(&changed, old); err == nil || own.rekey {

@@ -36,9 +36,9 @@ func TestNew(t *testing.T) {
 	if d := cmp.Diff(want, string(got)); d != "" {
 		t.Error(d)
 	}
-	keys, err := Keys(got)
-	if err != nil || len(keys) != 2 || !keys[0].Equal(key1) || !keys[1].Equal(key0) {
-		t.Errorf("the keys read back are %d, %v", len(keys), err)
+	keys, err := ParsePlain(got)
+	if err != nil || len(keys.Attesters) != 2 || !keys.Attesters[0].Equal(key1) || !keys.Attesters[1].Equal(key0) || keys.Publishers != nil {
+		t.Errorf("the keys read back are %d, %v", len(keys.Attesters), err)
 	}
 }
 
@@ -195,17 +195,48 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-func TestKeysRefuses(t *testing.T) {
+func TestPlainRefuses(t *testing.T) {
 	for name, json := range map[string]string{
-		"no keystore":  ``,
-		"prover alone": `{"schemaVersion":1,"prover":"` + devKey1 + `"}`,
-		"file":         v1(`"attester":{"path":"/key.json"},` + fee),
-		"mnemonic":     v1(`"attester":{"mnemonic":"a b"},` + fee),
-		"remote":       v1(`"attester":"` + devAddress1 + `","remoteSigner":"https://s",` + fee),
+		"no keystore": ``,
+		"file":        v1(`"attester":{"path":"/key.json"},` + fee),
+		"mnemonic":    v1(`"attester":{"mnemonic":"a b"},` + fee),
+		"remote":      v1(`"attester":"` + devAddress1 + `","remoteSigner":"https://s",` + fee),
+		"publisher":   v1(`"attester":"` + devKey1 + `","publisher":{"path":"/key.json"},` + fee),
+		"both":        `{"schemaVersion":1,"prover":"` + devKey0 + `","validators":[{"attester":"` + devKey1 + `",` + fee + `}]}`,
 	} {
-		if keys, err := Keys([]byte(json)); err == nil {
-			t.Errorf("%s: %d keys", name, len(keys))
+		if p, err := ParsePlain([]byte(json)); err == nil {
+			t.Errorf("%s: %d attesters, %d publishers", name, len(p.Attesters), len(p.Publishers))
 		}
+	}
+}
+
+// A lone publisher that is the attester is as good as none, and a prover has
+// publishers alone.
+func TestPlain(t *testing.T) {
+	key0, key1 := parseKey(t, devKey0), parseKey(t, devKey1)
+	prover, err := NewProver([]Key{key0, key1}, "")
+	if err != nil || !strings.Contains(string(prover), devAddress0) {
+		t.Fatalf("a prover's: %v", err)
+	}
+	for name, c := range map[string]struct {
+		json string
+		want Plain
+	}{
+		"no publisher":   {v1(`"attester":"` + devKey1 + `",` + fee), Plain{Attesters: []Key{key1}}},
+		"own publisher":  {v1(`"attester":"` + devKey1 + `","publisher":"` + devKey1 + `",` + fee), Plain{Attesters: []Key{key1}}},
+		"two publishers": {v1(`"attester":"` + devKey1 + `","publisher":["` + devKey1 + `","` + devKey0 + `"],` + fee), Plain{Attesters: []Key{key1}, Publishers: []Key{key1, key0}}},
+		"prover":         {string(prover), Plain{Publishers: []Key{key0, key1}}},
+	} {
+		got, err := ParsePlain([]byte(c.json))
+		if err != nil || !slices.EqualFunc(got.Attesters, c.want.Attesters, Key.Equal) || !slices.EqualFunc(got.Publishers, c.want.Publishers, Key.Equal) {
+			t.Errorf("%s: %d attesters, %d publishers, %v", name, len(got.Attesters), len(got.Publishers), err)
+		}
+		if !got.Main().Equal(append(slices.Clone(c.want.Attesters), c.want.Publishers...)[0]) {
+			t.Errorf("%s: the main key is another one", name)
+		}
+	}
+	if _, err := NewProver(nil, devAddress0); err == nil {
+		t.Error("a prover without a key")
 	}
 }
 
@@ -220,9 +251,9 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		k, err := Parse(data)
-		keys, keysErr := Keys(data)
-		if err == nil && keysErr == nil && len(keys) != len(k.Addresses()) {
-			t.Fatalf("%d keys and %d addresses", len(keys), len(k.Addresses()))
+		keys, keysErr := ParsePlain(data)
+		if err == nil && keysErr == nil && len(keys.Attesters) != len(k.Addresses()) {
+			t.Fatalf("%d keys and %d addresses", len(keys.Attesters), len(k.Addresses()))
 		}
 		for _, text := range []string{fmt.Sprintf("%v %+v", err, k), fmt.Sprint(keys, keysErr)} {
 			if strings.Contains(text, devKey1[2:20]) {

@@ -53,26 +53,55 @@ func New(keys []Key, o Options) ([]byte, error) {
 		Validators    []validator `json:"validators"`
 	}{SchemaVersion: schemaWritten}
 	for _, key := range keys {
-		v := validator{key.Reveal(), OneOrSeveral(o.Publishers), coinbase.String(), o.FeeRecipient}
+		v := validator{key.Reveal(), oneOrSeveral(o.Publishers), coinbase.String(), o.FeeRecipient}
 		if len(o.Publishers) == 0 {
 			v.Publisher = v.Attester
 		}
 		file.Validators = append(file.Validators, v)
 	}
+	return encoded(file)
+}
+
+// proverFile is the keystore of a prover node
+// (node-keystore/src/schemas.ts): who earns, and who pays.
+type proverFile struct {
+	SchemaVersion int `json:"schemaVersion"`
+	Prover        struct {
+		ID        string `json:"id"`
+		Publisher any    `json:"publisher"` // a key, or several
+	} `json:"prover"`
+}
+
+// NewProver returns the keystore file of a prover whose proofs the publishers
+// pay for. id is the address on L1 that earns; "": that of the first key.
+func NewProver(publishers []Key, id string) ([]byte, error) {
+	if len(publishers) == 0 {
+		return nil, errors.New("making a keystore: there is no key")
+	}
+	file := proverFile{SchemaVersion: schemaWritten}
+	file.Prover.ID, file.Prover.Publisher = id, oneOrSeveral(publishers)
+	if id == "" {
+		file.Prover.ID = publishers[0].Address().String()
+	}
+	return encoded(file)
+}
+
+// encoded is the text of a keystore that we make. What we write must pass what
+// we check: a zero or doubled key ends here.
+func encoded(file any) ([]byte, error) {
 	data, err := json.MarshalIndent(file, "", "  ")
 	if err != nil {
 		return nil, errors.New("making a keystore: encoding JSON") // the cause may hold a key
 	}
 	data = append(data, '\n')
-	// What we write must pass what we check: a zero or doubled key ends here.
 	if _, err := Parse(data); err != nil {
 		return nil, fmt.Errorf("making a keystore: %w", err)
 	}
 	return data, nil
 }
 
-// OneOrSeveral reveals keys as a keystore has them: a lone one is no list.
-func OneOrSeveral(keys []Key) any {
+// oneOrSeveral reveals keys as a keystore has them: a lone one is no list.
+func oneOrSeveral(keys []Key) any {
 	if len(keys) == 1 {
 		return keys[0].Reveal()
 	}

@@ -69,27 +69,6 @@ func (k Keystore) publishersOf(v validatorAccounts) []account {
 	return v.attesters
 }
 
-// Keys returns the attesters' private keys that a keystore file holds, in
-// order and at least one. It fails if any attester is not a plain key: a node
-// older than keystores could not use it.
-func Keys(data []byte) ([]Key, error) {
-	k, err := Parse(data)
-	if err != nil {
-		return nil, err
-	}
-	var keys []Key
-	for _, a := range k.attesters {
-		if a.key.IsZero() {
-			return nil, errors.New("parsing a keystore: an attester is not a plain private key")
-		}
-		keys = append(keys, a.key)
-	}
-	if len(keys) == 0 {
-		return nil, errors.New("parsing a keystore: it has no validators")
-	}
-	return keys, nil
-}
-
 // Parse reads a keystore file of schema version 1 or 2 and checks all that
 // makes a node refuse it at its start. It does not look into files that the
 // keystore names. No error contains anything of a value.

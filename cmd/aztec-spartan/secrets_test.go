@@ -23,10 +23,10 @@ func testKey(t *testing.T, text string) keystore.Key {
 // What config makes it recognizes, whatever keys it made it of.
 func TestMadeKeystoresAreOurs(t *testing.T) {
 	one, two := testKey(t, someKey), testKey(t, otherKey)
-	for name, own := range map[string]ownKeys{
-		"attester": {attesters: []keystore.Key{one}}, "publisher": {attesters: []keystore.Key{one}, publishers: []keystore.Key{two}},
-		"two": {attesters: []keystore.Key{one, two}}, "prover": {publishers: []keystore.Key{two}},
-		"publishers": {attesters: []keystore.Key{one}, publishers: []keystore.Key{two, one}}, "prover with two": {publishers: []keystore.Key{two, one}},
+	for name, own := range map[string]keystore.Plain{
+		"attester": {Attesters: []keystore.Key{one}}, "publisher": {Attesters: []keystore.Key{one}, Publishers: []keystore.Key{two}},
+		"two": {Attesters: []keystore.Key{one, two}}, "prover": {Publishers: []keystore.Key{two}},
+		"publishers": {Attesters: []keystore.Key{one}, Publishers: []keystore.Key{two, one}}, "prover with two": {Publishers: []keystore.Key{two, one}},
 	} {
 		inst := profiles.New("val1")
 		data, err := made(own, inst)
@@ -34,7 +34,7 @@ func TestMadeKeystoresAreOurs(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		got, err := secrets{keystore: data}.ours(&inst)
-		if err != nil || len(got.attesters) != len(own.attesters) || len(got.publishers) != len(own.publishers) || !got.main().Equal(own.main()) {
+		if err != nil || len(got.Attesters) != len(own.Attesters) || len(got.Publishers) != len(own.Publishers) || !got.Main().Equal(own.Main()) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := (secrets{keystore: append(data, ' ')}).ours(&inst); err == nil {
@@ -48,22 +48,22 @@ func TestKeysBesideTheGivenAreKept(t *testing.T) {
 	one, two := testKey(t, someKey), testKey(t, otherKey)
 	inst := profiles.New("val1")
 	var s secrets
-	if _, _, err := s.setKeys(ownKeys{attesters: []keystore.Key{one}}, nil, inst); err != nil {
+	if _, _, err := s.setKeys(keystore.Plain{Attesters: []keystore.Key{one}}, nil, inst); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := s.setKeys(ownKeys{publishers: []keystore.Key{two}}, &inst, inst); err != nil {
+	if _, _, err := s.setKeys(keystore.Plain{Publishers: []keystore.Key{two}}, &inst, inst); err != nil {
 		t.Fatal(err)
 	}
 	own, err := s.ours(&inst)
-	if err != nil || len(own.attesters) != 1 || !own.attesters[0].Equal(one) || len(own.publishers) != 1 || !own.publishers[0].Equal(two) {
-		t.Errorf("attesters %d, %v", len(own.attesters), err)
+	if err != nil || len(own.Attesters) != 1 || !own.Attesters[0].Equal(one) || len(own.Publishers) != 1 || !own.Publishers[0].Equal(two) {
+		t.Errorf("attesters %d, %v", len(own.Attesters), err)
 	}
 }
 
 // Versions before keystores and key files get all in one file of secrets.
 func TestSecretEnvOfOldVersions(t *testing.T) {
 	one, two := testKey(t, someKey), testKey(t, otherKey)
-	data, err := made(ownKeys{attesters: []keystore.Key{one}, publishers: []keystore.Key{two}}, profiles.New("val1"))
+	data, err := made(keystore.Plain{Attesters: []keystore.Key{one}, Publishers: []keystore.Key{two}}, profiles.New("val1"))
 	if err != nil {
 		t.Fatal(err)
 	}
