@@ -145,8 +145,8 @@ func (a *app) saveAdminKey(ctx context.Context, name string, s secrets) error {
 	if err := a.writeSecret(name, adminKeyName(form), data); err != nil {
 		return fmt.Errorf("writing the admin API key of %s: %w", name, err)
 	}
-	if form != "" && !s.admin.fresh && s.admin.sealed == "" {
-		a.note("the admin API key of %s is encrypted for this host now; it needs no copy: config makes another one", name)
+	if form != "" && !s.admin.fresh && s.admin.sealed != form {
+		a.note("the admin API key of %s is encrypted for this host now (%s key); it needs no copy: config makes another one", name, form)
 	}
 	other := adminKeyFile
 	if form == "" {

@@ -15,6 +15,7 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/profiles/keystore"
 	"github.com/aztec-spartan/aztec-spartan/units"
 	"github.com/aztec-spartan/aztec-spartan/units/credential"
+	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
 
 // keyTree is a host with files of val1; what ends with sealedSuffix is encrypted.
@@ -252,5 +253,40 @@ func TestEncryptKeysWithoutKeystore(t *testing.T) {
 		if (err != nil) != (c.code != 0) || err != nil && codeOf(err) != c.code || p.sec.admin.want != c.want {
 			t.Errorf("%s: %q, %v", form, p.sec.admin.want, err)
 		}
+	}
+}
+
+// What config writes it tells: nobody is to hear that there was nothing to
+// change after a file was written.
+func TestConfigTellsTheFormOfTheAdminKey(t *testing.T) {
+	const encrypted = "the admin API key of full1 is encrypted for this host now (%s key); it needs no copy: config makes another one\n"
+	for name, c := range map[string]struct {
+		lies, ask credential.Key
+		sealer    sealer
+		want      string
+	}{
+		"host to tpm2":      {credential.Host, credential.TPM2, fakeSealer{}, fmt.Sprintf(encrypted, "tpm2") + "full1: nothing else to change; no restart is needed\n"},
+		"plain to host":     {"", credential.Host, fakeSealer{}, fmt.Sprintf(encrypted, "host") + "full1: nothing else to change; no restart is needed\n"},
+		"it cannot be done": {"", credential.Host, brokenSealer{}, "warning: the admin API key of full1 stays as it is on the disk: " + errNoKey.Error() + "\nfull1: nothing else to change; no restart is needed\n"},
+		"as it is":          {credential.Host, credential.Host, fakeSealer{}, "full1: nothing to change\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			said := &strings.Builder{}
+			a := &app{root: t.TempDir(), out: said, err: said, sealer: c.sealer}
+			p := &configPlan{inst: profiles.New("full1"), sec: secrets{admin: adminKey{text: "0badc0de", sealed: c.lies, want: c.ask}}}
+			p.rendered = &rendered{unit: "aztec-full-node@full1.service", Content: roll.Content{Unit: []byte("[Service]\n"), Instance: p.inst.Encode()}}
+			p.active.Generation, p.rendered.Number = 1, 2
+			is := p.rendered.Generation
+			is.Number = 1
+			if err := a.files().Add("full1", &p.state, is, p.rendered.Content); err != nil {
+				t.Fatal(err)
+			}
+			if err := a.apply(t.Context(), p); err != nil {
+				t.Fatal(err)
+			}
+			if said.String() != c.want {
+				t.Errorf("said %q, want %q", said, c.want)
+			}
+		})
 	}
 }

@@ -84,6 +84,8 @@ func (a *app) apply(ctx context.Context, p *configPlan) error {
 		a.print("%s: only the form of its keystore on disk changed; no restart is needed", inst.Name)
 	case !changed && p.policy:
 		a.print("%s: what updates may do is changed, and holds from now on; no restart is needed", inst.Name)
+	case !changed && sec.movesAdmin():
+		a.print("%s: nothing else to change; no restart is needed", inst.Name) // of that key it was told
 	case !changed:
 		a.print("%s: nothing to change", inst.Name)
 	case running:
