@@ -224,7 +224,7 @@ func (ad *adopter) hold(ctx context.Context, r *adoptionRecord) error {
 	// One that ended with its unit comes back with docker all the same, if it is
 	// to be restarted always.
 	err := ad.docker.hold(ctx, r.Container.ID)
-	if r.Unit != "" && noContainer(err) {
+	if r.Unit != "" && noContainer(err, r.Container.ID) {
 		return nil // with --rm it is gone once its unit has stopped
 	}
 	return err
@@ -239,7 +239,7 @@ func (ad *adopter) stopped(ctx context.Context, r *adoptionRecord) error {
 		return errors.New("docker is gone, so whether the container runs is not known: nothing was started")
 	}
 	c, err := ad.docker.inspect(ctx, r.Container.ID)
-	if r.Unit != "" && noContainer(err) {
+	if r.Unit != "" && noContainer(err, r.Container.ID) {
 		return nil // with --rm it went with its unit
 	}
 	if err != nil {

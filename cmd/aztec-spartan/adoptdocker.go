@@ -174,5 +174,20 @@ func (d *docker) start(ctx context.Context, id string) error {
 	return err
 }
 
-// noContainer reports whether docker has failed for want of the container.
-func noContainer(err error) bool { return err != nil && strings.Contains(err.Error(), "No such") }
+// noContainer reports whether docker has failed for want of this very
+// container: not of its image, of a network, or of another container whose
+// network it uses. Docker ends a line with "No such container: ID", Podman's
+// docker with "no such container ID", or names the ID before that.
+func noContainer(err error, id string) bool {
+	if err == nil || id == "" {
+		return false
+	}
+	id = strings.ToLower(id)
+	for line := range strings.Lines(strings.ToLower(err.Error())) {
+		before, after, ok := strings.Cut(strings.TrimSpace(line), "no such container")
+		if ok && (strings.TrimPrefix(strings.TrimPrefix(after, ":"), " ") == id || after == "" && strings.Contains(before, `"`+id+`"`)) {
+			return true
+		}
+	}
+	return false
+}

@@ -64,7 +64,7 @@ func (ad *adopter) release(ctx context.Context, r *adoptionRecord) error {
 	gone := r.Container == nil || ad.docker == nil
 	if !gone {
 		err := ad.docker.restore(ctx, *r.Container)
-		gone = r.Unit != "" && noContainer(err)
+		gone = r.Unit != "" && noContainer(err, r.Container.ID)
 		if err != nil && !gone {
 			return err
 		}
