@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,7 +40,8 @@ The exit code is the program's.
 It starts in %s, which is its home too: what it
 writes there stays. That is not where the node's keystore is: hand a new one over
 with "keys NAME add --keystore". The node's settings, keys and data are there
-only with --with-env.`, units.OutputDir("NAME")),
+only with --with-env; then none of ARGS may be the word start, which would be
+another node with the keys of this one.`, units.OutputDir("NAME")),
 		Example: `  aztec-spartan run val1 -- validator-keys new --fee-recipient 0x... \
       --staker-output
   aztec-spartan run val1 --with-env -- migrate-ha-db up --database-url ...
@@ -53,7 +55,9 @@ only with --with-env.`, units.OutputDir("NAME")),
 		},
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if withEnv && args[1] == "start" {
+			// ARGS always follow the image's entry point, which takes its command behind
+			// a "--" too, and whatever else a version may take before it.
+			if withEnv && slices.Contains(args[1:], "start") {
 				err := usage(errors.New("run: start is a node, which --with-env would give the keys of this one: two with one key are slashed"))
 				return withHint(err, "aztec-spartan start %s", args[0])
 			}
