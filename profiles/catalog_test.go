@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -189,6 +190,7 @@ func TestOwnRepositories(t *testing.T) {
 		{c, "", here, "nightly", here},
 		{c, "mainnet", labs, "4.1.2", labs}, // is none of them any more
 		{c, "mainnet", "registry.example/agent", "4.1.2", "registry.example/agent"},
+		{c, "mainnet", "registry.example/agent", "3.0.0", "registry.example/agent"}, // nowhere
 		{c, "devnet", upstream, "6.0.0", upstream},
 		{c, "devnet", network, "6.0.0", network},
 		{BuiltIn(), "mainnet", upstream, "6.0.0", labs},
@@ -198,6 +200,10 @@ func TestOwnRepositories(t *testing.T) {
 		{BuiltIn(), "mainnet", "index.docker.io/azteclabs/aztec", "5.2.0", upstream},
 		{BuiltIn(), "mainnet", "localhost/aztecprotocol/aztec", "6.0.0", "localhost/aztecprotocol/aztec"},
 		{BuiltIn(), "mainnet", "aztec", "6.0.0", "aztec"},
+		{BuiltIn(), "mainnet", upstream + "-prover-agent", "6.0.0-rc.1", labs + "-prover-agent"},
+		{BuiltIn(), "mainnet", "aztecprotocol/aztec-prover-agent", "5.2.0", "aztecprotocol/aztec-prover-agent"},
+		{BuiltIn(), "mainnet", labs + "-prover-agent", "5.2.0", upstream + "-prover-agent"},
+		{BuiltIn(), "mainnet", labs + "-prover-agent", "3.0.0", labs + "-prover-agent"},
 	} {
 		if got := x.c.Home(x.network, x.repository, x.version); got != x.want {
 			t.Errorf("%s of %s, for who uses %s: %s, want %s", x.version, x.network, x.repository, got, x.want)
@@ -218,7 +224,9 @@ func TestOwnRepositories(t *testing.T) {
 		{c, here, []string{upstream}, true},
 		{c, labs, nil, false},
 		{BuiltIn(), upstream, []string{labs}, false},
+		{c, "registry.example/agent", nil, true},
 		{BuiltIn(), "aztecprotocol/aztec", []string{labs}, false},
+		{BuiltIn(), upstream + "-prover-agent", []string{labs + "-prover-agent"}, false},
 	} {
 		if got, own := x.c.Siblings("mainnet", x.repository); !slices.Equal(got, x.want) || own != x.own {
 			t.Errorf("beside %s: %v, %v, want %v, %v", x.repository, got, own, x.want, x.own)
@@ -229,6 +237,41 @@ func TestOwnRepositories(t *testing.T) {
 	}
 	if _, err := Load(own("repositories.toml", "schema = 1\n[[repository]]\nname = \"node:latest\"")); err == nil || !strings.Contains(err.Error(), "reading repositories.toml: repository.name: ") {
 		t.Error(err)
+	}
+}
+
+// Of a repository that has only older versions nothing is to be learned.
+func TestOnlyOlder(t *testing.T) {
+	for _, x := range []struct {
+		versions, now string
+		want          bool
+	}{
+		{"< 5.1", "5.0.9", false}, // 5.0.10
+		{"< 5.1", "5.1.0-rc.1", true},
+		{"< 5.1", "5.2.0", true},
+		{"<= 5.1", "5.1.0", true},
+		{"<= 5.1", "5.1.0-rc.1", false},
+		{">= 5.1", "5.2.0", false},
+		{">= 5.1", "4.1.2", false},
+		{"> 5.0.9, < 5.0.11", "5.0.9", false},
+		{"> 5.0.9, < 5.0.11", "5.0.10", true},
+		{"= 5.1.2", "5.1.2", true},
+		{"5.1.2", "5.1.1", false},
+		{"~> 5.1.0", "5.1.7", false},
+		{"~> 5.1.0", "5.2.0", true},
+		{"< 5.1, != 5.0.1", "5.0.0", false},
+		{"< 5.1", "nightly", false}, // who knows
+	} {
+		c, err := Load(own("repositories.toml", fmt.Sprintf("schema = 1\n[[repository]]\nname = \"registry.example/old\"\nversions = %q\n[[repository]]\nname = \"registry.example/new\"\nversions = \">= 9\"\n", x.versions)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.OnlyOlder("mainnet", "registry.example/old", x.now); got != x.want {
+			t.Errorf("%q has nothing newer than %s: %t, want %t", x.versions, x.now, got, x.want)
+		}
+		if c.OnlyOlder("mainnet", "registry.example/other", x.now) {
+			t.Error("what is not listed has only older versions")
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ func TestTagged(t *testing.T) {
 		{"docker.io/aztecprotocol/aztec", "v5.2.0", "docker.io/aztecprotocol/aztec:5.2.0"},
 		{"docker.io/aztecprotocol/aztec", "6.0.0-rc.1", "docker.io/azteclabs/aztec:6.0.0-rc.1"},
 		{"docker.io/azteclabs/aztec", "5.2.0", "docker.io/aztecprotocol/aztec:5.2.0"},
+		{"docker.io/aztecprotocol/aztec-prover-agent", "v6.0.0", "docker.io/azteclabs/aztec-prover-agent:6.0.0"},
 		{"mirror.example/aztec", "6.0.0", "mirror.example/aztec:6.0.0"},
 	} {
 		if got, err := a.tagged("mainnet", test.repository, test.version); err != nil || got != test.want {

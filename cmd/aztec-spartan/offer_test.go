@@ -33,3 +33,31 @@ func TestOfferNamesEachVersionOnce(t *testing.T) {
 		t.Errorf("offered: %q, want %q", q.Offered, want)
 	}
 }
+
+// A registry that is away is in the way only if it may have something newer.
+func TestOfferWithoutAnOldRegistry(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"tags":["5.1.0","5.1.1"]}`)
+	}))
+	defer server.Close()
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	host, old := strings.TrimPrefix(server.URL, "http://"), strings.TrimPrefix(gone.URL, "http://")
+	a := newApp(io.Discard)
+	a.root = t.TempDir()
+	write(t, a.path(profilesDir+"/repositories.toml"), fmt.Sprintf("schema = 1\n[[repository]]\nname = \"%s/aztec\"\nversions = \"< 5.1\"\n[[repository]]\nname = \"%s/aztec\"\nversions = \">= 5.1\"\n", old, host), 0o644)
+	offer := func(reference, version string) (policy.Question, error) {
+		var q policy.Question
+		err := a.offer(t.Context(), &q, units.Meta{Network: "mainnet", Reference: reference, Version: version}, updateFlags{})
+		return q, err
+	}
+	if q, err := offer(host+"/aztec:5.1.0", "5.1.0"); err != nil || !slices.Equal(q.Offered, []string{"5.1.0", "5.1.1"}) {
+		t.Errorf("offered: %q, %v", q.Offered, err)
+	}
+	if q, err := offer(old+"/aztec:5.1.0", "5.1.0"); err != nil || !slices.Equal(q.Offered, []string{"5.1.0", "5.1.1"}) {
+		t.Errorf("pulled from the old one, offered: %q, %v", q.Offered, err)
+	}
+	if _, err := offer(old+"/aztec:5.0.1", "5.0.1"); err == nil {
+		t.Error("5.0.2 may be there, and nobody could ask")
+	}
+}

@@ -97,6 +97,8 @@ func (a *app) offer(ctx context.Context, q *policy.Question, current units.Meta,
 	if others, own := catalog.Siblings(current.Network, repository); own || q.Settings.Constraint != "" && !f.unattended {
 		repositories = append(repositories, others...)
 	}
+	// An old registry may be away for good by now.
+	repositories = slices.DeleteFunc(repositories, func(r string) bool { return catalog.OnlyOlder(current.Network, r, current.Version) })
 	for _, r := range repositories {
 		tags, err := list(ctx, r)
 		if r != repository && errors.Is(err, extract.ErrUnknown) {
@@ -112,7 +114,7 @@ func (a *app) offer(ctx context.Context, q *policy.Question, current units.Meta,
 			}
 		}
 	}
-	if f.noPull {
+	if f.noPull || !slices.Contains(repositories, repository) {
 		return nil
 	}
 	seen, err := a.store().SeenIn(repository)

@@ -47,7 +47,8 @@ func (a *app) pullCommand() *cobra.Command {
 		Long: `Fetch an image and unpack it into the version store, every byte verified.
 
 REF is an OCI reference with a tag or a digest, or a version in the configured
-repository. Layers that are here are not fetched, and files that another version
+repository, or where /etc/aztec-spartan/profiles.d/repositories.toml says that it
+has moved from there. Layers that are here are not fetched, and files that another version
 has are linked, not written. Nothing that runs is changed. A pull that fails or
 is killed carries on, the next time, after the layers that were finished.`,
 		Example: `  aztec-spartan pull 4.1.2

@@ -46,6 +46,10 @@ what would be done, and what it means for the data; with --json, why not for eve
 other tag. pre_hook and
 post_hook there are programs that run before the stop and after the outcome.
 
+Where /etc/aztec-spartan/profiles.d/repositories.toml says that versions are in
+several repositories, each is taken from its own, and one that has only older
+versions is not asked. aztec-spartan-config.toml(5) has its form.
+
 With several instances the order is prover agents, broker, prover nodes, full
 nodes, sequencers; the first that fails stops the rest.
 
