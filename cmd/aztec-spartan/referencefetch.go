@@ -78,7 +78,7 @@ func (a *app) fetchBeside(ctx context.Context, m *manager.Manager, c units.Comma
 		if code == 0 || err != nil {
 			return err
 		}
-		a.note("%s: the string that is here is not the one that it needs, and is used until the other is here", c.Instance)
+		a.note("%s: the reference string of this host is not the one that it needs, which is fetched beside it; other agents prove with the old one until that is whole", c.Instance)
 	}
 	code, err := a.fetchApart(ctx, m, c, env, dir, nil)
 	if code != 0 && err == nil {
