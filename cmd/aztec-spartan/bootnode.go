@@ -15,7 +15,7 @@ import (
 
 const (
 	bootnodeTimeout = 10 * time.Second
-	maxNodeInfo     = 1 << 20 // bytes; an answer has below 10 kB
+	maxNodeAnswer   = 1 << 20 // bytes; that of nodeInfo has below 10 kB
 )
 
 // nodeInfo asks a node what network it is on: node_getNodeInfo, which from 5
@@ -29,26 +29,7 @@ func nodeInfo(ctx context.Context, bootnode string) (profiles.NodeInfo, error) {
 	if err := profiles.ValidURL(bootnode); err != nil {
 		return profiles.NodeInfo{}, usage(fmt.Errorf("--bootnode-url: %w", err))
 	}
-	ctx, cancel := context.WithTimeout(ctx, bootnodeTimeout)
-	defer cancel()
-	body := strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"node_getNodeInfo","params":[]}`)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, bootnode, body)
-	if err != nil {
-		return fail(errUnsaid) // err quotes the URL
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		if cause := unwrapURL(err); cause != nil {
-			err = cause
-		}
-		return fail(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fail(fmt.Errorf("it answers %d", resp.StatusCode))
-	}
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxNodeInfo+1))
+	answer, err := callNode(ctx, bootnode, "node_getNodeInfo")
 	if err != nil {
 		return fail(err)
 	}
@@ -59,13 +40,28 @@ func nodeInfo(ctx context.Context, bootnode string) (profiles.NodeInfo, error) {
 	return info, nil
 }
 
-var errUnsaid = errors.New("it is no URL of a node")
-
-// unwrapURL is the cause of an error of net/http without the URL that it
-// quotes.
-func unwrapURL(err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		return u.Err
+// callNode calls a method without parameters of a node of the network, and
+// returns the whole answer, cut after a byte more than maxNodeAnswer. No error
+// has anything of the URL in it.
+func callNode(ctx context.Context, node, method string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, bootnodeTimeout)
+	defer cancel()
+	body := strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":[]}`)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, node, body)
+	if err != nil {
+		return nil, errors.New("it is no URL of a node") // err quotes the URL
 	}
-	return nil
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		if u, ok := errors.AsType[*url.Error](err); ok {
+			err = u.Err
+		}
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("it answers %d", resp.StatusCode)
+	}
+	return io.ReadAll(io.LimitReader(resp.Body, maxNodeAnswer+1))
 }

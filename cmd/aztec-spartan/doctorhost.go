@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/http"
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
@@ -35,7 +34,7 @@ func (a *app) doctorHost(ctx context.Context) (doctor.Host, error) {
 	}
 	h := doctor.Host{
 		Root:     a.root,
-		Client:   &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}},
+		Client:   doctor.Client(),
 		Resolver: net.DefaultResolver,
 		Clock:    doctor.System{Servers: c.Network.NTPServers},
 		Disk:     doctor.Disks{},

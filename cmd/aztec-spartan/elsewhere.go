@@ -5,14 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/charmbracelet/huh"
@@ -24,8 +19,9 @@ import (
 )
 
 // elsewhere is why an instance must not start without a word: it moved to
-// another host, came from one, or another instance has taken over. It is a file beside instance.toml, and a
-// drop-in has systemd refuse too, at boot for instance, as long as it is there.
+// another host, came from one, or another instance has taken over. It is a file
+// beside instance.toml, and a drop-in has systemd refuse too, at boot for
+// instance, as long as it is there.
 type elsewhere struct {
 	Schema int               `json:"schema"`
 	Why    string            `json:"why"`
@@ -206,95 +202,4 @@ func (a *app) waitOutDanger(ctx context.Context, inst profiles.Instance, e elsew
 		case <-time.After(min(left, dangerCheck)):
 		}
 	}
-}
-
-// usedElsewhere reports that keys are in use: a publisher has sent transactions,
-// or an attester has signed since the bundle was made.
-func usedElsewhere(ctx context.Context, inst profiles.Instance, t profiles.Tenant, since time.Time, was, now map[string]uint64) error {
-	for address, n := range was {
-		if is, known := now[address]; known && is > n {
-			return fmt.Errorf("its publisher %s has sent %d transactions on L1 meanwhile", address, is-n)
-		}
-	}
-	if inst.Bootnode == "" {
-		return nil
-	}
-	for _, attester := range t.Attesters {
-		if at := lastSigned(ctx, inst.Bootnode, attester.String()); at.After(since) {
-			return fmt.Errorf("its attester %s has signed on %s, after it was exported", attester, at.Local().Format(time.DateTime))
-		}
-	}
-	return nil
-}
-
-// nonces are how many transactions the publishers of an instance have sent on
-// L1, as far as it answers.
-func nonces(ctx context.Context, inst profiles.Instance, t profiles.Tenant) map[string]uint64 {
-	found := map[string]uint64{}
-	for _, p := range t.Publishers {
-		for _, url := range inst.L1.RPC {
-			var text string
-			if askRPC(ctx, url, "eth_getTransactionCount", []any{p.String(), "latest"}, &text) != nil {
-				continue
-			}
-			if n, err := strconv.ParseUint(strings.TrimPrefix(text, "0x"), 16, 64); err == nil {
-				found[p.String()] = n
-				break
-			}
-		}
-	}
-	return found
-}
-
-// lastSigned is when a node of the network saw an attester sign; zero if it
-// does not say (getValidatorsStats; nodes that run no sentinel know nothing).
-func lastSigned(ctx context.Context, node, attester string) time.Time {
-	var answer struct {
-		Stats map[string]struct {
-			Last struct {
-				Timestamp json.Number `json:"timestamp"`
-			} `json:"lastAttestation"`
-		} `json:"stats"`
-	}
-	for _, method := range []string{"aztec_getValidatorsStats", "node_getValidatorsStats"} {
-		if askRPC(ctx, node, method, []any{}, &answer) != nil {
-			continue
-		}
-		for address, s := range answer.Stats {
-			seconds, err := s.Last.Timestamp.Int64()
-			if err == nil && seconds > 0 && strings.EqualFold(address, attester) {
-				return time.Unix(seconds, 0)
-			}
-		}
-		break
-	}
-	return time.Time{}
-}
-
-// askRPC calls a method of JSON-RPC. No error has anything of the URL in it.
-func askRPC(ctx context.Context, url, method string, params []any, result any) error {
-	ctx, cancel := context.WithTimeout(ctx, bootnodeTimeout)
-	defer cancel()
-	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(string(body)))
-	if err != nil {
-		return errUnsaid
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return errors.New("it does not answer")
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxNodeInfo))
-	var answer struct {
-		Result json.RawMessage `json:"result"`
-	}
-	if err != nil || json.Unmarshal(data, &answer) != nil || len(answer.Result) == 0 || slices.Equal(answer.Result, []byte("null")) {
-		return errors.New("it answers something else")
-	}
-	return json.Unmarshal(answer.Result, result)
 }

@@ -22,6 +22,12 @@ const (
 	methodNotFound = -32601
 )
 
+// Client returns a client for L1 and other services on the internet. It keeps no
+// connection, so that it needs no closing.
+func Client() *http.Client {
+	return &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}
+}
+
 // where is a URL as it may be shown: providers put keys into the rest.
 func where(raw string) string {
 	u, err := url.Parse(raw)

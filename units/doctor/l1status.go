@@ -34,5 +34,17 @@ func (l L1) Balance(ctx context.Context, address string) (*big.Int, error) {
 	return l.exam().wei(ctx, address)
 }
 
+// Nonce is how many transactions an address has sent.
+func (l L1) Nonce(ctx context.Context, address string) (uint64, error) {
+	err := errors.New("there is no L1 to ask")
+	for _, url := range l.URLs {
+		var n quantity
+		if err = l.exam().rpc(ctx, url, "eth_getTransactionCount", &n, address, "latest"); err == nil {
+			return uint64(n), nil
+		}
+	}
+	return 0, err
+}
+
 // Ether is a number of wei in ETH, with four digits after the point.
 func Ether(wei *big.Int) string { return ether(wei) }
