@@ -20,7 +20,6 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/profiles/bundle"
 	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
 	"github.com/aztec-spartan/aztec-spartan/units/data"
-	"github.com/aztec-spartan/aztec-spartan/units/manager"
 )
 
 // manifest is manifest.json of a bundle, its first entry.
@@ -303,23 +302,21 @@ func (a *app) exportParts(ctx context.Context, w *bundle.Writer, inst profiles.I
 	if sec.admin, err = a.readAdminKey(ctx, inst.Name); err != nil {
 		return err
 	}
-	small := []struct {
+	type file struct {
 		name string
 		data []byte
-	}{{manifestEntry, text}, {"instance.toml", inst.Encode()}, {keystoreFile, sec.keystore}, {p2pKeyFile, []byte(sec.p2pKey)}, {adminKeyFile, []byte(sec.admin.text)}}
+	}
+	small := []file{{manifestEntry, text}, {"instance.toml", inst.Encode()}, {keystoreFile, sec.keystore}, {p2pKeyFile, []byte(sec.p2pKey)}, {adminKeyFile, []byte(sec.admin.text)}}
 	local, err := os.ReadFile(a.path(instancePath(inst.Name, "local.env")))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	small = append(small, struct {
-		name string
-		data []byte
-	}{"local.env", local})
+	small = append(small, file{"local.env", local})
 	unit, err := a.unitOf(inst)
 	if err != nil {
 		return err
 	}
-	dropIns, err := filepath.Glob(a.path(filepath.Join(systemdDir, unit+".d", "*.conf")))
+	dropIns, err := filepath.Glob(filepath.Join(a.dropInDir(unit), "*.conf"))
 	if err != nil {
 		return err
 	}
@@ -329,10 +326,7 @@ func (a *app) exportParts(ctx context.Context, w *bundle.Writer, inst profiles.I
 			return err
 		}
 		if filepath.Base(path) != elsewhereDropIn {
-			small = append(small, struct {
-				name string
-				data []byte
-			}{"drop-ins/" + filepath.Base(path), data})
+			small = append(small, file{"drop-ins/" + filepath.Base(path), data})
 		}
 	}
 	for _, s := range small {
@@ -400,17 +394,4 @@ func skip(d fs.DirEntry) error {
 		return fs.SkipDir
 	}
 	return nil
-}
-
-// withManager runs do with the service manager, if this is about the running host.
-func (a *app) withManager(ctx context.Context, do func(*manager.Manager) error) error {
-	if !a.live() {
-		return nil
-	}
-	m, err := connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	return do(m)
 }

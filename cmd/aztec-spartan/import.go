@@ -288,7 +288,7 @@ func (a *app) settleArrival(ctx context.Context, arr *arrival, staging string) e
 		}
 	}
 	for file, data := range arr.dropIns {
-		dir := a.path(filepath.Join(systemdDir, unit+".d"))
+		dir := a.dropInDir(unit)
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}

@@ -187,6 +187,19 @@ func (a *app) systemdVersion(ctx context.Context) (int, error) {
 	return m.Version(ctx)
 }
 
+// withManager runs do with the service manager, if this is about the running host.
+func (a *app) withManager(ctx context.Context, do func(*manager.Manager) error) error {
+	if !a.live() {
+		return nil
+	}
+	m, err := connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	return do(m)
+}
+
 // mayStart is an error where the host is in no state to start nodes. On one
 // that is degraded other units failed, and nodes run; one that still boots
 // starts them in their turn.
