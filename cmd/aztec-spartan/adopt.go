@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/units/manager"
 )
 
 type adoptFlags struct {
@@ -110,20 +111,10 @@ func (a *app) adopter() *adopter {
 	}
 	ad.docker = findDocker()
 	ad.begin = func(ctx context.Context, name string) error {
-		m, err := connect(ctx)
-		if err != nil {
-			return err
-		}
-		defer m.Close()
-		return a.start(ctx, m, name, startFlags{})
+		return a.withManager(ctx, func(m *manager.Manager) error { return a.start(ctx, m, name, startFlags{}) })
 	}
 	ad.end = func(ctx context.Context, name string) error {
-		m, err := connect(ctx)
-		if err != nil {
-			return err
-		}
-		defer m.Close()
-		return a.stop(ctx, m, name)
+		return a.withManager(ctx, func(m *manager.Manager) error { return a.stop(ctx, m, name) })
 	}
 	ad.units = func(ctx context.Context) (wrappers, error) { return connect(ctx) }
 	return ad

@@ -10,13 +10,11 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"syscall"
 
 	"github.com/dustin/go-humanize"
 	"golang.org/x/sys/unix"
 
 	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
-	"github.com/aztec-spartan/aztec-spartan/units/manager"
 )
 
 // How data come from a container.
@@ -75,8 +73,8 @@ func usedBytes(dir string) (int64, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // the node runs
 		}
-		if st, ok := info.Sys().(*syscall.Stat_t); err == nil && ok {
-			n += st.Blocks * 512
+		if err == nil {
+			n += allocated(info)
 		}
 		return err
 	})
@@ -196,7 +194,7 @@ func (a *app) giveBack(ctx context.Context, r adoptionRecord) error {
 func (a *app) unbind(ctx context.Context, r adoptionRecord) error {
 	mount := mountPath(r.Name)
 	if a.live() && exists(mount) { // else it was stopped before it was removed
-		if err := a.withManager(ctx, func(m *manager.Manager) error { return m.Stop(ctx, filepath.Base(mount)) }); err != nil {
+		if err := a.stopMount(ctx, mount); err != nil {
 			return err
 		}
 	}
@@ -204,7 +202,7 @@ func (a *app) unbind(ctx context.Context, r adoptionRecord) error {
 	if err != nil {
 		return err
 	}
-	return a.withManager(ctx, func(m *manager.Manager) error { return m.Reload(ctx) })
+	return a.reload(ctx)
 }
 
 // renameDir moves a directory to a name that nothing or an empty one has.

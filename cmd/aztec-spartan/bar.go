@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 
 	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
-	"github.com/aztec-spartan/aztec-spartan/units/manager"
 )
 
 // bar has systemd refuse to start a unit, at boot and by whatever road, as long
@@ -41,7 +40,7 @@ func (a *app) barStart(ctx context.Context, b bar, mark []byte) error {
 	if err := atomicfile.Write(filepath.Join(dir, b.dropIn), b.text(), 0o644); err != nil {
 		return err
 	}
-	return a.withManager(ctx, func(m *manager.Manager) error { return m.Reload(ctx) })
+	return a.reload(ctx)
 }
 
 // letStart takes a bar away. The drop-in goes last: without the marker it
@@ -55,7 +54,7 @@ func (a *app) letStart(ctx context.Context, b bar) error {
 		return err
 	}
 	_ = os.Remove(dir) // if nothing else is in it
-	return a.withManager(ctx, func(m *manager.Manager) error { return m.Reload(ctx) })
+	return a.reload(ctx)
 }
 
 // dropInDir is where drop-ins of a unit are.

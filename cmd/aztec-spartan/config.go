@@ -141,7 +141,7 @@ func (a *app) planConfig(ctx context.Context, t target, earlier []*configPlan) (
 			f = f.inherit(&p.inst, e.inst)
 		}
 		if e.inst.Name == t.broker {
-			p.inst.Prover.Broker = localURL(e.inst.Ports.RPC)
+			p.inst.Prover.Broker = rpcURL(e.inst.Ports.RPC)
 		}
 	}
 	if err := a.standbyKeys(ctx, &p.inst, &p.sec, f); err != nil {

@@ -177,12 +177,7 @@ func (a *app) moveData(ctx context.Context, p *configPlan) error {
 	fail := func(err error) error { return fmt.Errorf("moving the data of %s: %w", name, err) }
 	mount := mountPath(name)
 	if a.live() && exists(mount) {
-		m, err := connect(ctx)
-		if err != nil {
-			return fail(err)
-		}
-		defer m.Close()
-		if err := m.Stop(ctx, filepath.Base(mount)); err != nil {
+		if err := a.stopMount(ctx, mount); err != nil {
 			return fail(err)
 		}
 	}
@@ -226,6 +221,11 @@ func (a *app) moveData(ctx context.Context, p *configPlan) error {
 	return nil
 }
 
+// stopMount unmounts the data of an instance from where the node looks.
+func (a *app) stopMount(ctx context.Context, mount string) error {
+	return a.withManager(ctx, func(m *manager.Manager) error { return m.Stop(ctx, filepath.Base(mount)) })
+}
+
 // bindData puts a mount unit in place, and has systemd read it; nil is none.
 func (a *app) bindData(ctx context.Context, path string, text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -240,7 +240,7 @@ func (a *app) bindData(ctx context.Context, path string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	return a.withManager(ctx, func(m *manager.Manager) error { return m.Reload(ctx) })
+	return a.reload(ctx)
 }
 
 // mountPath is the unit that binds the data of an instance to where they are

@@ -10,7 +10,6 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/profiles/redact"
 	"github.com/aztec-spartan/aztec-spartan/units/doctor"
-	"github.com/aztec-spartan/aztec-spartan/units/manager"
 )
 
 // examined is one instance as doctor --json prints it. Without a name it is
@@ -206,18 +205,10 @@ func (a *app) held(doing, name string, list []doctor.Finding, unattended bool) e
 // runs reports whether the node of an instance does, as far as systemd can be
 // asked.
 func (a *app) runs(ctx context.Context, inst profiles.Instance) bool {
-	if !a.live() {
-		return false
-	}
 	unit, err := a.unitOf(inst)
 	if err != nil {
 		return false
 	}
-	m, err := manager.Connect(ctx)
-	if err != nil {
-		return false
-	}
-	defer m.Close()
-	s, err := m.State(ctx, unit)
-	return err == nil && s.ActiveState != "inactive" && s.ActiveState != "failed"
+	running, err := a.isRunning(ctx, unit)
+	return err == nil && running
 }

@@ -135,12 +135,10 @@ func (a *app) decideBroker(catalog profiles.Catalog, inst *profiles.Instance, ot
 		}
 	}
 	if len(brokers) == 1 {
-		inst.Prover.Broker = localURL(brokers[0].Ports.RPC)
+		inst.Prover.Broker = rpcURL(brokers[0].Ports.RPC)
 		a.note("broker: %s, %s", brokers[0].Name, inst.Prover.Broker)
 	}
 }
-
-func localURL(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port) }
 
 // decideNetwork takes from a bootnode what it says about the network.
 func (a *app) decideNetwork(ctx context.Context, catalog profiles.Catalog, inst profiles.Instance, f configFlags) (profiles.Instance, error) {

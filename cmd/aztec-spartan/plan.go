@@ -77,7 +77,7 @@ func (a *app) showPlan(p *configPlan) error {
 	if err := a.showOrigins(r.node.Origins); err != nil {
 		return err
 	}
-	a.print("\n# %s", filepath.Join(sysusersDir, userOf(inst.Name)+".conf"))
+	a.print("\n# %s", sysusersFile(inst.Name))
 	for _, secret := range p.secretFiles() {
 		a.print("# %s (0600, not shown)", instancePath(inst.Name, secret))
 	}

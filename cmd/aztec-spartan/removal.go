@@ -112,7 +112,7 @@ func (a *app) planRemoval(ctx context.Context, name string, purge bool) (*remova
 			a.note("warning: %s is not known to be the data of %s, and is left alone", dir, name)
 		}
 	}
-	p.state = present(nil, filepath.Join(stateDir, name), filepath.Join("/var/cache/aztec", name))
+	p.state = present(nil, filepath.Join(stateDir, name), filepath.Join(cacheRoot, name))
 	p.purge = present(p.purge, filepath.Join(dataRoot, name), units.OutputDir(name))
 	if p.unit != "" {
 		p.purge = present(p.purge, filepath.Join(systemdDir, p.unit+".d"), filepath.Join("/etc/systemd/system.control", p.unit+".d"))
@@ -204,6 +204,11 @@ func (a *app) boundData(mount string) string {
 	if err != nil {
 		return ""
 	}
+	return mountedDir(text)
+}
+
+// mountedDir is what a mount unit mounts; "" if it does not say.
+func mountedDir(text []byte) string {
 	for line := range strings.Lines(string(text)) {
 		if dir, ok := strings.CutPrefix(strings.TrimSpace(line), "What="); ok {
 			return dir
@@ -270,7 +275,7 @@ func (a *app) warnDependents(names []string) {
 	ports := map[string]string{}
 	for _, name := range names {
 		if inst, err := a.loadInstance(name); err == nil {
-			ports[localURL(inst.Ports.RPC)] = name
+			ports[rpcURL(inst.Ports.RPC)] = name
 		}
 	}
 	others, _ := a.instanceNames()

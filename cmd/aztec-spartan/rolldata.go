@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/unit"
-
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units/data"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
@@ -50,7 +48,7 @@ func (c dataConfig) check() error {
 // at boot. An error says that they are away.
 func (a *app) dataPath(name string) (string, error) {
 	place := a.path(filepath.Join(dataRoot, name))
-	text, err := os.ReadFile(a.path(filepath.Join(systemdDir, unit.UnitNamePathEscape(filepath.Join(dataRoot, name))+".mount")))
+	text, err := os.ReadFile(a.path(mountPath(name)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return place, nil
 	}
@@ -58,10 +56,8 @@ func (a *app) dataPath(name string) (string, error) {
 		return "", fmt.Errorf("looking for the data of %s: %w", name, err)
 	}
 	candidates := []string{place}
-	for line := range strings.Lines(string(text)) {
-		if dir, ok := strings.CutPrefix(strings.TrimSpace(line), "What="); ok {
-			candidates = append(candidates, a.path(dir))
-		}
+	if dir := mountedDir(text); dir != "" {
+		candidates = append(candidates, a.path(dir))
 	}
 	for _, dir := range candidates {
 		if exists(filepath.Join(dir, dataMarker(name))) {
@@ -263,7 +259,7 @@ func (a *app) resumeSigning(ctx context.Context, name, service string, restart f
 	if err := a.files().AllowSigning(name, service); err != nil {
 		return false, err
 	}
-	if err := a.withManager(ctx, func(m *manager.Manager) error { return m.Reload(ctx) }); err != nil {
+	if err := a.reload(ctx); err != nil {
 		return false, err
 	}
 	if err := restart(); err != nil {

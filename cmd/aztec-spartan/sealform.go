@@ -56,15 +56,10 @@ func (a *app) rewordActive(ctx context.Context, name, from, to string) error {
 	}
 	// Also if none changed: what was killed between the two left systemd with
 	// a unit in memory that names the form that is removed next.
-	if len(found) == 0 || !a.live() {
+	if len(found) == 0 {
 		return nil
 	}
-	m, err := connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	return m.Reload(ctx)
+	return a.reload(ctx)
 }
 
 // reword replaces one line of a unit file.

@@ -200,6 +200,11 @@ func (a *app) withManager(ctx context.Context, do func(*manager.Manager) error) 
 	return do(m)
 }
 
+// reload has systemd read unit files that were changed.
+func (a *app) reload(ctx context.Context) error {
+	return a.withManager(ctx, func(m *manager.Manager) error { return m.Reload(ctx) })
+}
+
 // mayStart is an error where the host is in no state to start nodes. On one
 // that is degraded other units failed, and nodes run; one that still boots
 // starts them in their turn.
