@@ -270,10 +270,7 @@ func (a *app) askedKey(ctx context.Context, given keysFlags) (keystore.Key, erro
 		if !a.terminal() {
 			return keystore.Key{}, withHint(usage(errors.New("what to add is missing")), "--key-file FILE (- is standard input), --key-env NAME, --new-key FILE, --keystore FILE, or --remote-signer URL --address ADDRESS")
 		}
-		err := a.form(ctx, errors.New("cancelled, nothing was changed"), typed("Private key of the attester", "0x and 64 digits; not echoed", &f.typedKey, func(s string) error {
-			_, err := keystore.ParseKey(s)
-			return err
-		}).secret())
+		err := a.form(ctx, errors.New("cancelled, nothing was changed"), typed("Private key of the attester", "0x and 64 digits; not echoed", &f.typedKey, checkKey).secret())
 		if err != nil {
 			return keystore.Key{}, err
 		}

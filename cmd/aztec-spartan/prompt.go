@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -16,7 +15,6 @@ import (
 	// The terminal is asked nothing.
 	_ "github.com/aztec-spartan/aztec-spartan/cmd/aztec-spartan/background"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
-	"github.com/aztec-spartan/aztec-spartan/profiles/keystore"
 )
 
 // errConfigCancelled is true of all questions of config: it writes after the
@@ -150,182 +148,26 @@ func (a *app) promptInstance(ctx context.Context, old, inst *profiles.Instance, 
 	if err != nil {
 		return err
 	}
-	network, err := catalog.Network(inst.Network)
-	if err != nil {
+	q := &questions{old: old, inst: inst, flags: f, catalog: catalog, proposed: map[*string]string{}}
+	if q.network, err = catalog.Network(inst.Network); err != nil {
 		return usage(err)
 	}
-	var fields []huh.Field
-	proposed := map[*string]string{}
-	ask := func(flag, title, description string, value *string, check func(string) error) {
-		if f.changed(flag) {
-			return
-		}
-		if proposed[value] = *value; *value != "" && accessible() {
-			title += " [" + *value + "]" // plain lines show no value to edit
-		}
-		fields = append(fields, typed(title, description, value, func(s string) error {
-			if s == "" && proposed[value] != "" {
-				return nil // what was proposed
-			}
-			return check(s)
-		}))
-	}
-	role, err := catalog.Role(inst.Role)
-	if err != nil {
+	if q.role, err = catalog.Role(inst.Role); err != nil {
 		return usage(err)
 	}
-	rpc, consensus := strings.Join(inst.L1.RPC, ","), strings.Join(inst.L1.Consensus, ",")
-	urls := func(flag, title string, value *string) {
-		description, check := "URL; several with commas", profiles.ValidURLs
-		if old != nil && *value != "" {
-			// The whole of them is not for a screen.
-			title += " [" + shownValue(*value) + "]"
-			description, *value = description+"; nothing keeps what it has", ""
-			check = func(s string) error {
-				if s == "" {
-					return nil
-				}
-				return profiles.ValidURLs(s)
-			}
-		}
-		ask(flag, title, description, value, check)
-	}
-	if role.Needs("l1.rpc") {
-		urls("ethereum-host", "L1 execution node", &rpc)
-	}
-	if network.Consensus && role.Needs("l1.consensus") {
-		urls("l1-consensus-host-url", "L1 beacon node", &consensus)
-	}
-	chainID := ""
-	if old != nil && inst.L1.ChainID != 0 {
-		chainID = strconv.FormatUint(inst.L1.ChainID, 10)
-	}
-	if network.L1ChainID == 0 && role.L1 && f.bootnode == "" {
-		ask("l1-chain-id", "Chain ID of L1", "a number", &chainID, func(s string) error {
-			_, err := strconv.ParseUint(s, 10, 64)
-			return err
-		})
-	}
-	// One that is there without an address has another way to its own.
-	if catalog.P2PEnabled(*inst) && (old == nil || inst.P2P.IP != "") {
-		if !f.changed("ip") && inst.P2P.IP == "" {
-			// A proposal: that it cannot be made is no error.
-			if ip, err := a.detectIP(ctx); err == nil {
-				inst.P2P.IP = ip
-			}
-		}
-		ask("ip", "Public IP address", "at which peers reach this node", &inst.P2P.IP, profiles.ValidIP)
-	}
-	if role.Needs("prover.broker") && (inst.Prover.Broker == "" || !f.changed("role")) {
-		ask("broker", "Prover broker", "URL, such as http://127.0.0.1:8081", &inst.Prover.Broker, profiles.ValidURL)
-	}
-	if role.Needs("prover.id") {
-		ask("prover-id", "Address that earns", "on L1", &inst.Prover.ID, profiles.Address.Check)
-	}
-	ports := a.askPorts(catalog, old, inst, ask)
-	dataDir := catalog.DataDir(*inst)
-	if dataDir != "" {
-		ask("data-dir", "Directory of the data", "on the host", &dataDir, profiles.Path.Check)
-	}
-	had := sec.mainAddress(old)
-	if role.Keys && (sec.keystore == nil || had != "") && f.keys() == 0 && !(role.Prover && f.publisher()) {
-		title, description := "Private key of the attester", "0x and 64 digits; not echoed"
-		if role.Prover {
-			title = "Private key of the prover's publisher"
-		}
-		if had != "" {
-			title, description = title+" ["+had+"]", description+"; nothing keeps what it has"
-		}
-		fields = append(fields, typed(title, description, &f.typedKey, func(s string) error {
-			if s == "" && had != "" {
-				return nil
-			}
-			_, err := keystore.ParseKey(s)
-			return err
-		}).secret())
-		if !role.Prover {
-			empty := "empty: that of the key"
-			if inst.Coinbase != "" {
-				empty = "nothing keeps what it has"
-			}
-			ask("coinbase", "Coinbase", "address on L1 that earns for blocks; "+empty, &inst.Coinbase, func(s string) error {
-				if s == "" {
-					return nil
-				}
-				return profiles.Address.Check(s)
-			})
-		}
-	}
-	if len(fields) == 0 {
+	q.askL1()
+	q.askAddress(func() (string, error) { return a.detectIP(ctx) })
+	q.askProver()
+	q.askPorts(a.live())
+	q.askDataDir()
+	q.askKey(sec)
+	if len(q.fields) == 0 {
 		return nil
 	}
-	if err := a.form(ctx, errConfigCancelled, fields...); err != nil {
+	if err := a.form(ctx, errConfigCancelled, q.fields...); err != nil {
 		return err
 	}
-	for value, was := range proposed {
-		if *value == "" {
-			*value = was
-		}
-	}
-	if !f.changed("ethereum-host") && (old == nil || rpc != "") {
-		inst.L1.RPC = splitList(rpc)
-	}
-	if err := ports(); err != nil {
-		return err
-	}
-	if dataDir != "" && dataDir != catalog.DataDir(*inst) {
-		inst.DataDir = dataDir
-	}
-	if chainID != "" {
-		if inst.L1.ChainID, err = strconv.ParseUint(chainID, 10, 64); err != nil {
-			return usage(err)
-		}
-	}
-	if network.Consensus && !f.changed("l1-consensus-host-url") && (old == nil || consensus != "") {
-		inst.L1.Consensus = splitList(consensus)
-	}
-	return nil
-}
-
-// askPorts asks for the ports of the role, the free ones proposed, and returns
-// what takes over the answers.
-func (a *app) askPorts(catalog profiles.Catalog, old, inst *profiles.Instance, ask func(flag, title, description string, value *string, check func(string) error)) func() error {
-	type answer struct {
-		to   *int
-		text string
-	}
-	var answers []*answer
-	for _, p := range []struct {
-		name, flag, title string
-		to                *int
-	}{
-		{"rpc", "port", "RPC port", &inst.Ports.RPC}, {"admin", "admin-port", "Admin port", &inst.Ports.Admin}, {"p2p", "p2p-port", "P2P port, TCP and UDP", &inst.Ports.P2P},
-	} {
-		if !slices.ContainsFunc(catalog.Listens(*inst), func(l profiles.Listen) bool { return l.Name == p.name }) {
-			continue
-		}
-		one := &answer{p.to, strconv.Itoa(*p.to)}
-		answers = append(answers, one)
-		held := one.text
-		ask(p.flag, p.title, "1024 to 65535", &one.text, func(s string) error {
-			if err := profiles.Port.Check(s); err != nil || !a.live() || old != nil && s == held {
-				return err
-			}
-			n, err := strconv.Atoi(s)
-			if err != nil {
-				return err
-			}
-			return free("tcp", n)
-		})
-	}
-	return func() (err error) {
-		for _, one := range answers {
-			if *one.to, err = strconv.Atoi(one.text); err != nil {
-				return usage(err)
-			}
-		}
-		return nil
-	}
+	return q.takeOver()
 }
 
 // promptVersion asks for what decides which other questions there are.
@@ -364,12 +206,7 @@ func (a *app) promptBootnode(ctx context.Context, catalog profiles.Catalog, inst
 	if err1 != nil || err2 != nil || network.L1ChainID != 0 || !role.L1 || f.changed("bootnode-url") || f.changed("l1-chain-id") {
 		return nil // what is wrong is said with the other settings
 	}
-	err := a.form(ctx, errConfigCancelled, typed("Bootnode", "URL of a node that knows the network; empty: none", &f.bootnode, func(s string) error {
-		if s == "" {
-			return nil
-		}
-		return profiles.ValidURL(s)
-	}))
+	err := a.form(ctx, errConfigCancelled, typed("Bootnode", "URL of a node that knows the network; empty: none", &f.bootnode, orEmpty(profiles.ValidURL)))
 	if f.bootnode != "" {
 		f.answered("bootnode-url")
 	}
@@ -381,14 +218,4 @@ func notEmpty(s string) error {
 		return errors.New("must not be empty")
 	}
 	return nil
-}
-
-func splitList(s string) []string {
-	var list []string
-	for part := range strings.SplitSeq(s, ",") {
-		if part = strings.TrimSpace(part); part != "" {
-			list = append(list, part)
-		}
-	}
-	return list
 }
