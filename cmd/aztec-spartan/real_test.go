@@ -85,6 +85,7 @@ func (g *guest) realNode(set *realimage.Set) {
 	if !trixie { // it has been back already
 		g.rolls("rollback val1", old)
 		g.publishes(set)
+		g.signsRemotely(set)
 	}
 	g.sh("aztec-spartan stop val1")
 	if r := g.sh("systemctl show -P Result " + val1); r != "success" {
