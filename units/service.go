@@ -146,41 +146,8 @@ const encryptedSince = 250
 // Render returns the text of the unit file. The same Service gives the same
 // bytes.
 func (s Service) Render() ([]byte, error) {
-	if err := CheckSystemd(s.Systemd); err != nil {
+	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("rendering %s: %w", s.Unit, err)
-	}
-	paths := append([]string{s.Rootfs, s.WorkingDir, s.Probe}, s.Reads...)
-	for _, f := range s.EnvFiles {
-		paths = append(paths, strings.TrimPrefix(f, "-"))
-	}
-	for _, c := range s.Credentials {
-		paths = append(paths, c.Source)
-	}
-	if s.CRS != "" {
-		paths = append(paths, s.CRS)
-		// Elsewhere the mount point would be made inside the image.
-		if !strings.HasPrefix(s.CRS, "/var/cache/") && !strings.HasPrefix(s.CRS, "/var/lib/") {
-			return nil, fmt.Errorf("rendering %s: %s: the reference string can be kept below /var/cache or /var/lib", s.Unit, s.CRS)
-		}
-	}
-	for _, p := range paths {
-		if err := plainPath(p); err != nil {
-			return nil, fmt.Errorf("rendering %s: %w", s.Unit, err)
-		}
-	}
-	for _, c := range s.Credentials {
-		if err := plainPath("/" + c.Name); err != nil {
-			return nil, fmt.Errorf("rendering %s: %w", s.Unit, err)
-		}
-		// An older one ignores the line, and the node would start without its keys.
-		if c.Encrypted && s.Systemd < encryptedSince {
-			return nil, fmt.Errorf("rendering %s: credential %s is encrypted, and systemd %d is older than %d", s.Unit, c.Name, s.Systemd, encryptedSince)
-		}
-	}
-	for _, v := range append([]string{s.Description, s.Reference, s.Version, s.Digest, s.Image, s.Network, s.Role, s.Namespace, s.Unit, s.User, s.Slice}, s.Allow...) {
-		if err := printable(v); err != nil {
-			return nil, fmt.Errorf("rendering %s: %q: %w", s.Unit, v, err)
-		}
 	}
 	service, err := s.serviceSection()
 	if err != nil {
@@ -203,6 +170,60 @@ func (s Service) Render() ([]byte, error) {
 		b.WriteString(strings.Join(section, "\n") + "\n")
 	}
 	return []byte(b.String()), nil
+}
+
+// check refuses what this systemd would not do, or read as something else.
+func (s Service) check() error {
+	if err := CheckSystemd(s.Systemd); err != nil {
+		return err
+	}
+	// Elsewhere the mount point would be made inside the image.
+	if s.CRS != "" && !strings.HasPrefix(s.CRS, "/var/cache/") && !strings.HasPrefix(s.CRS, "/var/lib/") {
+		return fmt.Errorf("%s: the reference string can be kept below /var/cache or /var/lib", s.CRS)
+	}
+	for _, c := range s.Credentials {
+		// An older one ignores the line, and the node would start without its keys.
+		if c.Encrypted && s.Systemd < encryptedSince {
+			return fmt.Errorf("credential %s is encrypted, and systemd %d is older than %d", c.Name, s.Systemd, encryptedSince)
+		}
+	}
+	if err := plainPaths(slices.Concat(s.sources(), s.Reads, []string{s.WorkingDir, s.Probe})); err != nil {
+		return err
+	}
+	return printables(append([]string{s.Description, s.Reference, s.Version, s.Digest, s.Image, s.Network, s.Role, s.Namespace, s.Unit, s.User, s.Slice}, s.Allow...))
+}
+
+// sources are the paths of what a program of an image gets.
+func (s Service) sources() []string {
+	paths := []string{s.Rootfs}
+	for _, f := range s.EnvFiles {
+		paths = append(paths, strings.TrimPrefix(f, "-"))
+	}
+	for _, c := range s.Credentials {
+		paths = append(paths, c.Source, "/"+c.Name)
+	}
+	if s.CRS != "" {
+		paths = append(paths, s.CRS)
+	}
+	return paths
+}
+
+func plainPaths(paths []string) error {
+	for _, p := range paths {
+		if err := plainPath(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printables(words []string) error {
+	for _, w := range words {
+		if err := printable(w); err != nil {
+			return fmt.Errorf("%q: %w", w, err)
+		}
+	}
+	return nil
 }
 
 // madeCRS is the unit that makes the directory of the reference string.
