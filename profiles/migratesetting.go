@@ -31,7 +31,7 @@ func (m *migrator) setting(v Variable, value string) Change {
 		return out
 	}
 	list := func(to *[]string) Change {
-		values := splitList(value)
+		values := SplitList(value)
 		if before != "" && !slices.Equal(*to, values) {
 			return refuse(Refused, "%s says something else", before)
 		}
@@ -221,15 +221,4 @@ func (m *migrator) agents(v Variable, value string) Change {
 	}
 	p.Agents = &n
 	return Change{Name: v.Name, Action: Moved, To: v.Setting, Reason: v.Fate}
-}
-
-// splitList reads values with commas between, and takes none twice.
-func splitList(s string) []string {
-	var list []string
-	for part := range strings.SplitSeq(s, ",") {
-		if part = strings.TrimSpace(part); part != "" && !slices.Contains(list, part) {
-			list = append(list, part)
-		}
-	}
-	return list
 }

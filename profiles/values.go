@@ -41,6 +41,17 @@ func ValidURL(s string) error {
 	return nil
 }
 
+// SplitList reads values with commas between, and takes none twice.
+func SplitList(s string) []string {
+	var list []string
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part != "" && !slices.Contains(list, part) {
+			list = append(list, part)
+		}
+	}
+	return list
+}
+
 // ValidURLs accepts URLs with commas between.
 func ValidURLs(s string) error {
 	var errs []error

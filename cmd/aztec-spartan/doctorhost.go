@@ -99,7 +99,7 @@ func (a *app) describe(ctx context.Context, inst profiles.Instance, h *doctor.Ho
 	debug, known := catalog.Variable("ETHEREUM_DEBUG_HOSTS")
 	n.Traces = network.Public && known && debug.For(inst.Role)
 	set := a.ownVariables(inst)
-	n.Trace, n.MustTrace = splitList(set["ETHEREUM_DEBUG_HOSTS"]), set["ETHEREUM_ALLOW_NO_DEBUG_HOSTS"] == "false"
+	n.Trace, n.MustTrace = profiles.SplitList(set["ETHEREUM_DEBUG_HOSTS"]), set["ETHEREUM_ALLOW_NO_DEBUG_HOSTS"] == "false"
 	for _, l := range catalog.Listens(inst) {
 		n.Listens = append(n.Listens, doctor.Port{Name: l.Name, Network: l.Network, Number: l.Port})
 	}

@@ -24,21 +24,10 @@ func shown(inst profiles.Instance) []byte {
 	inst.L1.RPC, inst.L1.Consensus = redact(inst.L1.RPC), redact(inst.L1.Consensus)
 	env := map[string]string{}
 	for name, value := range inst.Env {
-		env[name] = shownValue(value)
+		env[name] = profiles.RedactValue(value)
 	}
 	inst.Env = env
 	return inst.Encode()
-}
-
-// shownValue redacts the http URLs in the value of a variable.
-func shownValue(value string) string {
-	parts := strings.Split(value, ",")
-	for i, part := range parts {
-		if strings.HasPrefix(part, "http://") || strings.HasPrefix(part, "https://") {
-			parts[i] = profiles.RedactURL(part)
-		}
-	}
-	return strings.Join(parts, ",")
 }
 
 // showChange prints how instance.toml will change, as a unified diff.
@@ -69,7 +58,7 @@ func (a *app) showPlan(p *configPlan) error {
 	for line := range strings.Lines(string(r.Env)) {
 		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
 		if ok && !strings.HasPrefix(line, "#") {
-			line = name + "=" + shownValue(strings.Trim(value, `"`)) + "\n"
+			line = name + "=" + profiles.RedactValue(strings.Trim(value, `"`)) + "\n"
 		}
 		fmt.Fprint(a.out, line)
 	}

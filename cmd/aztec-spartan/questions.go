@@ -100,14 +100,14 @@ func (q *questions) askURLs(flag, title string, list *[]string) {
 	text := strings.Join(*list, ",")
 	description, check := "URL; several with commas", profiles.ValidURLs
 	if q.old != nil && text != "" {
-		title += " [" + shownValue(text) + "]"
+		title += " [" + profiles.RedactValue(text) + "]"
 		description, text = description+"; nothing keeps what it has", ""
 		check = orEmpty(check)
 	}
 	q.ask(flag, title, description, &text, check)
 	q.answered = append(q.answered, func() error {
 		if !q.flags.changed(flag) && (q.old == nil || text != "") {
-			*list = splitList(text)
+			*list = profiles.SplitList(text)
 		}
 		return nil
 	})
@@ -216,14 +216,4 @@ func (q *questions) askKey(sec secrets) {
 func checkKey(s string) error {
 	_, err := keystore.ParseKey(s)
 	return err
-}
-
-func splitList(s string) []string {
-	var list []string
-	for part := range strings.SplitSeq(s, ",") {
-		if part = strings.TrimSpace(part); part != "" {
-			list = append(list, part)
-		}
-	}
-	return list
 }

@@ -74,7 +74,7 @@ func TestPrevious(t *testing.T) {
 func TestShown(t *testing.T) {
 	inst := profiles.New("val1")
 	inst.L1.RPC = []string{"https://user:pw@eth.example/v3/SECRET"}
-	inst.Env = map[string]string{"ETHEREUM_DEBUG_HOSTS": "https://a.example/SECRET,https://b.example/?k=SECRET"}
+	inst.Env = map[string]string{"ETHEREUM_DEBUG_HOSTS": "https://a.example/SECRET,https://b.example/?k=SECRET", "VALIDATOR_HA_DATABASE_URL": "postgres://user:pw@db.example/SECRET"}
 	text := string(shown(inst))
 	if strings.Contains(text, "SECRET") || strings.Contains(text, "pw") || !strings.Contains(text, "eth.example") {
 		t.Errorf("shown:\n%s", text)

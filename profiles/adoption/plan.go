@@ -64,7 +64,7 @@ func (s Setup) Plan(catalog profiles.Catalog, name, network, version string) (Pl
 		vars = vars.set(v.Name, v.Value)
 	}
 	p.data(s, vars)
-	for _, path := range splitList(value(vars, "KEY_STORE_DIRECTORY")) {
+	for _, path := range profiles.SplitList(value(vars, "KEY_STORE_DIRECTORY")) {
 		m, rest, ok := s.HostPath(path)
 		if !ok || m.Volume {
 			p.warn("the keystore is not on the host: copy it out of the container, and: aztec-spartan keys %s add --keystore FILE", name)
@@ -95,16 +95,6 @@ func (p *Plan) warn(format string, args ...any) {
 func value(e environment, name string) string {
 	v, _ := e.lookup(name)
 	return v
-}
-
-func splitList(s string) []string {
-	var list []string
-	for part := range strings.SplitSeq(s, ",") {
-		if part = strings.TrimSpace(part); part != "" {
-			list = append(list, part)
-		}
-	}
-	return list
 }
 
 // data finds where the data are. aztec-spartan.sh always had /var/lib/aztec.
@@ -176,7 +166,7 @@ func (p *Plan) secrets(all []envfile.Var, role string) error {
 
 // keysOf adds the keys of a variable to those that are known, each once.
 func keysOf(v envfile.Var, to *[]keystore.Key) error {
-	for _, text := range splitList(v.Value) {
+	for _, text := range profiles.SplitList(v.Value) {
 		key, err := keystore.ParseKey(text)
 		if err != nil {
 			return fmt.Errorf("%s: %w", v.Name, err)
