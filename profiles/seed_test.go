@@ -64,7 +64,7 @@ func TestVariablesAreTrue(t *testing.T) {
 	for _, r := range c.Roles() {
 		roles = append(roles, r.Name)
 	}
-	for _, v := range c.Variables() {
+	for _, v := range c.variables {
 		for _, r := range v.Roles {
 			if !slices.Contains(roles, r) {
 				t.Errorf("%s: there is no role %s", v.Name, r)

@@ -88,9 +88,6 @@ func (v Variable) check() error {
 	return nil
 }
 
-// Variables returns what is known of the node's variables, sorted by name.
-func (c Catalog) Variables() []Variable { return slices.Clone(c.variables) }
-
 // Variable returns what is known of one.
 func (c Catalog) Variable(name string) (Variable, bool) {
 	v, ok := c.byName[name]

@@ -8,7 +8,6 @@
 package redact
 
 import (
-	"io"
 	"net/url"
 	"regexp"
 	"slices"
@@ -133,19 +132,3 @@ func NewWords(words []string) Words {
 
 // Text replaces the words in a text.
 func (w Words) Text(text string) string { return w.replacer.Replace(text) }
-
-// Writer replaces the words in what is written to it. A word must not be split
-// over two writes.
-func (w Words) Writer(to io.Writer) io.Writer { return writer{w, to} }
-
-type writer struct {
-	words Words
-	to    io.Writer
-}
-
-func (w writer) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(w.to, w.words.Text(string(p))); err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}

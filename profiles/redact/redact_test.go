@@ -1,7 +1,6 @@
 package redact
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
@@ -60,10 +59,6 @@ func TestWords(t *testing.T) {
 	w := NewWords([]string{"", "secret", "secrets of all"})
 	if got := w.Text("a secret, secrets of all"); got != "a ..., ..." {
 		t.Error(got)
-	}
-	var b bytes.Buffer
-	if n, err := w.Writer(&b).Write([]byte("the secret\n")); n != 11 || err != nil || b.String() != "the ...\n" {
-		t.Errorf("%d, %v, %q", n, err, b.String())
 	}
 	if got := NewWords(nil).Text("as it is"); got != "as it is" {
 		t.Error(got)
