@@ -59,7 +59,7 @@ func (s *Store) begin(id string) (*draft, error) {
 	// Only who holds this lock publishes id. Someone may have done so since it was looked for; one without a mark is about to have
 	// it, since those that never will were swept.
 	switch {
-	case s.complete(strings.Replace(id, "-", ":", 1)):
+	case s.complete(digestIn(id)):
 		err = errPresent
 	case exists(filepath.Join(s.Dir, id)):
 		err = ErrBusy

@@ -49,6 +49,9 @@ func (e *RecordError) Error() string {
 
 func (e *RecordError) Unwrap() error { return e.Err }
 
+// Digest is that of the image, "" if the file is about the store.
+func (e *RecordError) Digest() string { return digestIn(e.ID) }
+
 // Is makes errors.Is(err, ErrRecord) true.
 func (e *RecordError) Is(target error) bool { return target == ErrRecord }
 

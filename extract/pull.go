@@ -117,13 +117,13 @@ func (s *Store) pull(ctx context.Context, ref string, o PullOptions, start time.
 
 // complete says whether an image is here, as far as anyone can tell without reading it.
 func (s *Store) complete(digest string) bool {
-	_, err := s.load(idOf(digest))
+	_, err := s.load(IDOf(digest))
 	return !errors.Is(err, ErrNotFound)
 }
 
 // add brings an image that was found into the store, if it is not there.
 func (s *Store) add(ctx context.Context, found target, want platform, r reference, o UnpackOptions, start time.Time) (*Image, PullStats, error) {
-	im, err := s.load(idOf(found.manifest.digest))
+	im, err := s.load(IDOf(found.manifest.digest))
 	if err == nil {
 		im.Reference = r.String()
 		return im, reused(im), nil
@@ -140,7 +140,7 @@ func (s *Store) add(ctx context.Context, found target, want platform, r referenc
 	}
 	im = &Image{
 		Schema:      schema,
-		ID:          idOf(found.manifest.digest),
+		ID:          IDOf(found.manifest.digest),
 		Reference:   r.String(),
 		Digest:      found.manifest.digest,
 		IndexDigest: found.index,

@@ -43,7 +43,11 @@ type Store struct {
 
 var validID = regexp.MustCompile(`^sha256-[0-9a-f]{64}$`)
 
-func idOf(digest string) string { return strings.Replace(digest, ":", "-", 1) }
+// IDOf is the id that the image with a digest has in a store.
+func IDOf(digest string) string { return strings.Replace(digest, ":", "-", 1) }
+
+// digestIn is the digest in the id of an image.
+func digestIn(id string) string { return strings.Replace(id, "-", ":", 1) }
 
 // Get returns the complete image id ("sha256-HEX"). Errors wrap ErrNotFound, ErrSchema or ErrRecord.
 func (s *Store) Get(id string) (*Image, error) {
@@ -92,7 +96,7 @@ func (s *Store) load(id string) (*Image, error) {
 
 // lastName is what an image was called when it was seen last, with its digest; "" if that is not known.
 func (s *Store) lastName(id string) string {
-	digest := strings.Replace(id, "-", ":", 1)
+	digest := digestIn(id)
 	seen, _ := s.sightings() // what cannot be read is not known
 	var name string
 	var at time.Time

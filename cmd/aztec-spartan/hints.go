@@ -75,7 +75,7 @@ func recordHint(record *extract.RecordError) string {
 	case record.ID != "":
 		ref := record.Reference
 		if ref == "" {
-			ref = "REPOSITORY@" + strings.Replace(record.ID, "-", ":", 1)
+			ref = "REPOSITORY@" + record.Digest()
 		}
 		return fmt.Sprintf("aztec-spartan pull %s writes it again, and leaves alone what runs from it", ref)
 	case filepath.Base(record.Path) == "tags.json":

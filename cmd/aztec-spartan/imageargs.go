@@ -84,7 +84,7 @@ func (a *app) imageOf(all []*extract.Image, damaged []*extract.RecordError, word
 // noImage is the error for a word that means no image that can be read.
 func noImage(damaged []*extract.RecordError, id, word string) error {
 	for _, record := range damaged {
-		digest := strings.Replace(record.ID, "-", ":", 1)
+		digest := record.Digest()
 		ref, _, _ := strings.Cut(record.Reference, "@")
 		if record.ID == id || digest == id || means(&extract.Image{ID: record.ID, Digest: digest, Reference: ref}, word) {
 			return fmt.Errorf("reading image %s: %w", record.ID, record)

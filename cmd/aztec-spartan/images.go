@@ -156,7 +156,7 @@ func (a *app) here(ref string) (*extract.Image, error) {
 	if serr != nil || seen == nil {
 		return nil, err
 	}
-	return a.have(strings.Replace(seen.Digest, ":", "-", 1))
+	return a.have(extract.IDOf(seen.Digest))
 }
 
 // have returns the image of an instance if it is in the store.

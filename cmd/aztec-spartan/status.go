@@ -6,12 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/profiles/redact"
 	"github.com/aztec-spartan/aztec-spartan/units"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
@@ -249,7 +249,7 @@ func (s *status) judge(ctx context.Context, u manager.UnitState, meta units.Meta
 // record knows only of what was fetched with it. Some ten thousand files are
 // looked at.
 func (a *app) rootfsBytes(digest string) int64 {
-	img, err := a.have(strings.Replace(digest, ":", "-", 1))
+	img, err := a.have(extract.IDOf(digest))
 	if err != nil {
 		return 0
 	}

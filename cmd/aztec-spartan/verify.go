@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -99,7 +98,7 @@ func (a *app) verifyAll(ctx context.Context, images []*extract.Image, damaged []
 		bad++
 		failed = cmp.Or(failed, error(record))
 		list = append(list, verified{
-			ID: record.ID, Digest: strings.Replace(record.ID, "-", ":", 1), Damage: []extract.Damage{}, Error: record.Error(),
+			ID: record.ID, Digest: record.Digest(), Damage: []extract.Damage{}, Error: record.Error(),
 		})
 		a.note("%s: %v", record.ID, record)
 	}

@@ -118,7 +118,7 @@ func (a *app) installed() ([]installed, []*extract.RecordError, error) {
 	}
 	for _, record := range damaged {
 		v := installed{ActiveFor: append([]string{}, users[record.ID]...), Damaged: record.Error()}
-		v.ID, v.Digest = record.ID, strings.Replace(record.ID, "-", ":", 1)
+		v.ID, v.Digest = record.ID, record.Digest()
 		v.Reference, _, _ = strings.Cut(record.Reference, "@")
 		list = append(list, v)
 	}
