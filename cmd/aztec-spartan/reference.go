@@ -106,7 +106,7 @@ func (a *app) awaitReference(ctx context.Context, m *manager.Manager, unit strin
 func (a *app) startReference(ctx context.Context, m *manager.Manager, text []byte) error {
 	for word := range strings.FieldsSeq(string(text)) {
 		if strings.HasPrefix(word, "aztec-crs@") { // of Wants=, and of After=
-			return m.Start(ctx, word, manager.Timeout(engineWait+time.Minute), a.waiting(word, "fetch the reference string"))
+			return m.Start(ctx, word, append(a.waiting(word, "fetch the reference string"), manager.Timeout(engineWait+time.Minute))...)
 		}
 	}
 	return nil

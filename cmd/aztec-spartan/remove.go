@@ -189,7 +189,7 @@ func (a *app) endInstance(ctx context.Context, m *manager.Manager, p *removalPla
 		if err := m.Disable(ctx, p.unit); err != nil {
 			return err
 		}
-		if err := m.Stop(ctx, p.unit, a.waiting(p.unit, "stop")); err != nil {
+		if err := m.Stop(ctx, p.unit, a.waiting(p.unit, "stop")...); err != nil {
 			return err
 		}
 	}

@@ -52,7 +52,7 @@ func (a *app) restartBy(ctx context.Context, m *manager.Manager, inst profiles.I
 	}
 	return a.unlessStopped(ctx, m, inst.Name, unit, last, func() error {
 		began := time.Now()
-		if err := job(ctx, unit, a.waiting(unit, "restart")); err != nil {
+		if err := job(ctx, unit, a.waiting(unit, "restart")...); err != nil {
 			return a.explain(ctx, m, inst.Name, unit, err)
 		}
 		a.print("restarted %s in %.1f s", inst.Name, time.Since(began).Seconds())

@@ -153,7 +153,7 @@ func (a *app) exchange(ctx context.Context, m stopStart, name, unit, last string
 	if running {
 		defer func() {
 			serr := a.unlessStopped(ctx, m, name, unit, last, func() error {
-				return m.Start(context.WithoutCancel(ctx), unit, a.waiting(unit, "start"))
+				return m.Start(context.WithoutCancel(ctx), unit, a.waiting(unit, "start")...)
 			})
 			err = errors.Join(err, serr)
 			select {
@@ -162,7 +162,7 @@ func (a *app) exchange(ctx context.Context, m stopStart, name, unit, last string
 			default:
 			}
 		}()
-		if err := m.Stop(ctx, unit, a.waiting(unit, "stop")); err != nil {
+		if err := m.Stop(ctx, unit, a.waiting(unit, "stop")...); err != nil {
 			return err
 		}
 	}

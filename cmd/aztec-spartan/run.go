@@ -284,14 +284,20 @@ type streams struct {
 	open   []io.Closer
 }
 
-// streams offers terminals, pipes and files as they are. What cannot be opened
-// by its path (a socket, as ssh may have) is copied through a pipe.
+// streams offers terminals and pipes as they are. What cannot be opened by its
+// path (a socket, as ssh may have) is copied through a pipe, and so is a file:
+// who opens it anew is at a place of its own in it, and what is written after
+// the tool would go over what the tool wrote.
 func (a *app) streams() (*streams, error) {
 	s := &streams{}
 	for i, stream := range []any{a.in, a.out, a.err} {
 		f, ok := stream.(*os.File)
 		if ok && reopens(f) {
 			s.paths[i] = fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd())
+			continue
+		}
+		if i == 2 && ok && sameFile(f, a.out) {
+			s.paths[i] = s.paths[1] // one pipe keeps the order
 			continue
 		}
 		r, w, err := os.Pipe()
@@ -325,7 +331,17 @@ func (a *app) streams() (*streams, error) {
 
 func reopens(f *os.File) bool {
 	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeSocket == 0
+	return err == nil && info.Mode()&os.ModeSocket == 0 && !info.Mode().IsRegular()
+}
+
+func sameFile(f *os.File, stream any) bool {
+	g, ok := stream.(*os.File)
+	if !ok {
+		return false
+	}
+	a, err1 := f.Stat()
+	b, err2 := g.Stat()
+	return err1 == nil && err2 == nil && os.SameFile(a, b)
 }
 
 // drain waits until all that the program wrote has been copied.

@@ -153,7 +153,7 @@ func (a *app) start(ctx context.Context, m *manager.Manager, name string, f star
 				return err
 			}
 			began := time.Now()
-			if err := m.Start(ctx, unit, a.waiting(unit, "start")); err != nil {
+			if err := m.Start(ctx, unit, a.waiting(unit, "start")...); err != nil {
 				return a.explain(ctx, m, name, unit, err)
 			}
 			a.print("started %s in %.1f s, and enabled it at boot", name, time.Since(began).Seconds())
@@ -214,17 +214,27 @@ func (a *app) prepare(ctx context.Context, inst profiles.Instance) (string, erro
 // waiting says what a job waits for, so that a slow one is not taken for a
 // hanging one: at once on a terminal, which forgets it again, and every ten
 // seconds elsewhere.
-func (a *app) waiting(unit, verb string) manager.Option {
+func (a *app) waiting(unit, verb string) []manager.Option {
 	const quiet = 10
-	return manager.OnWait(func(elapsed time.Duration) {
-		seconds := int(elapsed.Seconds())
-		switch {
-		case isTerminal(a.err):
-			fmt.Fprintf(a.err, "\rwaiting for %s to %s (%d s)\r", unit, verb, seconds)
-		case seconds > 0 && seconds%quiet == 0:
-			a.note("waiting for %s to %s (%d s)", unit, verb, seconds)
-		}
-	})
+	columns := 0
+	return []manager.Option{
+		manager.OnWait(func(elapsed time.Duration) {
+			seconds := int(elapsed.Seconds())
+			text := fmt.Sprintf("waiting for %s to %s (%d s)", unit, verb, seconds)
+			switch {
+			case isTerminal(a.err):
+				columns = len(text)
+				fmt.Fprintf(a.err, "\r%s\r", text)
+			case seconds > 0 && seconds%quiet == 0:
+				a.note("%s", text)
+			}
+		}),
+		manager.OnEnd(func() {
+			if columns > 0 {
+				fmt.Fprintf(a.err, "\r%*s\r", columns, "")
+			}
+		}),
+	}
 }
 
 // explain adds what the node's own end says to a failed job.

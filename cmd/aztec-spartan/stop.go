@@ -46,12 +46,12 @@ func (a *app) stop(ctx context.Context, m *manager.Manager, name string) error {
 	rolling := rollUnit(name)
 	if s, err := m.State(ctx, rolling); err == nil && s.ActiveState != "inactive" && s.ActiveState != "failed" && a.undecided(name) {
 		a.note("cancelling the roll of %s", name)
-		if err := m.Stop(ctx, rolling, a.waiting(rolling, "stop")); err != nil {
+		if err := m.Stop(ctx, rolling, a.waiting(rolling, "stop")...); err != nil {
 			return err
 		}
 	}
 	began := time.Now()
-	if err := m.Stop(ctx, unit, a.waiting(unit, "stop")); err != nil {
+	if err := m.Stop(ctx, unit, a.waiting(unit, "stop")...); err != nil {
 		return err
 	}
 	a.print("stopped %s in %.1f s, and disabled it at boot", name, time.Since(began).Seconds())

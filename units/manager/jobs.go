@@ -30,12 +30,16 @@ type wait struct {
 	began   time.Time
 	timeout time.Duration
 	onWait  func(elapsed time.Duration)
+	onEnd   func()
 	every   time.Duration
 }
 
 // OnWait has f called about every second while the job is not done, with the
 // time since it was asked for. f runs on the caller's goroutine.
 func OnWait(f func(elapsed time.Duration)) Option { return func(w *wait) { w.onWait = f } }
+
+// OnEnd has f called when the wait is over, however it ended.
+func OnEnd(f func()) Option { return func(w *wait) { w.onEnd = f } }
 
 // Timeout bounds the wait instead of DefaultTimeout.
 func Timeout(d time.Duration) Option { return func(w *wait) { w.timeout = d } }
@@ -83,6 +87,9 @@ func (m *Manager) job(ctx context.Context, verb, unit string, call enqueue, opts
 	w := wait{began: time.Now(), timeout: DefaultTimeout, every: waitEvery}
 	for _, o := range opts {
 		o(&w)
+	}
+	if w.onEnd != nil {
+		defer w.onEnd()
 	}
 	// One place in the channel: go-systemd delivers results one after the
 	// other and would otherwise wait for a reader that has given up.

@@ -129,11 +129,11 @@ func TestJobWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, canceled := slow(3500 * time.Millisecond)
 		var told []time.Duration
-		err := (&Manager{f}).Stop(t.Context(), unit, OnWait(func(d time.Duration) { told = append(told, d) }))
+		err := (&Manager{f}).Stop(t.Context(), unit, OnWait(func(d time.Duration) { told = append(told, d) }), OnEnd(func() { told = append(told, 0) }))
 		if err != nil || len(*canceled) != 0 {
 			t.Errorf("%v, canceled %v", err, *canceled)
 		}
-		if want := []time.Duration{1e9, 2e9, 3e9}; !slices.Equal(told, want) {
+		if want := []time.Duration{1e9, 2e9, 3e9, 0}; !slices.Equal(told, want) {
 			t.Errorf("told at %v", told)
 		}
 	})
