@@ -105,6 +105,14 @@ func (a *app) command() *cobra.Command {
 			c.Args = usageArgs(c.Args)
 		}
 	}
+	root.InitDefaultHelpCmd()
+	help, _, _ := root.Find([]string{"help"}) // has just been made
+	help.Args = func(_ *cobra.Command, args []string) error {
+		if found, _, err := root.Find(args); err == nil && found != root {
+			return nil
+		}
+		return unknownVerb(root, args)
+	}
 	return root
 }
 
@@ -120,13 +128,25 @@ func unknownVerb(cmd *cobra.Command, args []string) error {
 	return withHint(err, "aztec-spartan help lists the commands")
 }
 
-// usageArgs gives wrong arguments the exit code of a usage error.
+// usageArgs gives wrong arguments the exit code of a usage error, and the words
+// of the usage line: cobra's own count arguments.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return withHint(usage(err), "%s --help shows how it is called", cmd.CommandPath())
+		err := check(cmd, args)
+		if err == nil {
+			return nil
 		}
-		return nil
+		_, form, _ := strings.Cut(cmd.Use, " ")
+		switch {
+		case cmd.HasAvailableSubCommands(): // which of them it is not
+		case form == "":
+			err = fmt.Errorf("%s takes no arguments, and was given %q", cmd.Name(), args[0])
+		case len(args) == 0:
+			err = fmt.Errorf("%s wants %s", cmd.Name(), form)
+		default:
+			err = fmt.Errorf("%s wants %s, and was given %q", cmd.Name(), form, args)
+		}
+		return withHint(usage(err), "%s --help shows how it is called", cmd.CommandPath())
 	}
 }
 

@@ -199,7 +199,7 @@ func (p autoPolicy) words() string {
 	if p.Policy.Constraint != "" {
 		text += ", " + p.Policy.Constraint
 	}
-	if p.Policy.MinAge != "" {
+	if p.Policy.MinAge != "" && p.Policy.MinAge != "0" {
 		text += ", " + p.Policy.MinAge + " old"
 	}
 	if until, err := profiles.ParseDate(p.Policy.HoldUntil); err == nil && time.Now().Before(until) {

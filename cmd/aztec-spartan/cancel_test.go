@@ -44,13 +44,15 @@ func left(t *testing.T, question, answer string, verb func(ctx context.Context, 
 // verb that asked.
 func TestCtrlC(t *testing.T) {
 	const nothing = "cancelled, nothing was changed"
+	bundle := filepath.Join(t.TempDir(), "val1.age")
+	put(t, bundle, "of another host")
 	for _, test := range []struct{ args, question, want string }{
 		{"config", "Name of the instance", "config: " + nothing},
 		{"config val2 --no-pull", "Role", "config: " + nothing},
 		{"config val1 --no-pull", "L1 execution node", "config: " + nothing},
 		{"keys val1 add", "Private key", "adding keys to val1: " + nothing},
 		{"export val1 /tmp/never.age", "Passphrase", nothing},
-		{"import /tmp/never.age", "Passphrase", nothing},
+		{"import " + bundle, "Passphrase", nothing},
 		{"remove val1 --purge", "Delete all of this", "remove: " + nothing},
 	} {
 		h := newScriptHost(t)

@@ -73,6 +73,13 @@ start --here: a key in two running nodes is slashed.`,
 			if err := a.needRoot("export", false); err != nil {
 				return err
 			}
+			inst, err := a.loadInstance(args[0])
+			if err != nil {
+				return err
+			}
+			if err := a.mayExport(cmd.Context(), inst, args[1], f); err != nil {
+				return err
+			}
 			to, err := a.exportRecipient(cmd.Context(), f)
 			if err != nil {
 				return err
@@ -159,28 +166,8 @@ func (a *app) passphrase(ctx context.Context, file string, fresh bool) (string, 
 
 func (a *app) export(ctx context.Context, inst profiles.Instance, file string, to age.Recipient, f exportFlags) (err error) {
 	fail := func(err error) error { return fmt.Errorf("exporting %s: %w", inst.Name, err) }
-	if err := a.mayRun(inst.Name); err != nil {
-		return fail(err)
-	}
-	if err := a.mayMove(inst.Name, f); err != nil {
-		return fail(err)
-	}
-	if err := a.isStopped(ctx, inst); err != nil {
-		return fail(err)
-	}
-	state, err := a.files().Load(inst.Name)
-	if err != nil {
-		return fail(err)
-	}
-	if err := unfinishedRoll(state, "exporting", inst.Name); err != nil {
+	if err := a.mayExport(ctx, inst, file, f); err != nil {
 		return err
-	}
-	if off := state.NoSigning; off != nil {
-		err := fail(fmt.Errorf("it must not sign, which another host would not know: %s", off.Reason))
-		return withHint(err, "aztec-spartan start %s --sign, from %s on, lets it, and then this again", inst.Name, off.Until.Local().Format(time.DateTime))
-	}
-	if exists(file) {
-		return withHint(usage(fail(fmt.Errorf("%s is there already", file))), "choose another name")
 	}
 	placed := false
 	if f.move {
@@ -233,6 +220,36 @@ func (a *app) export(ctx context.Context, inst profiles.Instance, file string, t
 	a.print("%s is in %s; on the other host: aztec-spartan import %s", inst.Name, file, filepath.Base(file))
 	if f.move {
 		a.note("this host refuses to start %s from now on; aztec-spartan start %s --here takes that back, if it never ran elsewhere", inst.Name, inst.Name)
+	}
+	return nil
+}
+
+// mayExport says what is in the way, so that nobody types a passphrase for
+// nothing, and once more when the instance is locked.
+func (a *app) mayExport(ctx context.Context, inst profiles.Instance, file string, f exportFlags) error {
+	fail := func(err error) error { return fmt.Errorf("exporting %s: %w", inst.Name, err) }
+	if err := a.mayRun(inst.Name); err != nil {
+		return fail(err)
+	}
+	if err := a.mayMove(inst.Name, f); err != nil {
+		return fail(err)
+	}
+	if err := a.isStopped(ctx, inst); err != nil {
+		return fail(err)
+	}
+	state, err := a.files().Load(inst.Name)
+	if err != nil {
+		return fail(err)
+	}
+	if err := unfinishedRoll(state, "exporting", inst.Name); err != nil {
+		return err
+	}
+	if off := state.NoSigning; off != nil {
+		err := fail(fmt.Errorf("it must not sign, which another host would not know: %s", off.Reason))
+		return withHint(err, "aztec-spartan start %s --sign, from %s on, lets it, and then this again", inst.Name, off.Until.Local().Format(time.DateTime))
+	}
+	if exists(file) {
+		return withHint(usage(fail(fmt.Errorf("%s is there already", file))), "choose another name")
 	}
 	return nil
 }

@@ -47,11 +47,7 @@ nothing that this one could sign again.`,
 			if err := a.needRoot("import", false); err != nil {
 				return err
 			}
-			who, err := a.importIdentity(cmd.Context(), f)
-			if err != nil {
-				return err
-			}
-			return a.importFile(cmd.Context(), args[0], who)
+			return a.importFile(cmd.Context(), args[0], f)
 		},
 	}
 	fs := cmd.Flags()
@@ -96,14 +92,18 @@ type arrival struct {
 	dropIns  map[string][]byte
 }
 
-func (a *app) importFile(ctx context.Context, path string, who age.Identity) error {
+func (a *app) importFile(ctx context.Context, path string, f importFlags) error {
 	fail := func(err error) error { return fmt.Errorf("importing %s: %w", path, err) }
-	f, err := os.Open(path)
+	file, err := os.Open(path)
 	if err != nil {
 		return usage(fail(err))
 	}
-	defer f.Close()
-	r, err := bundle.NewReader(f, who)
+	defer file.Close()
+	who, err := a.importIdentity(ctx, f)
+	if err != nil {
+		return err
+	}
+	r, err := bundle.NewReader(file, who)
 	if err != nil {
 		return fail(err)
 	}

@@ -49,7 +49,7 @@ another node with the keys of this one.`, units.OutputDir("NAME")),
   aztec-spartan run val1 -- --version`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 2 || cmd.ArgsLenAtDash() > 1 {
-				return errors.New("run wants the name of an instance, --, and the arguments")
+				return errors.New("a name, --, and arguments are wanted")
 			}
 			return nil
 		},

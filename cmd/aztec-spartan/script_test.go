@@ -56,7 +56,7 @@ func golden(t *testing.T, path string, got []byte) {
 func TestHelp(t *testing.T) {
 	var out bytes.Buffer
 	for _, c := range verbs(newApp(&out).command()) {
-		if c.Parent() != nil && c.Parent().Name() == "completion" {
+		if c.Name() == "help" || c.Parent() != nil && c.Parent().Name() == "completion" {
 			continue // cobra's own text
 		}
 		out.Reset()
