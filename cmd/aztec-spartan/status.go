@@ -32,8 +32,9 @@ Health is healthy, syncing, standby, unhealthy, stopped or unknown. An HTTP
 answer alone is not health: the node's RPC must answer as the version that was
 installed.
 
---watch draws the same every two seconds, until Ctrl-C. --json prints an array;
-what takes longer to learn is in it only where instances are named.`,
+--watch draws the same every two seconds, as much as the screen has room for,
+until Ctrl-C. --json prints an array; what takes longer to learn is in it only
+where instances are named.`,
 		Example: `  aztec-spartan status
   aztec-spartan status val1 --watch
   aztec-spartan status --json | jq -r '.[] | select(.health != "healthy").name'`,

@@ -350,6 +350,62 @@ func TestFrame(t *testing.T) {
 	}
 }
 
+// A picture that is larger than the screen begins with its first line, and says
+// that there is more.
+func TestCropped(t *testing.T) {
+	for _, c := range []struct {
+		text          string
+		width, height int
+		want          string
+	}{
+		{"a\nb\nc\n", 80, 4, "a\nb\nc\n"},
+		{"a\nb\nc\nd\n", 80, 4, "a\nb\n... 2 lines more, on a taller terminal\n"},
+		{"a\n0123456789\nc\nd\n", 9, 6, "a\n0123456789\nc\nd\n"},
+		{"a\n0123456789\nc\nd\n", 9, 5, "a\n0123456789\n... 2 lines more, on a taller terminal\n"},
+		{"a\n0123456789\nc\nd\n", 9, 4, "a\n... 3 lines more, on a taller terminal\n"},
+		{"a\nb\n", 80, 2, "... 2 lines more, on a taller terminal\n"},
+		{"a\nb\n", 80, 1, "a\nb\n"}, // nothing is seen there anyhow
+		{"a\nb\n", 0, 0, "a\nb\n"},  // the terminal does not say
+		{"", 80, 24, ""},
+	} {
+		if got := cropped(c.text, c.width, c.height); got != c.want {
+			t.Errorf("%q in %d columns and %d rows: %q, want %q", c.text, c.width, c.height, got, c.want)
+		}
+	}
+}
+
+// Fifty instances on a terminal of 24 rows: the first of them are there, and
+// stay there.
+func TestWatchOnASmallScreen(t *testing.T) {
+	root := t.TempDir()
+	a := &app{root: root}
+	for i := range 50 {
+		settled(t, a, fmt.Sprintf("node%02d", i), 8080)
+	}
+	master, slave := fullTerminal(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	p := &person{more: make(chan struct{}, 1)}
+	go p.read(master)
+	done := make(chan int, 1)
+	go func() { done <- run(ctx, []string{"status", "--watch", "--root", root}, slave, slave, slave) }()
+	for range 2 {
+		if err := p.sees(ctx, toTop+"NAME"); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.sees(ctx, "... 29 lines more, on a taller terminal"+clearRight+"\r\n"+clearBelow); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	if code := <-done; code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if n := strings.Count(p.seen(), "\n"); n%23 != 0 {
+		t.Errorf("%d lines were drawn on 24 rows:\n%s", n, p.seen())
+	}
+}
+
 // What the details ask is answered by L1 and the node; what is not answered is
 // said.
 func TestDetails(t *testing.T) {

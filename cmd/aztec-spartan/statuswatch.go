@@ -4,8 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"golang.org/x/term"
 )
 
 const (
@@ -34,7 +39,8 @@ func (a *app) watchStatus(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := a.out.Write(frame(drawn.String())); err != nil {
+		width, height := screen(a.out)
+		if _, err := a.out.Write(frame(cropped(drawn.String(), width, height))); err != nil {
 			return err
 		}
 		select {
@@ -48,4 +54,39 @@ func (a *app) watchStatus(ctx context.Context, args []string) error {
 // frame is a text that is drawn over another.
 func frame(text string) []byte {
 	return []byte(toTop + strings.ReplaceAll(text, "\n", clearRight+"\n") + clearBelow)
+}
+
+// screen is the size of a terminal in columns and rows, which may change at any
+// time; 0 is one that does not say.
+func screen(out any) (width, height int) {
+	if f, ok := out.(*os.File); ok {
+		width, height, _ = term.GetSize(int(f.Fd())) // 0 with an error
+	}
+	return width, height
+}
+
+// cropped is what a screen has room for above the cursor, and how much more there
+// is. The rest would scroll the first lines away, anew with each picture.
+func cropped(text string, width, height int) string {
+	room := height - 1 // the cursor is below
+	if width < 1 || room < 1 {
+		return text
+	}
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	rows := make([]int, len(lines))
+	total := 0
+	for i, line := range lines {
+		rows[i] = max(1, (utf8.RuneCountInString(line)+width-1)/width) // what is longer goes on in the next row
+		total += rows[i]
+	}
+	if total <= room {
+		return text
+	}
+	room-- // for what is said of the rest
+	n := 0
+	for ; rows[n] <= room; n++ {
+		room -= rows[n]
+	}
+	rest := fmt.Sprintf("... %d lines more, on a taller terminal", len(lines)-n)
+	return strings.Join(append(lines[:n:n], rest), "\n") + "\n"
 }
