@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -99,6 +100,35 @@ func TestBuiltInData(t *testing.T) {
 				t.Errorf("network %s: flag %q, %v", n.Name, f.Name, err)
 			}
 		}
+	}
+}
+
+// What each role gets of a host, and how long it may take to stop: a prover node
+// without its broker needs 31 seconds, an agent with a proof in the making more.
+func TestRolesOnAHost(t *testing.T) {
+	weights := func(cpu, io int) Resources { return Resources{CPUWeight: cpu, IOWeight: io} }
+	number := func(n int) *int { return &n }
+	sequencer, broker, agent := weights(500, 500), weights(400, 400), weights(50, 50)
+	sequencer.OOMScoreAdjust, broker.OOMScoreAdjust = number(-500), number(-100)
+	agent.OOMScoreAdjust, agent.Nice, agent.MemoryMax = number(500), number(10), "90%"
+	type share struct {
+		Slice     string
+		Stop      time.Duration
+		Resources Resources
+	}
+	want := map[string]share{
+		"sequencer":     {"aztec-sequencer.slice", time.Minute, sequencer},
+		"full-node":     {"aztec-sequencer.slice", time.Minute, weights(100, 100)},
+		"prover-node":   {"aztec-prover.slice", 90 * time.Second, weights(400, 400)},
+		"prover-broker": {"aztec-prover.slice", time.Minute, broker},
+		"prover-agent":  {"aztec-prover.slice", 3 * time.Minute, agent},
+	}
+	got := map[string]share{}
+	for _, r := range BuiltIn().Roles() {
+		got[r.Name] = share{r.Slice, r.StopTimeout(), r.Resources}
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
 	}
 }
 

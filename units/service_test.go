@@ -120,6 +120,42 @@ func TestRenderGolden(t *testing.T) {
 	}
 }
 
+// The versions of systemd at which a unit changes, and how, up to one that is
+// not there yet: golden files are of some of them only.
+func TestWhatVersionsChange(t *testing.T) {
+	lines := func(version int) []string {
+		unit, err := proverNode(version).Render()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Split(string(unit), "\n")
+	}
+	const hidden = "TemporaryFileSystem=/run:ro /var/lib:ro /var/cache:ro"
+	want := map[int][]string{
+		248: {"+PrivateIPC=yes"},
+		250: {"-Environment=KEY_STORE_DIRECTORY=/run/credentials/aztec-prover-node@prove1.service/keystore.json", "+Environment=KEY_STORE_DIRECTORY=%d/keystore.json"},
+		252: {"-" + hidden + " /run/credentials:ro /var/lib/aztec:ro /var/cache/aztec:ro", "+" + hidden},
+		254: {"+RestartSteps=6", "+RestartMaxDelaySec=120"},
+	}
+	got := map[int][]string{}
+	for version := minSystemd + 1; version < 270; version++ {
+		before, after := lines(version-1), lines(version)
+		for _, l := range before {
+			if !slices.Contains(after, l) {
+				got[version] = append(got[version], "-"+l)
+			}
+		}
+		for _, l := range after {
+			if !slices.Contains(before, l) {
+				got[version] = append(got[version], "+"+l)
+			}
+		}
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
 // Only who proves may write what instances share, and what it writes there
 // the others may read.
 func TestReferenceStringIsTheProvers(t *testing.T) {
