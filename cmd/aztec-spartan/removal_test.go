@@ -71,6 +71,27 @@ func TestGiveBackInPlace(t *testing.T) {
 	}
 }
 
+// At a terminal a purge shows what will go, and asks: all but a yes leaves it as
+// it is.
+func TestPurgeAsks(t *testing.T) {
+	a := elsewhereTree(t)
+	const unchanged = "nothing was changed"
+	for _, c := range []struct {
+		name, types, says string
+		code              int
+	}{
+		{"no", "n", unchanged, exitFailed}, {"the answer that is proposed", enter, unchanged, exitFailed},
+		{"Ctrl-C", "\x03", unchanged, exitFailed}, {"yes", "y", "removed val1, with its data and keys", 0},
+	} {
+		drawn, code := fullScreen(t, []string{"remove", "val1", "--purge", "--root", a.root}, []move{
+			{"val1: " + otherDisk + " (", ""}, {"val1: keys of 0x", ""}, {"Delete all of this?", c.types}, {c.says, ""},
+		})
+		if gone := !exists(a.path(someStore)) && !exists(a.path(instancePath("val1", ""))); code != c.code || gone != (c.code == 0) {
+			t.Errorf("%s: exit code %d, gone: %t:\n%q", c.name, code, gone, drawn)
+		}
+	}
+}
+
 // A purge finds data of --data-dir once the mount unit is gone, too.
 func TestPurgeOfDataElsewhere(t *testing.T) {
 	a := elsewhereTree(t)
