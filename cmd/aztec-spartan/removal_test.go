@@ -80,8 +80,10 @@ func TestPurgeAsks(t *testing.T) {
 		name, types, says string
 		code              int
 	}{
-		{"no", "n", unchanged, exitFailed}, {"the answer that is proposed", enter, unchanged, exitFailed},
-		{"Ctrl-C", "\x03", unchanged, exitFailed}, {"yes", "y", "removed val1, with its data and keys", 0},
+		{"no", "n", unchanged, exitFailed},
+		{"the answer that is proposed", enter, unchanged, exitFailed},
+		{"Ctrl-C", "\x03", unchanged, exitFailed},
+		{"yes", "y", "removed val1, with its data and keys", 0},
 	} {
 		drawn, code := fullScreen(t, []string{"remove", "val1", "--purge", "--root", a.root}, []move{
 			{"val1: " + otherDisk + " (", ""}, {"val1: keys of 0x", ""}, {"Delete all of this?", c.types}, {c.says, ""},
