@@ -26,6 +26,8 @@ type app struct {
 	disk   disk   // nil: atomicfile
 	// unitRuns is what systemd says of a unit; nil: the running one is asked.
 	unitRuns func(ctx context.Context, unit string) (bool, error)
+	// table is whether the firewall's is loaded; nil: nft is asked.
+	table func(ctx context.Context) error
 }
 
 func newApp(out io.Writer) *app { return &app{root: "/", out: out, err: out} }

@@ -63,10 +63,28 @@ func TestFirewall(t *testing.T) {
 		g.until("nft list table inet aztec_spartan")
 		expect("after nftables was restarted", nil)
 
-		// Where it cannot be, nothing starts.
+		// Rules that somebody reads by hand flush it, and no unit knows.
+		open := map[string]bool{"8080": true, "8880": true}
+		const missing = "RPC and admin ports are open to other machines: "
+		g.sh("nft flush ruleset")
+		expect("after a flush by hand", open)
+		g.sh("aztec-spartan status val1 | grep -q '" + missing + "the table inet aztec_spartan is not loaded'")
+		g.fails(0, "aztec-spartan status", "warning: "+missing)
+		g.fails(exitUnhealthy, "aztec-spartan doctor val1 >/root/doctor", "of the checks failed")
+		g.sh("grep -A1 '" + missing + "' /root/doctor | grep -q 'systemctl start aztec-firewall.service'")
+		g.sh("systemctl start aztec-watch.service")
+		expect("after a look of aztec-watch.timer", nil)
+
+		// Where it cannot be, start starts nothing, and plain systemctl what it is told to.
 		g.sh("systemctl stop " + val1 + " && mv $(command -v nft) /root/nft")
 		g.fails(exitUnsupported, "aztec-spartan start val1", "nft", "hint: ", "firewall = false")
-		g.sh("mv /root/nft /usr/sbin/nft && aztec-spartan start val1")
+		g.sh("systemctl start " + val1 + " && systemctl is-failed aztec-firewall.service && aztec-spartan status val1 | grep -q '" + missing + ".*nftables cannot be used here'")
+		g.sh("mv /root/nft /usr/sbin/nft && aztec-spartan restart val1")
+		g.until("aztec-spartan probe val1")
+		expect("with nft again", nil)
+		if s := g.status(); s.Exposed != "" {
+			g.t.Errorf("with nft again: %s", s.Exposed)
+		}
 		if out := g.sh("aztec-spartan firewall"); !strings.Contains(out, "tcp dport 8880 reject") {
 			g.t.Errorf("aztec-spartan firewall says %q", out)
 		}

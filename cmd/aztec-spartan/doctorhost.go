@@ -44,7 +44,7 @@ func (a *app) doctorHost(ctx context.Context) (doctor.Host, error) {
 	if a.live() {
 		h.Free, h.Locals = free, localAddresses
 		if c.Network.Firewall {
-			h.Table = firewall.Check
+			h.Table, h.Closed = firewall.Check, firewall.Loaded
 		}
 	}
 	return h, nil

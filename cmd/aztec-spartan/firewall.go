@@ -26,8 +26,10 @@ to other machines. This host reaches them, and so does who is in an instance's
 allow = [...]: its RPC port, never the admin port. P2P ports stay open.
 
 The table, inet aztec_spartan, stands beside those of ufw, firewalld and your
-own. It is loaded before a node starts. In config.toml, firewall = false under
-[network] does without it.`,
+own. It is loaded before a node starts. Whoever flushes all tables, as most files
+of rules do, flushes it, too; status and doctor say so, and aztec-watch.timer, if
+enabled, or systemctl start aztec-firewall.service loads it again. In config.toml,
+firewall = false under [network] does without it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ports, err := a.closedPorts(cmd.Context(), net.DefaultResolver.LookupNetIP)
@@ -83,6 +85,32 @@ func (a *app) loadFirewall(ctx context.Context) error {
 		return nil // nothing to close, and nothing that could be there
 	}
 	return err
+}
+
+// exposed is why other machines reach ports that are to be closed to them: nil
+// where they do not, or config.toml leaves them to the operator.
+func (a *app) exposed(ctx context.Context) error {
+	table := a.table
+	if table == nil {
+		if !a.live() {
+			return nil
+		}
+		table = firewall.Loaded
+	}
+	if c, err := a.hostConfig(); err == nil && !c.Network.Firewall {
+		return nil
+	}
+	return table(ctx)
+}
+
+// keepClosed loads the table again where nodes run without it. Whoever reads rules
+// from a file mostly flushes all others first, and no node starts after that.
+func (a *app) keepClosed(ctx context.Context, all []status) error {
+	if !slices.ContainsFunc(all, func(s status) bool { return s.Exposed != "" }) {
+		return nil
+	}
+	a.note("RPC and admin ports are open to other machines: closing them")
+	return a.loadFirewall(ctx)
 }
 
 // lookupIP is net.Resolver.LookupNetIP.

@@ -116,7 +116,11 @@ func (a *app) look(ctx context.Context, m unitReader, names []string, detailed b
 			next = &at
 		}
 	}
+	var open error
 	var looking sync.WaitGroup
+	if m != nil {
+		looking.Go(func() { open = a.exposed(ctx) })
+	}
 	slots := make(chan struct{}, atOnce)
 	for i, name := range names {
 		slots <- struct{}{}
@@ -138,6 +142,11 @@ func (a *app) look(ctx context.Context, m unitReader, names []string, detailed b
 		})
 	}
 	looking.Wait()
+	for i := range all {
+		if open != nil && all[i].MainPID != 0 {
+			all[i].Exposed = open.Error()
+		}
+	}
 	return all, errs
 }
 

@@ -18,6 +18,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/aztec-spartan/aztec-spartan/units/firewall"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
 	"github.com/aztec-spartan/aztec-spartan/units/probe"
 )
@@ -347,6 +348,39 @@ func TestFrame(t *testing.T) {
 	a.in = strings.NewReader("")
 	if err := a.watchStatus(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "wants a terminal") {
 		t.Errorf("without a terminal: %v", err)
+	}
+}
+
+// Ports that are open to others though they are to be closed are told of nodes
+// that run, unless config.toml leaves them to the operator.
+func TestStatusOfTheExposed(t *testing.T) {
+	var out, said bytes.Buffer
+	a := newApp(&out)
+	a.root, a.err = t.TempDir(), &said
+	settled(t, a, "runs", stubNode(t, 0))
+	settled(t, a, "stopped", 1)
+	a.table = func(context.Context) error { return firewall.ErrNotLoaded }
+	look := func() []status {
+		t.Helper()
+		all, err := a.statuses(t.Context(), fakeUnits{"aztec-full-node@stopped.service": {ActiveState: "inactive"}}, []string{"runs", "stopped"}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	all := look()
+	if all[0].Exposed != firewall.ErrNotLoaded.Error() || all[1].Exposed != "" {
+		t.Errorf("%+v", all)
+	}
+	if err := a.statusTable(all); err != nil || !strings.Contains(said.String(), "warning: RPC and admin ports are open to other machines: the table inet aztec_spartan is not loaded; aztec-spartan status runs ") {
+		t.Errorf("%v: %s", err, said.String())
+	}
+	if a.statusPage(all[0]); !strings.Contains(out.String(), "\nfirewall:    RPC and admin ports are open to other machines: the table inet aztec_spartan is not loaded\n             systemctl start aztec-firewall.service ") {
+		t.Errorf("the page:\n%s", out.String())
+	}
+	write(t, a.path(configFile), "[network]\nfirewall = false\n", 0o644)
+	if all := look(); all[0].Exposed != "" {
+		t.Errorf("with firewall = false: %s", all[0].Exposed)
 	}
 }
 

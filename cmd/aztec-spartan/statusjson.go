@@ -25,6 +25,7 @@ type status struct {
 	Enabled         bool            `json:"enabled"`
 	Health          string          `json:"health"`
 	Reason          string          `json:"reason"`
+	Exposed         string          `json:"exposed,omitempty"` // why other machines reach its RPC and admin ports, which are to be closed
 	MainPID         uint32          `json:"main_pid"`
 	Since           *time.Time      `json:"since,omitempty"`
 	Restarts        uint32          `json:"restarts"` // automatic ones since the last start by hand

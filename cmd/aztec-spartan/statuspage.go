@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,9 @@ func (a *app) statusTable(all []status) error {
 	}
 	for _, line := range fit(rows, tableWidth, []column{3, 5}, []column{2, 1, 6}) {
 		a.print("%s", line)
+	}
+	if i := slices.IndexFunc(all, func(s status) bool { return s.Exposed != "" }); i >= 0 {
+		a.note("warning: RPC and admin ports are open to other machines: %s; aztec-spartan status %s says what closes them", all[i].Exposed, all[i].Name)
 	}
 	return nil
 }
@@ -65,6 +69,10 @@ func (a *app) statusPage(s status) {
 	}
 	line("state", "%s, %s", state, restarts)
 	line("health", "%s: %s", s.Health, s.Reason)
+	if s.Exposed != "" {
+		line("firewall", "RPC and admin ports are open to other machines: %s", s.Exposed)
+		line("", "systemctl start aztec-firewall.service closes them, or says why not")
+	}
 	if s.StandbyOf != "" {
 		line("stands by", "%s", standbyWords(s))
 	}

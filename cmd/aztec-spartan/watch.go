@@ -61,6 +61,9 @@ func (a *app) watch(ctx context.Context) error {
 	if err := a.exportMetrics(ctx, c, all); err != nil {
 		a.note("warning: %v", err) // who is to be told is told
 	}
+	if err := a.keepClosed(ctx, all); err != nil {
+		a.note("warning: %v", err)
+	}
 	apply, err := a.watchAddress(ctx, c)
 	if err != nil {
 		a.note("warning: %v", err)

@@ -113,6 +113,7 @@ type Host struct {
 	Disk     Disk
 	Free     func(network string, port int) error // nil if nobody listens there
 	Table    func(ctx context.Context) error      // whether RPC and admin ports can be closed to other machines; nil: not asked
+	Closed   func(ctx context.Context) error      // whether they are, now; nil: not asked
 	Registry func(ctx context.Context) error      // asks for the image; nil: not asked
 	Keystore func(ctx context.Context) (seen string, err error)
 	AdminKey func(ctx context.Context) error // whether the key of the node's admin API can be read; nil: not asked

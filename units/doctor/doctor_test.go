@@ -93,6 +93,10 @@ func TestBrokenHosts(t *testing.T) {
 			func(s *sick) { s.host.Table = func(context.Context) error { return errBroken } },
 			"firewall", Failed, "cannot be closed to other machines: it is broken", "install nftables", false, "",
 		},
+		"the table was flushed": {
+			func(s *sick) { s.node.Running, s.host.Closed = true, func(context.Context) error { return errBroken } },
+			"firewall", Failed, "are open to other machines: it is broken", "systemctl start aztec-firewall.service", false, "",
+		},
 		"ufw is on":       {func(s *sick) { s.put("/etc/ufw/ufw.conf", "ENABLED=yes\n") }, "firewall", Warning, "no rule for P2P port 40400", "ufw allow 40400", false, ""},
 		"firewalld is on": {func(s *sick) { s.put("/etc/systemd/system/multi-user.target.wants/firewalld.service", "") }, "firewall", Warning, "firewalld is on", "--add-port=40400/udp", false, ""},
 		"nftables drops": {func(s *sick) {

@@ -138,6 +138,7 @@ func healthy(t *testing.T) *sick {
 		Clock: fakeClock{synced: true}, Disk: fakeDisk{free: 1 << 40, total: 2 << 40, sync: time.Millisecond},
 		Free:     func(string, int) error { return nil },
 		Table:    func(context.Context) error { return nil },
+		Closed:   func(context.Context) error { return nil },
 		Registry: func(context.Context) error { return nil },
 		Keystore: func(context.Context) (string, error) { return "1 attester", nil },
 		Locals:   func() ([]string, error) { return []string{"203.0.113.7"}, nil },

@@ -90,18 +90,27 @@ func (e exam) has(path, text string) bool {
 }
 
 // firewall looks whether the table can be made that closes the ports of nodes,
-// without which they do not start, and whether what the host's firewall was told
-// lets peers in. The latter reads files only: rules made otherwise are not seen.
+// without which they do not start, and is there where one runs, and whether what
+// the host's firewall was told lets peers in. The latter reads files only: rules
+// made otherwise are not seen.
 func (e exam) firewall(ctx context.Context) []Finding {
-	var list []Finding
-	if e.Table != nil {
-		if err := e.Table(ctx); err != nil {
-			list = append(list, fail("apt install nftables, or dnf install nftables", "RPC and admin ports cannot be closed to other machines: %s", clip(err.Error())))
-		} else {
-			list = append(list, ok("RPC and admin ports can be closed to other machines"))
-		}
+	return append(e.table(ctx), e.fronts()...)
+}
+
+func (e exam) table(ctx context.Context) []Finding {
+	if e.Table == nil {
+		return nil
 	}
-	return append(list, e.fronts()...)
+	if err := e.Table(ctx); err != nil {
+		return one(fail("apt install nftables, or dnf install nftables", "RPC and admin ports cannot be closed to other machines: %s", clip(err.Error())))
+	}
+	if e.Closed == nil || !e.Running {
+		return one(ok("RPC and admin ports can be closed to other machines"))
+	}
+	if err := e.Closed(ctx); err != nil {
+		return one(fail("systemctl start aztec-firewall.service", "RPC and admin ports are open to other machines: %s", clip(err.Error())))
+	}
+	return one(ok("RPC and admin ports are closed to other machines"))
 }
 
 func (e exam) fronts() []Finding {
