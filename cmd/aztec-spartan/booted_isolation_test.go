@@ -3,6 +3,7 @@
 package main
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/google/go-cmp/cmp"
@@ -53,4 +54,15 @@ func (g *guest) isolated() {
 	if out := g.sh("cat /root/worked && rm /run/systemd/system/attack.service"); out != "" {
 		g.t.Errorf("in the sandbox of full1 works:\n%s", out)
 	}
+}
+
+// exposure is what systemd-analyze says of a unit's sandbox: the less, the better.
+func (g *guest) exposure(unit string) float64 {
+	g.t.Helper()
+	text := g.sh("systemd-analyze security --no-pager " + unit + ` | sed -n 's/.*Overall exposure level.*: \([0-9.]*\) .*/\1/p'`)
+	level, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		g.t.Fatalf("the exposure of %s is %q", unit, text)
+	}
+	return level
 }

@@ -142,6 +142,20 @@ func (g *guest) logs() {
 	if out := g.sh("aztec-spartan logs val1 --level error -n 200"); strings.Contains(out, "INFO") {
 		g.t.Errorf("--level error shows:\n%s", out)
 	}
+	for flags, want := range map[string]string{
+		"-g 'Node version: 4.1.[2]' -n 1":                    "1", // of a line that it writes at each start
+		"-g 'Node version: 4.1.[3]'":                         "0",
+		"--since '1 hour ago' -g 'Aztec Node version' -n 1":  "1",
+		"--until '1 hour ago' -n 1":                          "0",
+		"--since '1 hour ago' --until '+1 min' -n 2":         "2",
+		"--since '1 min ago' --until '30 min ago'":           "0",
+		"-g 'Aztec Node version' --level info -n 1":          "1",
+		"-g 'Aztec Node version' --level warning --lines -1": "0",
+	} {
+		if got := g.sh("aztec-spartan logs val1 -o cat " + flags + " | wc -l"); got != want {
+			g.t.Errorf("logs %s: %s lines, want %s", flags, got, want)
+		}
+	}
 	// Following goes on over a restart, in which the unit writes more than ten thousand lines a second; none is lost, and Ctrl-C ends it with code 0.
 	// The last of them and the node's first line have two streams, of which journald may read either first: it is followed until both were seen.
 	const dropIn = "/run/systemd/system/" + val1 + ".d"
@@ -154,6 +168,7 @@ func (g *guest) logs() {
 		kill -INT $pid
 		wait $pid
 		grep '^flood' /root/followed | cmp - <(seq -f 'flood %.0f' 30000)
+		aztec-spartan logs val1 --since '10 min ago' -g '^flood' -o cat | cmp - <(seq -f 'flood %.0f' 30000)
 		rm -r ` + dropIn + ` && systemctl daemon-reload`)
 	// So it does where it hangs in a write that nobody reads.
 	g.sh(`mkfifo /root/unread; sleep 100 </root/unread &
@@ -173,7 +188,9 @@ func (g *guest) updated() {
 		g.t.Errorf("update --check: %s", out)
 	}
 	g.sh("mkdir -p " + dropInDir + " && printf '[Service]\\nNice=2\\n' >" + dropInDir + "/override.conf && systemctl daemon-reload")
-	g.sh("aztec-spartan update val1 && test $(ps -o ni= -p $(systemctl show -P MainPID " + val1 + ")) = 2")
+	// Who follows sees the roll, and both versions.
+	g.sh("aztec-spartan logs -f val1 -n 0 -o json >/root/rolled & pid=$!; aztec-spartan update val1 && test $(ps -o ni= -p $(systemctl show -P MainPID " + val1 + ")) = 2 && " +
+		"timeout 60 sh -c 'until grep -q \"Node version: 4.1.3\" /root/rolled && grep -q aztec-roll@val1.service /root/rolled; do sleep 0.1; done' && kill -INT $pid && wait $pid")
 	s := g.status()
 	if s.Version != "4.1.3" || s.PreviousVersion != "4.1.2" || s.MainPID == before.MainPID || s.Health != "healthy" || s.LastRoll == nil || s.LastRoll.Result != roll.Done || s.LastRoll.DowntimeSeconds <= 0 {
 		g.t.Errorf("after the update: %+v, last roll %+v", s, s.LastRoll)

@@ -19,6 +19,13 @@ func TestOldestSystemd(t *testing.T) {
 			g.until("aztec-spartan probe " + name)
 		}
 		g.sh("test -s /var/lib/aztec-spartan/reference.json") // the string was fetched before the agent started
+		for _, c := range cast {
+			// It knows no --threshold=.
+			if level := g.exposure(c.unit); level > 1.2 {
+				g.t.Errorf("the exposure of %s is %.1f", c.name, level)
+			}
+		}
+		g.isolated()
 		// It knows no encrypted credentials and no %d.
 		unit := g.sh("cat /etc/systemd/system/" + val1)
 		if strings.Contains(unit, "Encrypted=") || strings.Contains(unit, "%d/") {
@@ -36,7 +43,10 @@ func TestOldestSystemd(t *testing.T) {
 		if out := g.sh("aztec-spartan run val1 -- --version"); !strings.Contains(out, "4.1.2") {
 			g.t.Errorf("run says %q", out)
 		}
-		g.sh("aztec-spartan update val1 --to 4.1.3 && aztec-spartan rollback val1 && aztec-spartan stop --all && aztec-spartan remove --all --purge --yes")
+		g.sh("aztec-spartan update val1 --to 4.1.3 && aztec-spartan rollback val1")
+		g.administrated()
+		g.rebooted()
+		g.sh("aztec-spartan stop --all && aztec-spartan remove --all --purge --yes")
 		if out := g.sh("journalctl --no-pager -b -t systemd | grep -iE 'unknown (lvalue|key)|aztec.*(ignoring|failed to parse)' || :"); out != "" {
 			g.t.Errorf("systemd does not know:\n%s", out)
 		}

@@ -3,10 +3,12 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/packaging/stage"
 )
@@ -47,6 +49,7 @@ func TestRoles(t *testing.T) {
 		if out := g.sh("aztec-spartan status"); strings.Count(out, " healthy ") != len(cast) {
 			g.t.Errorf("not all are healthy:\n%s", out)
 		}
+		g.together()
 		g.isolated()
 		g.shareReferenceString()
 		g.referenceTrouble()
@@ -68,6 +71,32 @@ func TestRoles(t *testing.T) {
 			}
 		}
 	})
+}
+
+// together: without names, logs are those of all instances, in the order of time.
+func (g *guest) together() {
+	g.t.Helper()
+	said, last := map[string]int{}, time.Time{}
+	dec := json.NewDecoder(strings.NewReader(g.sh("aztec-spartan logs -n -1 -o json")))
+	for n := 0; dec.More(); n++ {
+		var entry struct {
+			Time           time.Time
+			Instance, Unit string
+		}
+		if err := dec.Decode(&entry); err != nil {
+			g.t.Fatal(err)
+		}
+		if entry.Time.Before(last) {
+			g.t.Errorf("entry %d, of %s, is %s older than the one before it", n, entry.Unit, last.Sub(entry.Time))
+		}
+		said[entry.Instance]++
+		last = entry.Time
+	}
+	for _, c := range cast {
+		if said[c.name] == 0 {
+			g.t.Errorf("nothing is of %s: %v", c.name, said)
+		}
+	}
 }
 
 // configCast makes the instances, and holds their units to what systemd says.
