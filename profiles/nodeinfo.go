@@ -47,66 +47,30 @@ const maxAnswer = 1 << 20
 // are said at once. Nothing of the answer is trusted: its author is whoever
 // answered.
 func ParseNodeInfo(answer []byte) (NodeInfo, error) {
-	if len(answer) > maxAnswer {
-		return NodeInfo{}, fmt.Errorf("reading node info: the answer is larger than %d bytes", maxAnswer)
+	result, err := resultOf(answer)
+	if err != nil {
+		return NodeInfo{}, fmt.Errorf("reading node info: %w", err)
 	}
-	var reply struct {
-		Result *fields         `json:"result"`
-		Error  json.RawMessage `json:"error"`
-	}
-	dec := json.NewDecoder(bytes.NewReader(answer))
-	if err := dec.Decode(&reply); err != nil {
-		return NodeInfo{}, errors.New("reading node info: the answer is not JSON-RPC: is the URL that of a node?")
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return NodeInfo{}, errors.New("reading node info: there is more after the answer")
-	}
-	if reply.Result == nil {
-		return NodeInfo{}, fmt.Errorf("reading node info: the node refuses: %s", refusal(reply.Error))
-	}
-	var errs []error
 	info := NodeInfo{Contracts: map[string]keystore.Address{}}
-	missing := func(name string, raw json.RawMessage) bool {
-		if len(raw) == 0 || string(raw) == "null" {
-			errs = append(errs, fmt.Errorf("%s is missing", name))
-			return true
-		}
-		return false
-	}
-	result := *reply.Result
-	if raw := result["l1ChainId"]; !missing("l1ChainId", raw) {
-		if json.Unmarshal(raw, &info.L1ChainID) != nil || info.L1ChainID == 0 || info.L1ChainID > maxChainID {
-			errs = append(errs, errors.New("l1ChainId is not the ID of a chain"))
-		}
-	}
-	if raw := result["enr"]; !missing("enr", raw) {
-		enr, err := word(raw)
-		if err == nil {
-			err = ValidENR(enr)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("enr: %w", err))
-		}
-		info.ENRs = []string{enr}
-	}
-	var addresses fields
-	if raw := result["l1ContractAddresses"]; !missing("l1ContractAddresses", raw) {
-		if json.Unmarshal(raw, &addresses) != nil {
-			errs = append(errs, errors.New("l1ContractAddresses is not an object"))
-		} else {
-			for _, c := range contracts {
-				name := "l1ContractAddresses." + c.field
-				raw := addresses[c.field]
-				if missing(name, raw) {
-					continue
-				}
-				a, err := contract(raw)
-				if err != nil {
-					errs = append(errs, fmt.Errorf("%s: %w", name, err))
-				}
-				info.Contracts[c.variable] = a
+	errs := []error{
+		read("l1ChainId", result["l1ChainId"], func(raw json.RawMessage) error {
+			if json.Unmarshal(raw, &info.L1ChainID) != nil || info.L1ChainID == 0 || info.L1ChainID > maxChainID {
+				return errors.New("l1ChainId is not the ID of a chain")
 			}
-		}
+			return nil
+		}),
+		read("enr", result["enr"], func(raw json.RawMessage) error {
+			enr, err := word(raw)
+			if err == nil {
+				err = ValidENR(enr)
+			}
+			if err != nil {
+				return fmt.Errorf("enr: %w", err)
+			}
+			info.ENRs = []string{enr}
+			return nil
+		}),
+		read("l1ContractAddresses", result["l1ContractAddresses"], info.readContracts),
 	}
 	// Development builds have versions of other forms: what is none is unknown.
 	if v, err := word(result["nodeVersion"]); err == nil {
@@ -120,8 +84,56 @@ func ParseNodeInfo(answer []byte) (NodeInfo, error) {
 	return info, nil
 }
 
+func (i *NodeInfo) readContracts(raw json.RawMessage) error {
+	var addresses fields
+	if json.Unmarshal(raw, &addresses) != nil {
+		return errors.New("l1ContractAddresses is not an object")
+	}
+	var errs []error
+	for _, c := range contracts {
+		name := "l1ContractAddresses." + c.field
+		errs = append(errs, read(name, addresses[c.field], func(raw json.RawMessage) (err error) {
+			if i.Contracts[c.variable], err = contract(raw); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		}))
+	}
+	return oneLine(errs)
+}
+
+// resultOf is the result of an answer of JSON-RPC, which is all that there is.
+func resultOf(answer []byte) (fields, error) {
+	if len(answer) > maxAnswer {
+		return nil, fmt.Errorf("the answer is larger than %d bytes", maxAnswer)
+	}
+	var reply struct {
+		Result *fields         `json:"result"`
+		Error  json.RawMessage `json:"error"`
+	}
+	dec := json.NewDecoder(bytes.NewReader(answer))
+	if err := dec.Decode(&reply); err != nil {
+		return nil, errors.New("the answer is not JSON-RPC: is the URL that of a node?")
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("there is more after the answer")
+	}
+	if reply.Result == nil {
+		return nil, fmt.Errorf("the node refuses: %s", refusal(reply.Error))
+	}
+	return *reply.Result, nil
+}
+
 // fields are those of a JSON object.
 type fields map[string]json.RawMessage
+
+// read hands a field to do, unless it is missing, which is an error.
+func read(name string, raw json.RawMessage, do func(json.RawMessage) error) error {
+	if len(raw) == 0 || string(raw) == "null" {
+		return fmt.Errorf("%s is missing", name)
+	}
+	return do(raw)
+}
 
 // word reads a text without anything that a terminal would obey.
 func word(raw json.RawMessage) (string, error) {

@@ -44,31 +44,12 @@ func unitSetup(host fs.FS, file string) (Setup, error) {
 		case "ExecStart":
 			exec = words(strings.TrimLeft(o.Value, "-@:+!"))
 		case "Environment":
-			for _, w := range words(o.Value) {
-				if name, value, ok := strings.Cut(w, "="); ok {
-					if err := vars.add(name, value); err != nil {
-						return Setup{}, err
-					}
-				}
-			}
+			err = vars.addUnit(o.Value)
 		case "EnvironmentFile":
-			name, optional := strings.CutPrefix(o.Value, "-")
-			text, err := readFile(host, name)
-			if err != nil {
-				if optional && errors.Is(err, fs.ErrNotExist) {
-					continue
-				}
-				return Setup{}, err
-			}
-			parsed, err := envfile.Parse(text)
-			if err != nil {
-				return Setup{}, fmt.Errorf("%s: %w", name, err)
-			}
-			for _, v := range parsed.Vars {
-				if err := vars.add(v.Name, v.Value); err != nil {
-					return Setup{}, fmt.Errorf("%s: %w", name, err)
-				}
-			}
+			err = vars.addFile(host, o.Value)
+		}
+		if err != nil {
+			return Setup{}, err
 		}
 	}
 	for i, w := range exec {
@@ -83,6 +64,43 @@ func unitSetup(host fs.FS, file string) (Setup, error) {
 	s, err := dockerSetup(host, dir, file, exec, vars)
 	s.Unit = path.Base(file)
 	return s, err
+}
+
+// addUnit adds what a line of Environment= has.
+func (e *environment) addUnit(value string) error {
+	for _, w := range words(value) {
+		name, value, ok := strings.Cut(w, "=")
+		if !ok {
+			continue
+		}
+		if err := e.add(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addFile adds what is in a file of EnvironmentFile=, where - says that it need
+// not be there.
+func (e *environment) addFile(host fs.FS, value string) error {
+	name, optional := strings.CutPrefix(value, "-")
+	text, err := readFile(host, name)
+	if optional && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	parsed, err := envfile.Parse(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	for _, v := range parsed.Vars {
+		if err := e.add(v.Name, v.Value); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 func dockerSetup(host fs.FS, dir, file string, exec []string, vars environment) (Setup, error) {
