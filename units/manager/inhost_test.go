@@ -412,8 +412,15 @@ func TestHostReexec(t *testing.T) {
 		if err := m.Start(t.Context(), name); err != nil {
 			t.Fatal(err)
 		}
-		if s := state(t, m, name); s.ActiveState != "active" {
-			t.Fatalf("after a start: %+v", s)
+		up := state(t, m, name)
+		if up.ActiveState != "active" {
+			t.Fatalf("after a start: %+v", up)
+		}
+		if err := m.TryRestart(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+		if s := state(t, m, name); s.ActiveState != "active" || s.InvocationID == up.InvocationID {
+			t.Fatalf("after a restart: %+v", s)
 		}
 		if err := m.Stop(t.Context(), name); err != nil {
 			t.Fatal(err)

@@ -98,11 +98,14 @@ func (m *Manager) job(ctx context.Context, verb, unit string, call enqueue, opts
 	callCtx, cancel := context.WithTimeout(ctx, callTimeout)
 	id, err := call(callCtx, unit, jobMode, result)
 	cancel()
-	if err != nil {
+	var r JobResult
+	switch {
+	case err == nil:
+		r, err = m.await(ctx, w, uint32(id), result, alive)
+	case !errors.Is(err, errHeard):
 		return fmt.Errorf("%s %s: %w", gerund(verb), unit, explain(err, callTimeout))
 	}
-	r, err := m.await(ctx, w, uint32(id), result, alive)
-	if errors.Is(err, errLost) {
+	if errors.Is(err, errLost) || errors.Is(err, errHeard) {
 		r, err = m.rejoin(ctx, w, verb, unit, uint32(id))
 	}
 	if err != nil {

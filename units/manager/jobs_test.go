@@ -307,10 +307,9 @@ func TestJobConnectionGone(t *testing.T) {
 	})
 }
 
-// A call in the middle of which the connection is lost is made again, but for a
-// restart, which would be a second one.
+// A call in the middle of which the connection is lost is made again.
 func TestCallsAfterALoss(t *testing.T) {
-	for verb, want := range map[string]int{"start": 2, "stop": 2, "restart": 1, "try-restart": 1} {
+	for _, verb := range []string{"start", "stop", "restart", "try-restart"} {
 		asked := 0
 		second := &fake{enqueue: func(_, _, _ string, ch chan<- string) (int, error) {
 			asked++
@@ -325,7 +324,7 @@ func TestCallsAfterALoss(t *testing.T) {
 		}
 		m := &Manager{&lasting{now: first, open: func(context.Context) (bus, error) { return second, nil }}}
 		err := map[string]func(context.Context, string, ...Option) error{"start": m.Start, "restart": m.Restart, "stop": m.Stop, "try-restart": m.TryRestart}[verb](t.Context(), unit)
-		if (err == nil) != (want == 2) || asked != want {
+		if err != nil || asked != 2 {
 			t.Errorf("%s: asked %d times, %v", verb, asked, err)
 		}
 		if err := m.Reload(t.Context()); err != nil || !slices.Equal(second.calls, []string{"reload"}) {
@@ -344,6 +343,89 @@ func TestCallsAfterALoss(t *testing.T) {
 		m.Close()
 		if err := m.Reload(t.Context()); err != nil || len(third.calls) != 2 {
 			t.Errorf("%s: a manager that is closed opens nothing: %v, %q", verb, err, third.calls)
+		}
+	}
+}
+
+// A restart that was asked for before the connection was lost is not asked for a
+// second time: it is waited for, as what its unit does says.
+func TestRestartAfterALoss(t *testing.T) {
+	queued := func(id uint32) []any { return []any{id, godbus.ObjectPath("/org/freedesktop/systemd1/job/x")} }
+	old, anew := []byte{1}, []byte{2}
+	for name, c := range map[string]struct {
+		before, now, end map[string]any
+		asked            int
+		want             JobResult
+	}{
+		"not heard": {
+			map[string]any{"InvocationID": old, "ActiveState": "active"},
+			map[string]any{"InvocationID": old, "ActiveState": "active"},
+			nil, 2, Done,
+		},
+		"not heard, beside a job of another's": {
+			map[string]any{"InvocationID": old, "ActiveState": "active", "Job": queued(3)},
+			map[string]any{"InvocationID": old, "ActiveState": "active", "Job": queued(3)},
+			nil, 2, Done,
+		},
+		"under way": {
+			map[string]any{"InvocationID": old, "ActiveState": "active"},
+			map[string]any{"InvocationID": old, "ActiveState": "deactivating", "Job": queued(7)},
+			map[string]any{"InvocationID": anew, "ActiveState": "active"},
+			1, Done,
+		},
+		"over": {
+			map[string]any{"InvocationID": old, "ActiveState": "active"},
+			map[string]any{"InvocationID": anew, "ActiveState": "active"},
+			nil, 1, Done,
+		},
+		"over, and failed": {
+			map[string]any{"InvocationID": old, "ActiveState": "active"},
+			map[string]any{"InvocationID": anew, "ActiveState": "failed"},
+			nil, 1, Failed,
+		},
+	} {
+		for _, away := range []bool{false, true} { // systemd, or the connection
+			synctest.Test(t, func(t *testing.T) {
+				asked := 0
+				enqueue := func(_, _, _ string, ch chan<- string) (int, error) {
+					asked++
+					ch <- "done"
+					return 8, nil
+				}
+				second := &fake{enqueue: enqueue, props: map[string]map[string]any{unit: c.now}}
+				first := &fake{props: map[string]map[string]any{unit: c.before}}
+				first.enqueue = func(_, _, _ string, _ chan<- string) (int, error) {
+					asked++
+					if away {
+						first.set(unit, c.now)
+						first.enqueue = enqueue
+						return 0, refusal(nameNoReply, "Message recipient disconnected from message bus without replying")
+					}
+					first.lose()
+					return 0, godbus.ErrClosed
+				}
+				if c.end != nil {
+					time.AfterFunc(time.Minute, func() {
+						first.set(unit, c.end)
+						second.set(unit, c.end)
+					})
+				}
+				m := &Manager{&lasting{now: first, open: func(context.Context) (bus, error) { return second, nil }}}
+				began := time.Now()
+				err := m.TryRestart(t.Context(), unit)
+				got := Done
+				if failed := (*JobError)(nil); errors.As(err, &failed) {
+					got = failed.Result
+				} else if err != nil {
+					t.Errorf("%s, %t: %v", name, away, err)
+				}
+				if got != c.want || asked != c.asked {
+					t.Errorf("%s, %t: %s, asked %d times", name, away, got, asked)
+				}
+				if took := time.Since(began); (took >= time.Minute) != (c.end != nil) || took > time.Minute+2*waitEvery {
+					t.Errorf("%s, %t: after %s", name, away, took)
+				}
+			})
 		}
 	}
 }

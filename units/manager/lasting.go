@@ -89,22 +89,37 @@ func (l *lasting) StopUnitContext(ctx context.Context, name, mode string, ch cha
 	return again(ctx, l, func(b bus) (int, error) { return b.StopUnitContext(ctx, name, mode, ch) })
 }
 
-// RestartUnitContext is not made twice: that would be two restarts.
 func (l *lasting) RestartUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error) {
-	b, err := l.there(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return b.RestartUnitContext(ctx, name, mode, ch)
+	return l.once(ctx, name, func(b bus) (int, error) { return b.RestartUnitContext(ctx, name, mode, ch) })
 }
 
-// TryRestartUnitContext is not made twice either.
 func (l *lasting) TryRestartUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error) {
-	b, err := l.there(ctx)
+	return l.once(ctx, name, func(b bus) (int, error) { return b.TryRestartUnitContext(ctx, name, mode, ch) })
+}
+
+// once is again for a call that must not be carried out twice: that would be two
+// restarts. So the unit is looked at before it is made again. What has a job now
+// that it had not, or runs anew, systemd was told of: then the error is errHeard,
+// and the number that of the job, or 0 if that is over.
+func (l *lasting) once(ctx context.Context, unit string, call func(b bus) (int, error)) (int, error) {
+	before, err := l.GetAllPropertiesContext(ctx, unit)
 	if err != nil {
 		return 0, err
 	}
-	return b.TryRestartUnitContext(ctx, name, mode, ch)
+	calls := 0
+	return again(ctx, l, func(b bus) (int, error) {
+		if calls++; calls > 1 {
+			now, err := b.GetAllPropertiesContext(ctx, unit)
+			if err != nil {
+				return 0, err
+			}
+			job := jobOf(now)
+			if job != 0 && job != jobOf(before) || invocation(now) != invocation(before) {
+				return int(job), errHeard
+			}
+		}
+		return call(b)
+	})
 }
 
 func (l *lasting) ReloadContext(ctx context.Context) error {
@@ -197,4 +212,7 @@ func (l *lasting) Close() {
 	l.now.Close()
 }
 
-var errLost = errors.New("the connection to systemd was lost")
+var (
+	errLost  = errors.New("the connection to systemd was lost")
+	errHeard = errors.New("systemd has the job, and its result does not come")
+)

@@ -118,7 +118,7 @@ func stateOf(unit string, p map[string]any) UnitState {
 		Restart:          value[string](p, "Restart"),
 		MainPID:          value[uint32](p, "MainPID"),
 		NRestarts:        value[uint32](p, "NRestarts"),
-		InvocationID:     hex.EncodeToString(value[[]byte](p, "InvocationID")),
+		InvocationID:     invocation(p),
 		ActiveEnter:      instant(p, "ActiveEnterTimestamp"),
 		StateChange:      instant(p, "StateChangeTimestamp"),
 		ExecMainStatus:   value[int32](p, "ExecMainStatus"),
@@ -129,6 +129,7 @@ func stateOf(unit string, p map[string]any) UnitState {
 		NeedDaemonReload: value[bool](p, "NeedDaemonReload"),
 		NextElapse:       instant(p, "NextElapseUSecRealtime"),
 		LastTrigger:      instant(p, "LastTriggerUSec"),
+		Job:              jobOf(p) != 0,
 	}
 	if n, ok := p["MemoryCurrent"].(uint64); ok {
 		s.MemoryCurrent = n
@@ -138,12 +139,19 @@ func stateOf(unit string, p map[string]any) UnitState {
 	}
 	held, asked := p["ConditionResult"].(bool)
 	s.Unmet = asked && !held && value[uint64](p, "ConditionTimestamp") != 0 // else it was never looked at
-	// (job id, object path); id 0 stands for none.
-	if job := value[[]any](p, "Job"); len(job) > 0 {
-		id, _ := job[0].(uint32)
-		s.Job = id != 0
-	}
 	return s
+}
+
+func invocation(p map[string]any) string { return hex.EncodeToString(value[[]byte](p, "InvocationID")) }
+
+// jobOf is the number of the job of a unit, 0 if it has none.
+func jobOf(p map[string]any) uint32 {
+	job := value[[]any](p, "Job") // (number, object path)
+	if len(job) == 0 {
+		return 0
+	}
+	id, _ := job[0].(uint32)
+	return id
 }
 
 // value reads a property; one that is absent (it is newer than the running
