@@ -40,10 +40,21 @@ func (a *app) promote(ctx context.Context, m *manager.Manager, inst profiles.Ins
 	if inst.StandbyOf == "" {
 		return withHint(usage(fail(errors.New("it stands by for no other instance"))), "aztec-spartan config NAME --from %s --version VERSION makes one that does", inst.Name)
 	}
-	old, err := a.loadInstance(inst.StandbyOf)
+	err := a.lockedInstance(ctx, inst.StandbyOf, "promote", func(old profiles.Instance) error {
+		if err := a.askBoth(ctx, inst, old); err != nil {
+			return err
+		}
+		return a.endOld(ctx, old, inst.Name, func() error { return a.stop(ctx, m, old.Name) })
+	})
 	if err != nil {
 		return fail(err)
 	}
+	a.print("%s has taken over from %[2]s, which is stopped and refuses to start; aztec-spartan remove %[2]s ends it for good", inst.Name, inst.StandbyOf)
+	return nil
+}
+
+// askBoth asks the nodes of two instances whether the first can take over.
+func (a *app) askBoth(ctx context.Context, inst, old profiles.Instance) error {
 	reports := map[string]probe.Report{}
 	for _, i := range []profiles.Instance{inst, old} {
 		unit, err := a.unitOf(i)
@@ -52,21 +63,25 @@ func (a *app) promote(ctx context.Context, m *manager.Manager, inst profiles.Ins
 		}
 		meta, err := a.files().Active(unit)
 		if err != nil {
-			return fail(err)
+			return err
 		}
 		reports[i.Name] = probe.Check(ctx, probe.Client(), probeTarget(meta))
 	}
 	if err := mayPromote(reports[inst.Name], reports[old.Name]); err != nil {
-		return withHint(withCode(exitUnhealthy, fail(err)), "aztec-spartan status %s; both stay as they are", inst.Name)
+		return withHint(withCode(exitUnhealthy, err), "aztec-spartan status %s; both stay as they are", inst.Name)
 	}
-	if err := a.stop(ctx, m, old.Name); err != nil {
-		return fail(err)
+	return nil
+}
+
+// endOld ends an instance whose keys another one has. It refuses to start before
+// it is stopped: who starts it in between, by systemctl too, would have both run.
+func (a *app) endOld(ctx context.Context, old profiles.Instance, by string, stop func() error) error {
+	if err := a.markElsewhere(ctx, old, elsewhere{Why: promoted, Since: time.Now().UTC(), Host: by}); err != nil {
+		return err
 	}
-	e := elsewhere{Why: promoted, Since: time.Now().UTC(), Host: inst.Name}
-	if err := a.markElsewhere(ctx, old, e); err != nil {
-		return fail(err)
+	if err := stop(); err != nil {
+		return withHint(err, "%s refuses to start from now on, and may run still; aztec-spartan promote %s tries to stop it again", old.Name, by)
 	}
-	a.print("%s has taken over from %s, which is stopped and refuses to start; aztec-spartan remove %s ends it for good", inst.Name, old.Name, old.Name)
 	return nil
 }
 

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/aztec-spartan/aztec-spartan/units/lock"
 	"github.com/aztec-spartan/aztec-spartan/units/probe"
 )
 
@@ -48,6 +51,44 @@ func TestPromotedIsRefused(t *testing.T) {
 	}
 	if err := a.settleElsewhere(t.Context(), inst, startFlags{here: true}); err != nil {
 		t.Error(err)
+	}
+}
+
+// Who works at the old instance is not disturbed, and nobody starts it between
+// its stop and its end.
+func TestPromoteLocksTheOldOne(t *testing.T) {
+	h := newScriptHost(t)
+	h.must(h.good("val1")...)
+	h.must("val1-v6", "--from", "val1", "--version", "6.0.0", "--no-pull")
+	a := newApp(nil)
+	a.root = h.root
+	next, err := a.loadInstance("val1-v6")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := lock.Acquire(t.Context(), a.path(lockDir), "val1", "update (pid 7)", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) { err = a.promote(t.Context(), nil, next) })
+	if held := (*lock.HeldError)(nil); !errors.As(err, &held) || held.Name != "val1" || codeOf(err) != exitLocked {
+		t.Errorf("while val1 is updated: %v", err)
+	}
+	if err := l.Release(); err != nil {
+		t.Fatal(err)
+	}
+	old, err := a.loadInstance("val1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuses := false
+	failed := errors.New("no systemd")
+	err = a.endOld(t.Context(), old, next.Name, func() error {
+		refuses = a.settleElsewhere(t.Context(), old, startFlags{}) != nil
+		return failed
+	})
+	if f, ok := errors.AsType[*failure](err); !refuses || !errors.Is(err, failed) || !ok || !strings.Contains(f.hint, "promote val1-v6 tries") {
+		t.Errorf("it refuses to start before it is stopped: %t, %v", refuses, err)
 	}
 }
 
