@@ -123,6 +123,13 @@ func TestServices(t *testing.T) {
 			if arrived != 1 {
 				t.Errorf("it arrived %d times: %q", arrived, ok200.sent)
 			}
+			u, err := url.Parse(fake.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if w := newWire(t.Context(), ok200, e); w.shout(u, e) != nil || !w.told {
+				t.Errorf("that it arrived is not known: %q", ok200.sent)
+			}
 			for code, refused := range map[int]bool{302: true, 307: true, 400: true, 404: true, 408: false, 429: false, 500: false, 503: false} {
 				r := &receiver{code: code}
 				err := send(t.Context(), r)
@@ -147,6 +154,7 @@ func TestSeveralReceivers(t *testing.T) {
 	e := Event{Kind: Down, Host: "h1", Text: "x"}
 	telegram := strings.Replace(fakeServices["telegram"].url, "@channel", "@one,@two", 1)
 	matrix := strings.Replace(fakeServices["matrix"].url, "!room", "!room,!two", 1)
+	named := strings.Replace(fakeServices["matrix"].url, "user:", "down-at-h1:", 1) // which the login has
 	for _, c := range []struct {
 		scheme, url string
 		at          int // the request that fails
@@ -157,6 +165,7 @@ func TestSeveralReceivers(t *testing.T) {
 		{"matrix", matrix, 1, false}, // the login, before anybody has it
 		{"matrix", matrix, 3, true},  // to the first room, and the library goes on
 		{"matrix", matrix, 5, true},  // to the second
+		{"matrix", named, 3, false},
 	} {
 		n := -1
 		via := roundTripper(func(req *http.Request) (*http.Response, error) {

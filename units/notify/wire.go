@@ -3,11 +3,14 @@ package notify
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/nicholas-fedor/shoutrrr/pkg/types"
 )
@@ -22,9 +25,9 @@ const maxAnswer = 1 << 20
 type wire struct {
 	ctx  context.Context // of the attempt; the library has none
 	via  http.RoundTripper
-	kind []byte
-	err  error // of the first request that failed; nil: none has
-	told bool  // somebody has the event
+	says [][]byte // each of which only a request has that tells the event
+	err  error    // of the first request that failed; nil: none has
+	told bool     // somebody has the event
 }
 
 func newWire(ctx context.Context, via http.RoundTripper, e Event) *wire {
@@ -34,7 +37,17 @@ func newWire(ctx context.Context, via http.RoundTripper, e Event) *wire {
 			DialContext: (&net.Dialer{Timeout: sendTimeout / 2}).DialContext,
 		}
 	}
-	return &wire{ctx: ctx, via: via, kind: []byte(e.Kind)}
+	return &wire{ctx: ctx, via: via, says: inRequests(harmless(e.title()))}
+}
+
+// inRequests are the forms in which a request may have a text: as it is, in JSON,
+// and as a parameter.
+func inRequests(text string) [][]byte {
+	forms := [][]byte{[]byte(text), []byte(url.QueryEscape(text))}
+	if quoted, err := json.Marshal(text); err == nil {
+		forms = append(forms, bytes.Trim(quoted, `"`))
+	}
+	return forms
 }
 
 // lend has the library use the wire until it is given back: its services take
@@ -106,6 +119,8 @@ func (w *wire) exchange(req *http.Request) (answer []byte, err error) {
 	case code/100 != 2:
 		return nil, fmt.Errorf("it answers %d: %w", code, ErrRefused)
 	}
-	w.told = w.told || bytes.Contains(append(body, req.URL.RawQuery...), w.kind)
+	for _, text := range w.says {
+		w.told = w.told || bytes.Contains(body, text) || strings.Contains(req.URL.RawQuery, string(text))
+	}
 	return io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 }
