@@ -58,10 +58,9 @@ func (a *app) collectDataOf(name string, dryRun bool) (removed, stay []keptData,
 	if err != nil {
 		return nil, nil, err
 	}
-	now := time.Now()
 	for _, set := range sets {
 		k := described(name, set, state)
-		if state.Wants(set.Generation, now) {
+		if state.Wants(set.Generation) {
 			stay = append(stay, k)
 			continue
 		}
@@ -86,7 +85,8 @@ func described(name string, set data.Set, state roll.State) keptData {
 	}
 	for _, kept := range state.Kept {
 		if kept.Generation == set.Generation {
-			k.Until = &kept.Until
+			until := time.Now().UTC().Add(kept.Left()).Round(time.Second)
+			k.Until = &until
 		}
 	}
 	return k

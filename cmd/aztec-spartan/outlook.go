@@ -72,7 +72,11 @@ func (a *app) outlook(name string, state roll.State, from, to roll.Generation) (
 		return o, err
 	case there:
 		o.kept, o.plan.Method, o.plan.Set = set, roll.DataSwap, set.Generation
-		o.How = fmt.Sprintf("the data that %s left on %s come back", to.Version, set.Until.Add(-o.plan.Grace).Format(time.DateOnly))
+		left := set.Since
+		if left.IsZero() {
+			left = set.Until.Add(-o.plan.Grace)
+		}
+		o.How = fmt.Sprintf("the data that %s left on %s come back", to.Version, left.Local().Format(time.DateOnly))
 	default:
 		if o.Bytes, o.How, err = a.keepBy(d, &o.plan, int64(c.Update.CopyLimit), int64(c.Store.Reserve)); err != nil {
 			return o, err

@@ -40,14 +40,6 @@ func (p DataPlan) keeps() bool {
 	return p.Method == DataClone || p.Method == DataCopy || p.Method == DataSwap
 }
 
-// Kept is a set of stores in the data directory that an earlier version left.
-type Kept struct {
-	Generation int       `json:"generation"`
-	Image      string    `json:"image"`
-	Version    string    `json:"version"`
-	Until      time.Time `json:"until"` // afterwards nothing wants it
-}
-
 // openData opens the data of the instance; nil if there are none.
 func (r *run) openData() (*data.Dir, error) {
 	if r.Data == nil {
@@ -75,18 +67,8 @@ func (r *run) clearData() error {
 		return err
 	}
 	defer d.Close()
-	r.state.forget(r.from.Number)
+	r.state.Forget(r.from.Number)
 	return d.Drop(r.from.Number)
-}
-
-func (s *State) forget(generation int) {
-	kept := s.Kept[:0]
-	for _, k := range s.Kept {
-		if k.Generation != generation {
-			kept = append(kept, k)
-		}
-	}
-	s.Kept = kept
 }
 
 // keepData keeps what the new version could destroy. Neither version runs.
@@ -268,19 +250,6 @@ func (r *run) returnData(d *data.Dir) error {
 	return nil
 }
 
-// keepSet remembers the set of the version that leaves.
-func (r *run) keepSet(result string) {
-	p := r.state.Intent.Data
-	if !p.keeps() || result != Done && result != Waiting {
-		return
-	}
-	if p.Method == DataSwap {
-		r.state.forget(p.Set)
-	}
-	r.state.forget(r.from.Number)
-	r.state.Kept = append(r.state.Kept, Kept{r.from.Number, r.from.Image, r.from.Version, time.Now().UTC().Add(p.Grace)})
-}
-
 // dropSets drops what nothing wants any more, once the outcome is recorded:
 // before, an engine could still have to go back. It takes time, so the node
 // runs already. What it cannot drop is left for gc.
@@ -299,14 +268,14 @@ func (r *run) dropSets() {
 	}
 	known := len(r.state.Kept)
 	for _, set := range sets {
-		if r.state.Wants(set.Generation, time.Now()) {
+		if r.state.Wants(set.Generation) {
 			continue
 		}
 		if err := d.Drop(set.Generation); err != nil {
 			r.say("%v", err)
 			continue
 		}
-		r.state.forget(set.Generation)
+		r.state.Forget(set.Generation)
 	}
 	if len(r.state.Kept) == known {
 		return
@@ -315,18 +284,3 @@ func (r *run) dropSets() {
 		r.say("%v", err)
 	}
 }
-
-// Wants reports whether the data that a generation left are to be kept at a
-// time.
-func (s State) Wants(generation int, now time.Time) bool {
-	for _, k := range s.Kept {
-		if k.Generation == generation && now.Before(k.Until) {
-			return true
-		}
-	}
-	in := s.Intent
-	return in != nil && in.Begun && in.Data.keeps() && (generation == in.From || generation == in.To || generation == in.Data.Set)
-}
-
-// Forget drops what is said of data that are not there any more.
-func (s *State) Forget(generation int) { s.forget(generation) }

@@ -343,11 +343,15 @@ func TestGrace(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := h.whole("4.1.3", true)
-		if len(s.Kept) != 1 || !s.Wants(1, time.Now()) || s.Wants(1, s.Kept[0].Until) || !h.data.has(".aztec-spartan.saved/1") {
+		if len(s.Kept) != 1 || !s.Wants(1) || !h.data.has(".aztec-spartan.saved/1") {
 			t.Fatalf("kept %+v", s.Kept)
 		}
 		time.Sleep(2 * time.Hour)
 		h.edit(func(s *State) {
+			s.Kept[0].Boot = "" // there is no clock of the boot in a bubble
+			if s.Wants(1) {
+				t.Errorf("kept still: %+v", s.Kept)
+			}
 			s.Intent = &Intent{Kind: Rollback, From: 2, To: 1, Gate: Gate{Timeout: 500 * time.Millisecond, Settle: time.Millisecond}}
 		})
 		if _, err := h.engine().Run(t.Context(), "val1"); err != nil {
