@@ -219,26 +219,14 @@ func (r *run) forward(ctx context.Context) (Outcome, error) {
 // waitIdle take their time, and who stopped it meanwhile wants it down. What
 // runs then is what systemd stops with it.
 func (r *run) lookAgain(ctx context.Context) (Running, error) {
-	for {
-		now, err := r.Manager.Running(ctx, r.state.Unit)
-		if err != nil {
-			return now, err
-		}
-		if now.down() {
-			return now, nil
-		}
-		if now.ActiveState != "deactivating" {
-			if r.state.Intent.Dependents, err = r.Manager.Dependents(ctx, r.state.Unit); err != nil {
-				r.say("%v", err)
-			}
-			return now, nil
-		}
-		select {
-		case <-ctx.Done():
-			return now, ctx.Err()
-		case <-time.After(pollEvery):
-		}
+	now, err := r.standing(ctx)
+	if err != nil || now.down() {
+		return now, err
 	}
+	if r.state.Intent.Dependents, err = r.Manager.Dependents(ctx, r.state.Unit); err != nil {
+		r.say("%v", err)
+	}
+	return now, nil
 }
 
 func (r *run) stop(ctx context.Context) error {
@@ -283,8 +271,12 @@ func (r *run) notStarted(ctx context.Context, err error, late bool) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if errors.Is(err, ErrStopped) {
-		return r.awaitStop(ctx) // nothing to hold against the version
+	if errors.Is(err, ErrStopped) { // nothing to hold against the version
+		// On the way back nothing is done beside a node that is still there.
+		if _, err := r.standing(ctx); ctx.Err() != nil {
+			return err
+		}
+		return ErrStopped
 	}
 	if late {
 		err = fmt.Errorf("its start job was not done within %s", r.state.Intent.Gate.Start)

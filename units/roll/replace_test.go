@@ -100,6 +100,56 @@ func TestStoppedWhileItIsReplaced(t *testing.T) {
 	}
 }
 
+// A node that ends by itself in that moment is stopping for a while, too, and has
+// been stopped by nobody: systemd starts it again, and the roll goes on.
+func TestEndsWhileItIsReplaced(t *testing.T) {
+	for name, job := range map[string]string{"before it is looked at": "reload", "before the job": "restart"} {
+		for _, again := range []string{"activating", "active"} { // it waits for its start, or is started by then
+			inBubble(t, name+", "+again, func(t *testing.T) {
+				h := newHost(t)
+				h.on[job] = func() {
+					h.on[job] = nil
+					h.run.ActiveState, h.run.PID = "deactivating", 0
+					over := time.Now().Add(20 * time.Second)
+					h.on["running"] = func() {
+						if h.run.ActiveState != "deactivating" || time.Now().Before(over) {
+							return
+						}
+						h.on["running"] = nil
+						if h.run.ActiveState, h.run.SubState = again, "auto-restart"; again == "active" {
+							h.run.ActiveState = "inactive"
+							_ = h.start()
+						}
+					}
+				}
+				out, err := h.engine().Run(t.Context(), "val1")
+				if err != nil || out.Result != Done {
+					t.Fatalf("%+v, %v", out, err)
+				}
+				h.whole("4.1.3", true)
+			})
+		}
+	}
+	// One that wants another version is not started by systemd, but by the roll.
+	inBubble(t, "out of date", func(t *testing.T) {
+		h := newHost(t)
+		h.on["reload"] = func() {
+			h.on["reload"] = nil
+			h.run.ActiveState, h.run.PID = "deactivating", 0
+			h.on["running"] = func() {
+				h.on["running"] = func() {
+					h.on["running"] = nil
+					h.run.ActiveState, h.run.Outdated = "failed", true
+				}
+			}
+		}
+		if out, err := h.engine().Run(t.Context(), "val1"); err != nil || out.Result != Done {
+			t.Fatalf("%+v, %v", out, err)
+		}
+		h.whole("4.1.3", true)
+	})
+}
+
 // The time for the start begins when the old version is gone.
 func TestReplacedInTime(t *testing.T) {
 	for name, c := range map[string]struct {
