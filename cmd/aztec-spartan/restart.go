@@ -17,7 +17,7 @@ func (a *app) restartCommand() *cobra.Command {
 		Short: "Restart instances",
 		Long: `Restart instances and wait until their nodes run again. Whether they start at
 boot stays as it is. One that is named is started if it does not run; with --all
-those that are stopped stay so.`,
+those that are stopped stay so. Ctrl-C ends the wait, and not the restart.`,
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			job := a.restart
@@ -52,7 +52,7 @@ func (a *app) restartBy(ctx context.Context, m *manager.Manager, inst profiles.I
 	}
 	return a.unlessStopped(ctx, m, inst.Name, unit, last, func() error {
 		began := time.Now()
-		if err := job(ctx, unit, a.waiting(unit, "restart")...); err != nil {
+		if err := job(ctx, unit, append(a.waiting(unit, "restart"), manager.GoesOn())...); err != nil {
 			return a.explain(ctx, m, inst.Name, unit, err)
 		}
 		a.print("restarted %s in %.1f s", inst.Name, time.Since(began).Seconds())

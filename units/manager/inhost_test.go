@@ -280,6 +280,30 @@ func TestHostGiveUp(t *testing.T) {
 	}
 }
 
+// TestHostGiveUpRestart gives up on a restart that has begun to stop the unit: it
+// goes on, as what is cancelled then would leave it down.
+func TestHostGiveUpRestart(t *testing.T) {
+	m := connected(t)
+	const name = "aztec-a@reluctant.service"
+	install(t, m, name, "Type=exec\nRestart=always\nExecStart=/bin/sh -c 'trap \"sleep 1; exit 0\" TERM; touch /run/reluctant; while :; do sleep 0.1; done'\n"+
+		"ExecStartPost=/bin/sh -c 'until test -e /run/reluctant; do sleep 0.02; done'")
+	if err := m.Start(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	for verb, restart := range map[string]func(context.Context, string, ...Option) error{"restart": m.Restart, "try-restart": m.TryRestart} {
+		up := state(t, m, name)
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan error, 1)
+		go func() { over <- restart(ctx, name, GoesOn()) }()
+		until(t, m, name, "stopping", func(s UnitState) bool { return s.ActiveState == "deactivating" })
+		cancel()
+		if err := <-over; !errors.Is(err, context.Canceled) || !strings.HasSuffix(err.Error(), "the job goes on") {
+			t.Errorf("%s: %v", verb, err)
+		}
+		until(t, m, name, "restarted", func(s UnitState) bool { return s.ActiveState == "active" && s.InvocationID != up.InvocationID })
+	}
+}
+
 // TestHostStops: what a unit that restarts always ends as when somebody stops
 // it, and what it ends as in no other way. The invocation stays.
 func TestHostStops(t *testing.T) {

@@ -32,6 +32,7 @@ type wait struct {
 	onWait  func(elapsed time.Duration)
 	onEnd   func()
 	every   time.Duration
+	goesOn  bool
 }
 
 // OnWait has f called about every second while the job is not done, with the
@@ -44,11 +45,15 @@ func OnEnd(f func()) Option { return func(w *wait) { w.onEnd = f } }
 // Timeout bounds the wait instead of DefaultTimeout.
 func Timeout(d time.Duration) Option { return func(w *wait) { w.timeout = d } }
 
+// GoesOn leaves a job be that is given up. A restart that is cancelled once it has
+// begun leaves the unit down: only its stop is done still.
+func GoesOn() Option { return func(w *wait) { w.goesOn = true } }
+
 // Start starts a unit and waits for the end of the job. A job that did not
 // end as done is a *JobError. When ctx or the timeout ends first, the job is
-// cancelled and the error is that of the context (context.Canceled or
-// context.DeadlineExceeded); a unit that was already starting is then left as
-// it is, which may be halfway (activating).
+// cancelled, unless GoesOn is given, and the error is that of the context
+// (context.Canceled or context.DeadlineExceeded); a unit that was already
+// starting is then left as it is, which may be halfway (activating).
 func (m *Manager) Start(ctx context.Context, unit string, opts ...Option) error {
 	return m.job(ctx, "start", unit, m.bus.StartUnitContext, opts)
 }
@@ -135,9 +140,9 @@ func (m *Manager) await(ctx context.Context, w wait, id uint32, result <-chan st
 		case r := <-result:
 			return JobResult(r), nil
 		case <-ctx.Done():
-			return m.giveUp(ctx, id, result, ctx.Err())
+			return m.giveUp(ctx, w, id, result, ctx.Err())
 		case <-limit.C:
-			return m.giveUp(ctx, id, result, fmt.Errorf("no result within %s: %w", w.timeout, context.DeadlineExceeded))
+			return m.giveUp(ctx, w, id, result, fmt.Errorf("no result within %s: %w", w.timeout, context.DeadlineExceeded))
 		case <-tick.C:
 			if !alive() {
 				return "", errLost
@@ -151,7 +156,10 @@ func (m *Manager) await(ctx context.Context, w wait, id uint32, result <-chan st
 
 // giveUp cancels a job and returns why. If the job was done before it could
 // be cancelled, that is what counts: the unit has changed.
-func (m *Manager) giveUp(ctx context.Context, id uint32, result <-chan string, why error) (JobResult, error) {
+func (m *Manager) giveUp(ctx context.Context, w wait, id uint32, result <-chan string, why error) (JobResult, error) {
+	if w.goesOn {
+		return "", fmt.Errorf("%w; the job goes on", why)
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
 	defer cancel()
 	// NoSuchJob: it has just ended, and its result is on the way.
@@ -196,9 +204,9 @@ func (m *Manager) rejoin(ctx context.Context, w wait, verb, unit string, id uint
 		}
 		select {
 		case <-ctx.Done():
-			return m.giveUp(ctx, id, nil, ctx.Err())
+			return m.giveUp(ctx, w, id, nil, ctx.Err())
 		case <-limit.C:
-			return m.giveUp(ctx, id, nil, fmt.Errorf("no result within %s: %w", w.timeout, context.DeadlineExceeded))
+			return m.giveUp(ctx, w, id, nil, fmt.Errorf("no result within %s: %w", w.timeout, context.DeadlineExceeded))
 		case <-tick.C:
 			if w.onWait != nil {
 				w.onWait(time.Since(w.began))

@@ -172,6 +172,26 @@ func TestJobContextEnds(t *testing.T) {
 	})
 }
 
+// A job that goes on is not cancelled, over the connection that it was asked for
+// by, nor over the next.
+func TestJobGoesOn(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			f, canceled := slow(0)
+			f.props = map[string]map[string]any{unit: {"ActiveState": "deactivating", "Job": []any{uint32(42), godbus.ObjectPath("/x")}}}
+			if lost {
+				time.AfterFunc(time.Second, f.lose)
+			}
+			m := &Manager{&lasting{now: f, open: func(context.Context) (bus, error) { return &fake{props: f.props}, nil }}}
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			if err := m.Restart(ctx, unit, GoesOn()); !errors.Is(err, context.DeadlineExceeded) || !strings.HasSuffix(err.Error(), "the job goes on") || len(*canceled) != 0 {
+				t.Errorf("%t: %v, canceled %v", lost, err, *canceled)
+			}
+		})
+	}
+}
+
 // TestJobEndsWhileCanceling: the job is over before the cancelling arrives, so
 // its own result counts.
 func TestJobEndsWhileCanceling(t *testing.T) {
