@@ -122,9 +122,10 @@ func hear(dir, request string, out, err io.Writer) *hearer {
 // errNoAnswer is what an answer lacks that breaks off.
 var errNoAnswer = errors.New("the answer has no end")
 
-// more passes on what was said since. At last there is no more to come; an
-// answer that was there before then was that to somebody who asked the same at
-// the same time.
+// more passes on what was said since. At last there is no more to come, but in
+// what somebody has begun to be told meanwhile who asked the same: errNoAnswer,
+// and more may be asked for again. An answer that was there before is then that to
+// who asked the same at the same time.
 func (h *hearer) more(last bool) error {
 	if h.file == nil {
 		f, err := os.Open(h.path)
@@ -153,13 +154,13 @@ func (h *hearer) more(last bool) error {
 		}
 		h.rest = h.rest[:0]
 	}
-	if !last {
+	switch {
+	case !last:
 		return nil
+	case !h.ended:
+		return errNoAnswer
 	}
-	if err := h.file.Close(); err != nil || h.ended {
-		return err
-	}
-	return errNoAnswer
+	return h.file.Close()
 }
 
 func (h *hearer) pass(line []byte) error {

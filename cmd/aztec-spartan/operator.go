@@ -154,7 +154,7 @@ func (a *app) askRoot(ctx context.Context, verb string, names, flags []string) e
 	heard := hear(operatorDir, words, a.out, a.err)
 	done := make(chan error, 1)
 	go func() { done <- m.Start(ctx, unit, manager.Timeout(runLimit)) }()
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(hearEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -176,7 +176,7 @@ func (a *app) askRoot(ctx context.Context, verb string, names, flags []string) e
 	case err != nil:
 		return withHint(fmt.Errorf("%s: %w", verb, err), "journalctl -u %s", unit)
 	}
-	err = heard.more(true)
+	err = a.hearOut(ctx, m, unit, heard)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return withHint(fmt.Errorf("%s: it was done, and what was said cannot be read: %w", verb, err), "this session began before its user was a member of the group %s: log in anew", operatorGroup)
@@ -187,3 +187,30 @@ func (a *app) askRoot(ctx context.Context, verb string, names, flags []string) e
 	}
 	return nil
 }
+
+// hearOut hears the rest of an answer. The path of an answer that is whole may be
+// that of another one by now, to who asked the same a moment later: then that one
+// is the answer, once its unit is over.
+func (a *app) hearOut(ctx context.Context, m unitReader, unit string, heard *hearer) error {
+	for over := false; ; {
+		err := heard.more(true)
+		if !errors.Is(err, errNoAnswer) || over {
+			return err
+		}
+		s, lost := m.State(ctx, unit)
+		if lost != nil {
+			return err
+		}
+		if over = !s.Job; over {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(hearEvery):
+		}
+	}
+}
+
+// hearEvery is how often it is looked for what was said since.
+const hearEvery = 50 * time.Millisecond

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -168,5 +169,38 @@ func mustWrite(t *testing.T, w io.Writer, text string) {
 	t.Helper()
 	if _, err := w.Write([]byte(text)); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Between the end of an answer and its first line somebody else may have begun to
+// ask the same: theirs is heard out, and one that has broken off is not waited for.
+func TestAnswerOfTheNext(t *testing.T) {
+	const unit = "aztec-operator@status.service"
+	for name, ends := range map[string]bool{"ends": true, "breaks off": false} {
+		synctest.Test(t, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "operator")
+			var out bytes.Buffer
+			h := hear(dir, "status", &out, &out)
+			next, err := newAnswer(dir, "status", os.Getgid())
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustWrite(t, next.stream(false, io.Discard), "val1 ")
+			began := time.Now()
+			time.AfterFunc(time.Second, func() {
+				mustWrite(t, next.stream(false, io.Discard), "runs\n")
+				if ends {
+					err = next.end(exitUnhealthy)
+				}
+			})
+			a := newApp(io.Discard)
+			got := a.hearOut(t.Context(), queued{unit: began.Add(time.Second)}, unit, h)
+			if out.String() != "val1 runs\n" || err != nil || time.Since(began) > time.Second+2*hearEvery {
+				t.Errorf("%s: %q after %s, %v", name, out.String(), time.Since(began), err)
+			}
+			if ends && (got != nil || h.code != exitUnhealthy) || !ends && !errors.Is(got, errNoAnswer) {
+				t.Errorf("%s: %v, code %d", name, got, h.code)
+			}
+		})
 	}
 }
