@@ -286,7 +286,7 @@ func TestHostGiveUpRestart(t *testing.T) {
 	m := connected(t)
 	const name = "aztec-a@reluctant.service"
 	install(t, m, name, "Type=exec\nRestart=always\nExecStart=/bin/sh -c 'trap \"sleep 1; exit 0\" TERM; touch /run/reluctant; while :; do sleep 0.1; done'\n"+
-		"ExecStartPost=/bin/sh -c 'until test -e /run/reluctant; do sleep 0.02; done'")
+		"ExecStartPost=/bin/sh -c 'until test -e /run/reluctant; do sleep 0.02; done'\nExecStopPost=/bin/rm -f /run/reluctant")
 	if err := m.Start(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}

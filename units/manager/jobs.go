@@ -80,7 +80,7 @@ func (m *Manager) TryRestart(ctx context.Context, unit string, opts ...Option) e
 func (m *Manager) StartNoWait(ctx context.Context, unit string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	if _, err := m.bus.StartUnitContext(ctx, unit, jobMode, nil); err != nil {
+	if _, err := m.bus.StartUnitContext(ctx, unit, jobMode, nil); err != nil && !errors.Is(err, errHeard) {
 		return fmt.Errorf("starting %s: %w", unit, explain(err, callTimeout))
 	}
 	return nil

@@ -367,9 +367,9 @@ func TestCallsAfterALoss(t *testing.T) {
 	}
 }
 
-// A restart that was asked for before the connection was lost is not asked for a
-// second time: it is waited for, as what its unit does says.
-func TestRestartAfterALoss(t *testing.T) {
+// A restart that was asked for before the connection was lost, or a start, is not
+// asked for a second time: it is waited for, as what its unit does says.
+func TestJobsAfterALoss(t *testing.T) {
 	queued := func(id uint32) []any { return []any{id, godbus.ObjectPath("/org/freedesktop/systemd1/job/x")} }
 	old, anew := []byte{1}, []byte{2}
 	for name, c := range map[string]struct {
@@ -403,49 +403,61 @@ func TestRestartAfterALoss(t *testing.T) {
 			map[string]any{"InvocationID": anew, "ActiveState": "failed"},
 			nil, 1, Failed,
 		},
+		"over, of what ends at once": {
+			map[string]any{"InvocationID": old, "ActiveState": "inactive"},
+			map[string]any{"InvocationID": anew, "ActiveState": "inactive", "Type": "oneshot", "Result": "success"},
+			nil, 1, Done,
+		},
 	} {
-		for _, away := range []bool{false, true} { // systemd, or the connection
-			synctest.Test(t, func(t *testing.T) {
-				asked := 0
-				enqueue := func(_, _, _ string, ch chan<- string) (int, error) {
-					asked++
-					ch <- "done"
-					return 8, nil
+		for _, verb := range []string{"start", "restart", "try-restart", "queue"} {
+			for _, away := range []bool{false, true} { // systemd, or the connection
+				if verb == "queue" && c.want != Done { // nobody waits for how it ends
+					continue
 				}
-				second := &fake{enqueue: enqueue, props: map[string]map[string]any{unit: c.now}}
-				first := &fake{props: map[string]map[string]any{unit: c.before}}
-				first.enqueue = func(_, _, _ string, _ chan<- string) (int, error) {
-					asked++
-					if away {
-						first.set(unit, c.now)
-						first.enqueue = enqueue
-						return 0, refusal(nameNoReply, "Message recipient disconnected from message bus without replying")
+				synctest.Test(t, func(t *testing.T) {
+					asked := 0
+					enqueue := func(_, _, _ string, ch chan<- string) (int, error) {
+						if asked++; ch != nil {
+							ch <- "done"
+						}
+						return 8, nil
 					}
-					first.lose()
-					return 0, godbus.ErrClosed
-				}
-				if c.end != nil {
-					time.AfterFunc(time.Minute, func() {
-						first.set(unit, c.end)
-						second.set(unit, c.end)
-					})
-				}
-				m := &Manager{&lasting{now: first, open: func(context.Context) (bus, error) { return second, nil }}}
-				began := time.Now()
-				err := m.TryRestart(t.Context(), unit)
-				got := Done
-				if failed := (*JobError)(nil); errors.As(err, &failed) {
-					got = failed.Result
-				} else if err != nil {
-					t.Errorf("%s, %t: %v", name, away, err)
-				}
-				if got != c.want || asked != c.asked {
-					t.Errorf("%s, %t: %s, asked %d times", name, away, got, asked)
-				}
-				if took := time.Since(began); (took >= time.Minute) != (c.end != nil) || took > time.Minute+2*waitEvery {
-					t.Errorf("%s, %t: after %s", name, away, took)
-				}
-			})
+					second := &fake{enqueue: enqueue, props: map[string]map[string]any{unit: c.now}}
+					first := &fake{props: map[string]map[string]any{unit: c.before}}
+					first.enqueue = func(_, _, _ string, _ chan<- string) (int, error) {
+						asked++
+						if away {
+							first.set(unit, c.now)
+							first.enqueue = enqueue
+							return 0, refusal(nameNoReply, "Message recipient disconnected from message bus without replying")
+						}
+						first.lose()
+						return 0, godbus.ErrClosed
+					}
+					if c.end != nil {
+						time.AfterFunc(time.Minute, func() {
+							first.set(unit, c.end)
+							second.set(unit, c.end)
+						})
+					}
+					m := &Manager{&lasting{now: first, open: func(context.Context) (bus, error) { return second, nil }}}
+					queue := func(ctx context.Context, unit string, _ ...Option) error { return m.StartNoWait(ctx, unit) }
+					began := time.Now()
+					err := map[string]func(context.Context, string, ...Option) error{"start": m.Start, "restart": m.Restart, "try-restart": m.TryRestart, "queue": queue}[verb](t.Context(), unit)
+					got := Done
+					if failed := (*JobError)(nil); errors.As(err, &failed) {
+						got = failed.Result
+					} else if err != nil {
+						t.Errorf("%s of %s, %t: %v", verb, name, away, err)
+					}
+					if got != c.want || asked != c.asked {
+						t.Errorf("%s of %s, %t: %s, asked %d times", verb, name, away, got, asked)
+					}
+					if took := time.Since(began); (took >= time.Minute) != (c.end != nil && verb != "queue") || took > time.Minute+2*waitEvery {
+						t.Errorf("%s of %s, %t: after %s", verb, name, away, took)
+					}
+				})
+			}
 		}
 	}
 }

@@ -82,7 +82,7 @@ func againErr(ctx context.Context, l *lasting, call func(b bus) error) error {
 }
 
 func (l *lasting) StartUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error) {
-	return again(ctx, l, func(b bus) (int, error) { return b.StartUnitContext(ctx, name, mode, ch) })
+	return l.once(ctx, name, func(b bus) (int, error) { return b.StartUnitContext(ctx, name, mode, ch) })
 }
 
 func (l *lasting) StopUnitContext(ctx context.Context, name, mode string, ch chan<- string) (int, error) {
@@ -98,7 +98,7 @@ func (l *lasting) TryRestartUnitContext(ctx context.Context, name, mode string, 
 }
 
 // once is again for a call that must not be carried out twice: that would be two
-// restarts. So the unit is looked at before it is made again. What has a job now
+// restarts, or two runs of what ends at once. So the unit is looked at before it is made again. What has a job now
 // that it had not, or runs anew, systemd was told of: then the error is errHeard,
 // and the number that of the job, or 0 if that is over.
 func (l *lasting) once(ctx context.Context, unit string, call func(b bus) (int, error)) (int, error) {
