@@ -241,6 +241,9 @@ func (s Service) unitSection() []string {
 		// A cache may be removed at any time, and without it nothing starts (226/NAMESPACE). The service cannot
 		// make it itself: even ExecStartPre=+ is in a mount namespace that has it bound (252).
 		wants, after = wants+" "+s.madeCRS(), after+" "+s.madeCRS()
+		// It may wait an hour for what its service fetches. Targets that want it come after it, unless it comes after them:
+		// a boot, and what comes after that, does not wait so long for a proof.
+		after += " aztec.target multi-user.target"
 	}
 	lines := []string{
 		"[Unit]",
