@@ -61,7 +61,7 @@ func TestOneMessageForEach(t *testing.T) {
 		now := began.Add(time.Duration(minute) * time.Minute)
 		seen := []notify.Seen{down, sick, loop}
 		a.tellSeen(ctx, tracker.Look(now, seen, []notify.Room{{Dir: "/data", Free: 50, Low: low}}, limits))
-		for _, name := range tracker.Overdue(now, seen, limits) {
+		for _, name := range tracker.Overdue(now, seen, limits, func(string) bool { return true }) {
 			a.tellSeen(ctx, []notify.Event{restartEvent(name, now, []status{{Name: name, Reason: "no peers"}})})
 		}
 		if err := tracker.Save(a.path(watchFile)); err != nil {

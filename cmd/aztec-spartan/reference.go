@@ -104,12 +104,21 @@ func (a *app) awaitReference(ctx context.Context, m *manager.Manager, unit strin
 
 // startReference starts the unit that makes the directory which a unit has bound.
 func (a *app) startReference(ctx context.Context, m *manager.Manager, text []byte) error {
+	makes := referenceUnit(text)
+	if makes == "" {
+		return nil
+	}
+	return m.Start(ctx, makes, append(a.waiting(makes, "fetch the reference string"), manager.Timeout(engineWait+time.Minute))...)
+}
+
+// referenceUnit is that unit, "" if there is none.
+func referenceUnit(text []byte) string {
 	for word := range strings.FieldsSeq(string(text)) {
 		if strings.HasPrefix(word, "aztec-crs@") { // of Wants=, and of After=
-			return m.Start(ctx, word, append(a.waiting(word, "fetch the reference string"), manager.Timeout(engineWait+time.Minute))...)
+			return word
 		}
 	}
-	return nil
+	return ""
 }
 
 // egressOf are the addresses that a unit may exchange packets with.

@@ -112,8 +112,8 @@ func (a *app) gateRolls(ctx context.Context) error {
 	return err
 }
 
-// bootPoll is how often a node is looked at that still waits for its start.
-const bootPoll = 500 * time.Millisecond
+// idlePoll is how often a unit is looked at that has a job still.
+const idlePoll = 500 * time.Millisecond
 
 // booted yields instances, each once no job of the boot for its unit is left. An
 // agent may wait an hour for its reference string: that must not keep the gate
@@ -137,19 +137,22 @@ func (a *app) booted(ctx context.Context, m unitReader, names []string) <-chan s
 // awaitBoot returns when the unit of an instance has no job, and when nobody
 // knows: the engine will see.
 func (a *app) awaitBoot(ctx context.Context, m unitReader, name string) {
-	unit, err := a.installedUnit(name)
-	if err != nil {
-		return
+	if unit, err := a.installedUnit(name); err == nil {
+		_ = awaitIdle(ctx, m, unit)
 	}
-	tick := time.NewTicker(bootPoll)
+}
+
+// awaitIdle waits until a unit has no job.
+func awaitIdle(ctx context.Context, m unitReader, unit string) error {
+	tick := time.NewTicker(idlePoll)
 	defer tick.Stop()
 	for {
 		if s, err := m.State(ctx, unit); err != nil || !s.Job {
-			return
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return
+			return fmt.Errorf("waiting for %s: %w", unit, ctx.Err())
 		case <-tick.C:
 		}
 	}

@@ -53,7 +53,13 @@ func (a *app) watch(ctx context.Context) error {
 	}
 	now, seen := time.Now().UTC(), seenOf(all)
 	events := tracker.Look(now, seen, a.rooms(all, int64(c.Notify.DiskLow)), limits)
-	overdue := tracker.Overdue(now, seen, limits)
+	overdue := tracker.Overdue(now, seen, limits, func(name string) bool {
+		err := a.mayRestart(ctx, name)
+		if err != nil {
+			a.note("%s is not restarted now: %v", name, err)
+		}
+		return err == nil
+	})
 	for _, name := range overdue {
 		events = append(events, restartEvent(name, now, all))
 	}

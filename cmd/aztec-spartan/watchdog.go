@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/units/notify"
@@ -32,6 +34,37 @@ func restartEvent(name string, now time.Time, all []status) notify.Event {
 	}
 	return notify.Event{Kind: notify.Restarted, Instance: name, Text: text, Key: fmt.Sprintf("%s %s %d", notify.Restarted, name, now.UnixNano())}
 }
+
+// mayRestart is an error while an agent waits for its reference string: that may
+// take an hour, which the watchdog has not, and the agent runs meanwhile.
+func (a *app) mayRestart(ctx context.Context, name string) error {
+	unit, err := a.installedUnit(name)
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(a.path(filepath.Join(systemdDir, unit)))
+	if err != nil {
+		return err
+	}
+	makes := referenceUnit(text)
+	if makes == "" {
+		return nil
+	}
+	m, err := connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	if err := m.StartNoWait(ctx, makes); err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, referencePatience)
+	defer cancel()
+	return awaitIdle(limited, m, makes)
+}
+
+// referencePatience is enough where the string is here.
+const referencePatience = 5 * time.Second
 
 // restartUnhealthy restarts those, each whatever became of the others. One
 // that somebody else works at is let be.

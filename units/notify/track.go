@@ -142,8 +142,9 @@ func (t *Tracker) Look(now time.Time, seen []Seen, rooms []Room, limits Limits) 
 // Overdue returns the instances to restart now, of those in the Look before,
 // and takes them for restarted. One that stays unhealthy is restarted again
 // after twice the time, and so on: most of what makes a node unhealthy is
-// outside of it, and a restart costs peers, duties and time.
-func (t *Tracker) Overdue(now time.Time, seen []Seen, limits Limits) []string {
+// outside of it, and a restart costs peers, duties and time. may is asked of what
+// would be returned: of what may not be restarted now it is asked again.
+func (t *Tracker) Overdue(now time.Time, seen []Seen, limits Limits, may func(instance string) bool) []string {
 	var names []string
 	for _, s := range seen {
 		c, lasts := t.Conditions[key(Unhealthy, s.Instance)]
@@ -159,7 +160,7 @@ func (t *Tracker) Overdue(now time.Time, seen []Seen, limits Limits) []string {
 		if h.Times > 0 {
 			from, pause = h.At, min(limits.Restart<<min(h.Times, 10), max(maxPause, limits.Restart))
 		}
-		if now.Sub(from) < pause {
+		if now.Sub(from) < pause || !may(s.Instance) {
 			continue
 		}
 		t.Helped[s.Instance] = help{now, h.Times + 1}

@@ -76,6 +76,8 @@ func TestOverdue(t *testing.T) {
 		minutes int
 		seen    Seen
 	}
+	busy := sick
+	busy.Instance = "busy"
 	for name, c := range map[string]struct {
 		limits Limits
 		every  int // minutes from look to look
@@ -89,6 +91,7 @@ func TestOverdue(t *testing.T) {
 		"a roll is not touched": {limits, 10, []span{{30, sick}, {30, rolling}, {10, sick}}, []int{60}},
 		"not known how it is":   {limits, 10, []span{{120, unknown}}, nil},
 		"stopped":               {limits, 10, []span{{20, sick}, {60, stopped}}, nil},
+		"not now":               {limits, 10, []span{{120, busy}}, []int{60}},
 		"once a day at most":    {Limits{Unhealthy: time.Minute, Restart: 20 * time.Hour}, 240, []span{{4 * 24 * 60, sick}}, []int{1200, 2640, 4080, 5520}},
 	} {
 		path := filepath.Join(t.TempDir(), "watch.json")
@@ -101,7 +104,8 @@ func TestOverdue(t *testing.T) {
 					t.Fatal(err)
 				}
 				tracker.Look(at(minute), []Seen{s.seen}, nil, c.limits)
-				if len(tracker.Overdue(at(minute), []Seen{s.seen}, c.limits)) > 0 {
+				may := func(instance string) bool { return instance != busy.Instance || minute >= 60 }
+				if len(tracker.Overdue(at(minute), []Seen{s.seen}, c.limits, may)) > 0 {
 					got = append(got, minute)
 				}
 				if err := tracker.Save(path); err != nil {
