@@ -21,7 +21,7 @@ WITH_DEB = AZTEC_SPARTAN_DEB=$(CURDIR)/dist/aztec-spartan_$(ARCH).deb
 
 TAGS := booted,packages,oracle,strace,real,inhost,soak,profile,vm
 
-# Where `make install` puts the files. The program knows its own path, so build with the same PREFIX.
+# Where `make install` puts the files: /usr or /usr/local. The program knows its own path, so build with the same PREFIX.
 PREFIX  ?= /usr
 DESTDIR ?=
 
@@ -111,7 +111,7 @@ packages: ## the packages of both architectures, in dist/
 	$(MAKE) package ARCH=amd64 VERSION=$(VERSION)
 	$(MAKE) package ARCH=arm64 VERSION=$(VERSION)
 
-install: ## what the package holds, without one: DESTDIR=, PREFIX=/usr; after `make build`
+install: ## what the package holds, without one: DESTDIR=, PREFIX=/usr or /usr/local; after `make build` for the same
 	DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) packaging/scripts/install.sh install dist $(ARCH)
 
 uninstall: ## the way back; settings, images, data and nodes stay

@@ -80,13 +80,14 @@ func TestInstallFromSource(t *testing.T) {
 func TestUninstallFromHost(t *testing.T) {
 	dir := t.TempDir()
 	calls := filepath.Join(dir, "calls")
-	fake := "#!/bin/sh\nls " + dir + "/usr/lib/systemd/system/aztec.target >/dev/null 2>&1 && here=there || here=gone\necho \"$here $*\" >>" + calls + "\n"
+	fake := "#!/bin/sh\nls /usr/local/lib/systemd/system/aztec.target >/dev/null 2>&1 && here=there || here=gone\necho \"$here $*\" >>" + calls + "\n"
 	write(t, filepath.Join(dir, "bin/systemctl"), fake)
-	write(t, filepath.Join(dir, "usr/lib/systemd/system/aztec.target"), "[Unit]\n")
+	write(t, filepath.Join(dir, "local/lib/systemd/system/aztec.target"), "[Unit]\n")
 	tool(t, "chmod", "755", filepath.Join(dir, "bin/systemctl"))
-	// A /run of its own, where systemd seems to run.
+	// A /run of its own, where systemd seems to run, and a /usr/local and an /etc to take things from.
 	tool(t, "unshare", "--mount", "sh", "-ec", `mount -t tmpfs none /run; mkdir -p /run/systemd/system; cd "$1"
-		PATH=$2/bin:$PATH PREFIX=$2/usr packaging/scripts/install.sh uninstall dist amd64`, "sh", top, dir)
+		mount --bind "$2/local" /usr/local; mount -t tmpfs none /etc
+		PATH=$2/bin:$PATH PREFIX=/usr/local packaging/scripts/install.sh uninstall dist amd64`, "sh", top, dir)
 	data, err := os.ReadFile(calls)
 	want := `there --no-reload disable aztec.target
 there --no-reload disable aztec-recover.service
@@ -100,18 +101,15 @@ gone daemon-reload
 	}
 }
 
-// Below another prefix, units name the program there.
-func TestInstallPrefix(t *testing.T) {
-	dest := t.TempDir()
-	tool(t, "make", "-C", top, "install", "DESTDIR="+dest, "PREFIX=/usr/local")
-	for name := range files(t, dest) {
-		if !strings.HasPrefix(name, "usr/local/") && !strings.HasPrefix(name, "etc/") {
-			t.Errorf("installs %s", name)
+// Below a prefix nothing is installed that would not be found there, or not find
+// itself.
+func TestInstallPrefixRefused(t *testing.T) {
+	for prefix, want := range map[string]string{"/opt/aztec": "systemd looks for units nowhere else", "/usr/local": "make build PREFIX=/usr/local first"} {
+		dest := t.TempDir()
+		out, err := exec.CommandContext(t.Context(), "make", "-C", top, "install", "DESTDIR="+dest, "PREFIX="+prefix).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), want) || len(files(t, dest)) != 0 {
+			t.Errorf("%s: %v, %v\n%s", prefix, err, files(t, dest), out)
 		}
-	}
-	unit, err := os.ReadFile(filepath.Join(dest, "usr/local/lib/systemd/system/aztec-firewall.service"))
-	if err != nil || !strings.Contains(string(unit), "ExecStart=/usr/local/bin/aztec-spartan firewall") {
-		t.Errorf("%v\n%s", err, unit)
 	}
 }
 

@@ -1,9 +1,16 @@
 #!/bin/sh
 # The files of the Debian package, without a package: install.sh install|uninstall DIST ARCH. DESTDIR goes before every path,
-# PREFIX is /usr, where the package has it, or another place; settings are in /etc in any case. What is there of settings stays.
+# PREFIX is /usr, where the package has it, or /usr/local; settings are in /etc in any case. What is there of settings stays.
 set -eu
 act=$1 dist=$2 arch=$3
 prefix=${PREFIX:-/usr}
+# polkit reads no rules below /usr/local before version 124, and zsh looks for none of a vendor there.
+rules=/etc/polkit-1/rules.d zsh=$prefix/share/zsh/site-functions
+case "$prefix" in
+/usr) rules=/usr/share/polkit-1/rules.d zsh=/usr/share/zsh/vendor-completions ;;
+/usr/local) ;;
+*) echo "PREFIX is /usr or /usr/local: systemd looks for units nowhere else" >&2 && exit 1 ;;
+esac
 
 # put MODE SOURCE PATH
 put() {
@@ -22,12 +29,12 @@ each() {
 	done
 }
 
-# Units, and what other programs are told, name the program by its path.
-unit() {
-	path=$prefix/lib/systemd/system/$(basename "$1")
+# Units name the program by its path, and polkit's rules where those are.
+told() {
+	path=$2/$(basename "$1")
 	put 644 "$1" "$path"
 	if [ "$act" = install ] && [ "$prefix" != /usr ]; then
-		sed -i "s|/usr/bin/aztec-spartan|$prefix/bin/aztec-spartan|g" "$DESTDIR$path"
+		sed -i "s|/usr/bin/aztec-spartan|$prefix/bin/aztec-spartan|g; s|/usr/lib/systemd/|$prefix/lib/systemd/|g" "$DESTDIR$path"
 	fi
 }
 
@@ -40,6 +47,7 @@ config() {
 : "${DESTDIR:=}"
 live=
 [ "$act" = uninstall ] || [ -x "$dist/aztec-spartan-$arch" ] || { echo "no $dist/aztec-spartan-$arch: make build first" >&2; exit 1; }
+[ "$act" = uninstall ] || grep -qF "$prefix/bin/aztec-spartan" "$dist/aztec-spartan-$arch" || { echo "it was built for another place: make build PREFIX=$prefix first" >&2; exit 1; }
 [ -n "$DESTDIR" ] || [ ! -d /run/systemd/system ] || live=yes
 # What is enabled here goes before its units do. Nodes run on: only timers are stopped.
 if [ "$act" = uninstall ] && [ -n "$live" ]; then
@@ -53,7 +61,7 @@ if [ "$act" = uninstall ] && [ -n "$live" ]; then
 fi
 put 755 "$dist/aztec-spartan-$arch" "$prefix/bin/aztec-spartan"
 for file in packaging/systemd/*; do
-	unit "$file"
+	told "$file" "$prefix/lib/systemd/system"
 done
 for by in nftables firewalld ufw; do
 	wants=$DESTDIR$prefix/lib/systemd/system/$by.service.wants
@@ -64,13 +72,15 @@ for by in nftables firewalld ufw; do
 done
 each 644 "$prefix/lib/systemd/system-preset" packaging/systemd-preset/*
 each 644 "$prefix/lib/systemd/catalog" packaging/catalog/*
-each 644 "$prefix/share/polkit-1/rules.d" packaging/polkit/*
+for file in packaging/polkit/*; do
+	told "$file" "$rules"
+done
 put 644 packaging/sysusers.conf "$prefix/lib/sysusers.d/aztec-spartan.conf"
 put 644 packaging/tmpfiles.conf "$prefix/lib/tmpfiles.d/aztec-spartan.conf"
 each 644 "$prefix/share/man/man1" "$dist"/man/man1/*
 each 644 "$prefix/share/man/man5" "$dist"/man/man5/*
 put 644 "$dist/completion/aztec-spartan.bash" "$prefix/share/bash-completion/completions/aztec-spartan"
-put 644 "$dist/completion/_aztec-spartan" "$prefix/share/zsh/vendor-completions/_aztec-spartan"
+put 644 "$dist/completion/_aztec-spartan" "$zsh/_aztec-spartan"
 put 644 "$dist/completion/aztec-spartan.fish" "$prefix/share/fish/vendor_completions.d/aztec-spartan.fish"
 each 644 "$prefix/share/aztec-spartan/metrics" packaging/metrics/alerts.yml packaging/metrics/dashboard.json
 doc=$prefix/share/doc/aztec-spartan
