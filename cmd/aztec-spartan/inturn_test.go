@@ -32,3 +32,14 @@ func TestInTurn(t *testing.T) {
 		t.Errorf("after Ctrl-C: %v, tried %d", err, tried)
 	}
 }
+
+// Who interrupts a start or a restart is told how to see what became of it: what
+// has begun goes on.
+func TestExplainInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := newApp(nil).explain(ctx, nil, "val1", "aztec-sequencer@val1.service", ctx.Err())
+	if f, ok := errors.AsType[*failure](err); !ok || !errors.Is(err, context.Canceled) || f.hint != "aztec-spartan status val1 shows what it does; aztec-spartan stop val1 ends it" {
+		t.Errorf("%v", err)
+	}
+}

@@ -239,6 +239,9 @@ func (a *app) waiting(unit, verb string) []manager.Option {
 
 // explain adds what the node's own end says to a failed job.
 func (a *app) explain(ctx context.Context, m *manager.Manager, name, unit string, err error) error {
+	if ctx.Err() != nil { // a unit whose start has begun goes on with it
+		return withHint(err, "aztec-spartan status %s shows what it does; aztec-spartan stop %s ends it", name, name)
+	}
 	if s, serr := m.State(ctx, unit); serr == nil {
 		if words := exitWords(s); words != "" {
 			err = fmt.Errorf("%w: the node %s", err, words)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/units/notify"
@@ -77,11 +78,22 @@ func (a *app) restartUnhealthy(ctx context.Context, names []string) error {
 		return err
 	}
 	defer m.Close()
-	var errs []error
-	for _, name := range names {
-		if err := a.restartRunning(ctx, m, name); err != nil {
-			errs = append(errs, fmt.Errorf("watchdog: %w", err))
-		}
+	err = together(names, func(name string) error { return a.restartRunning(ctx, m, name) })
+	if err != nil {
+		err = fmt.Errorf("watchdog: %w", err)
 	}
+	return err
+}
+
+// together does something for all names at once. Without L1 all nodes of a host
+// are unhealthy, and one that is takes a minute or more to stop: one after the
+// other, they would be restarted beyond the time that the watch has.
+func together(names []string, do func(name string) error) error {
+	errs := make([]error, len(names))
+	var all sync.WaitGroup
+	for i, name := range names {
+		all.Go(func() { errs[i] = do(name) })
+	}
+	all.Wait()
 	return errors.Join(errs...)
 }
