@@ -187,7 +187,7 @@ func TestAnswerOfTheNext(t *testing.T) {
 			}
 			mustWrite(t, next.stream(false, io.Discard), "val1 ")
 			began := time.Now()
-			time.AfterFunc(time.Second, func() {
+			time.AfterFunc(900*time.Millisecond, func() { // before its unit is over
 				mustWrite(t, next.stream(false, io.Discard), "runs\n")
 				if ends {
 					err = next.end(exitUnhealthy)
