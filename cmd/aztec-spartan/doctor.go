@@ -31,14 +31,14 @@ L1: reachable, synced, the right chain, debug_traceTransaction. Beacon nodes:
 reachable, synced, serving blobs. The clock, against time servers and L1. The
 processor, memory, disk and its speed, systemd, kernel. Ports: free, not closed
 by ufw, firewalld or nftables; and whether those that others must not reach can
-be closed. Balances of publishers, keystore, registry, DNS.
+be closed. Balances of publishers, keystore, remote signers, registry, DNS.
 
 Each line is ok, warning or failed. The exit code is 6 if anything failed.
 
 A part of it runs in the prompts of config, at a first start, and before an
 update, a rollback or config --apply stops a node; --unattended updates do not
-stop one whose L1, beacon node or disk would keep the new version from proving
-itself.
+stop one whose L1, beacon node, remote signer or disk would keep the new version
+from proving itself.
 
 Besides what instances use, it asks the ntp_servers of config.toml for the time,
 and, only if it is set, its reach_service whether the P2P port is open.`,

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +105,31 @@ func TestDoctor(t *testing.T) {
 	}
 	if all := out.String() + said.String(); strings.Contains(all, "SECRETKEY") || strings.Contains(all, someKey) {
 		t.Errorf("a secret is shown:\n%s", all)
+	}
+}
+
+// A remote signer that is away keeps a node from starting, so it is asked before
+// an update stops the node, too.
+func TestDoctorAsksTheRemoteSigner(t *testing.T) {
+	a := newApp(io.Discard)
+	a.root = doctorTree(t, fakeEthereum(t, 11155111))
+	var said bytes.Buffer
+	args := strings.Fields("keys val1 add --replace --remote-signer http://127.0.0.1:1/SECRETKEY --address 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 --root " + a.root)
+	if code := run(t.Context(), args, strings.NewReader(""), &said, &said); code != 0 {
+		t.Fatal(said.String())
+	}
+	for _, scope := range []doctor.Scope{doctor.Everything, doctor.Brief} {
+		list, err := a.examineName(t.Context(), "val1", scope)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(list, func(f doctor.Finding) bool { return f.Check == "signer" })
+		if i < 0 || list[i].Level != doctor.Failed || !list[i].Holds || list[i].Seen != "http://127.0.0.1:1: it does not answer: connection refused" {
+			t.Errorf("scope %d: %+v", scope, list)
+		}
+		if scope == doctor.Brief && slices.ContainsFunc(list, func(f doctor.Finding) bool { return f.Check == "keystore" }) {
+			t.Error("the keystore is judged in brief")
+		}
 	}
 }
 

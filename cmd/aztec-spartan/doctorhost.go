@@ -108,6 +108,7 @@ func (a *app) describe(ctx context.Context, inst profiles.Instance, h *doctor.Ho
 		n.Data = a.path(dir)
 	}
 	n.Running = a.runs(ctx, inst)
+	a.describeKeys(ctx, inst, role, h, n)
 	if scope == doctor.Brief {
 		h.Keystore = nil
 		return nil
@@ -117,7 +118,6 @@ func (a *app) describe(ctx context.Context, inst profiles.Instance, h *doctor.Ho
 			n.Peers = probe.Check(ctx, probe.Client(), probeTarget(meta)).Peers
 		}
 	}
-	a.describeKeys(ctx, inst, role, h, n)
 	h.Registry = func(ctx context.Context) error {
 		o, err := a.pullOptions(inst.Image)
 		if err == nil {
@@ -167,6 +167,9 @@ func (a *app) describeKeys(ctx context.Context, inst profiles.Instance, role pro
 	}
 	for _, p := range k.Publishers() {
 		n.Publishers = append(n.Publishers, p.String())
+	}
+	for _, r := range k.Remotes() {
+		n.Signers = append(n.Signers, doctor.Signer(r))
 	}
 }
 

@@ -38,5 +38,8 @@ func (g *guest) signsRemotely(set *realimage.Set) {
 		g.until("journalctl --no-pager -u signer -o cat | grep -qx " + method)
 	}
 	g.publishes(set)
+	if out := g.try("aztec-spartan doctor val1").Stdout; !strings.Contains(out, "ok       signer     "+url+" signs for "+realimage.DevAddress) {
+		g.t.Errorf("doctor: %s", out)
+	}
 	g.sh("systemctl stop signer")
 }

@@ -24,13 +24,14 @@ type account struct {
 	address Address
 	known   bool // address is
 	signer  Signer
-	bls     bool // an attester with a BLS key
+	url     string // of its remote signer
+	bls     bool   // an attester with a BLS key
 }
 
 // single checks an account: a private key, an address whose remote signer is
-// named elsewhere (remote), an address with its remote signer, or a file. What
-// it finds is added to found if that is not nil.
-func single(remote bool, found *[]account) checker {
+// named elsewhere (remote, its URL; "": it is not), an address with its remote
+// signer, or a file. What it finds is added to found if that is not nil.
+func single(remote string, found *[]account) checker {
 	return func(path string, raw json.RawMessage) error {
 		a, err := parseAccount(path, raw, remote)
 		if err == nil && found != nil {
@@ -40,7 +41,7 @@ func single(remote bool, found *[]account) checker {
 	}
 }
 
-func parseAccount(path string, raw json.RawMessage, remote bool) (account, error) {
+func parseAccount(path string, raw json.RawMessage, remote string) (account, error) {
 	if s, ok := text(raw); ok {
 		return textAccount(path, s, remote)
 	}
@@ -59,6 +60,7 @@ func parseAccount(path string, raw json.RawMessage, remote bool) (account, error
 	}
 	s, _ := text(o.get("address"))
 	a := account{known: true, signer: RemoteSigner}
+	a.url, _ = text(o.get("remoteSignerUrl"))
 	if a.address, err = accountAddress(s); err != nil {
 		return account{}, fmt.Errorf("%s: %w", o.at("address"), err)
 	}
@@ -66,15 +68,15 @@ func parseAccount(path string, raw json.RawMessage, remote bool) (account, error
 }
 
 // textAccount reads an account that is not an object.
-func textAccount(path, s string, remote bool) (a account, err error) {
+func textAccount(path, s, remote string) (a account, err error) {
 	if n := len(digits(s)); n == 2*len(Address{}) {
 		if a.address, err = accountAddress(s); err != nil {
 			return a, fmt.Errorf("%s: %w", path, err)
 		}
-		if !remote {
+		if remote == "" {
 			return a, fmt.Errorf("%s: is an address, and no remoteSigner is there to sign for it", path)
 		}
-		a.known, a.signer = true, RemoteSigner
+		a.known, a.signer, a.url = true, RemoteSigner, remote
 		return a, nil
 	}
 	if !strings.HasPrefix(s, "0x") {
@@ -109,6 +111,21 @@ func signer(o object) error {
 	return first(o.check("remoteSignerUrl", httpURL), o.check("certPath", emptyText), o.check("certPass", emptyText))
 }
 
+// signerOf is the URL of the remote signer that an object names for its
+// accounts, "" if it names none.
+func signerOf(o object) string {
+	raw := o.get("remoteSigner")
+	if s, ok := text(raw); ok {
+		return s
+	}
+	signer, err := objectAt("", raw)
+	if err != nil {
+		return ""
+	}
+	s, _ := text(signer.get("remoteSignerUrl"))
+	return s
+}
+
 func remoteSigner(path string, raw json.RawMessage) error {
 	if _, ok := text(raw); ok {
 		return httpURL(path, raw)
@@ -121,10 +138,10 @@ func remoteSigner(path string, raw json.RawMessage) error {
 }
 
 // accounts checks what single does, a list of it, or a mnemonic.
-func accounts(remote bool, found *[]account) checker { return several(single(remote, found), found) }
+func accounts(remote string, found *[]account) checker { return several(single(remote, found), found) }
 
 // attesters checks what accounts does, where each may also have a BLS key.
-func attesters(remote bool, found *[]account) checker {
+func attesters(remote string, found *[]account) checker {
 	return several(func(path string, raw json.RawMessage) error {
 		o, err := objectAt(path, raw)
 		if err != nil || !o.has("eth") {
@@ -188,7 +205,7 @@ func blsAccount(path string, raw json.RawMessage) error {
 	return keyFile(o)
 }
 
-func prover(remote bool, found *[]account) checker {
+func prover(remote string, found *[]account) checker {
 	return func(path string, raw json.RawMessage) error {
 		o, err := objectAt(path, raw)
 		if err != nil || !o.has("publisher") && !o.has("id") {

@@ -34,6 +34,9 @@ func Remote(address Address, url string, o Options) ([]byte, error) {
 	return checked(root, "making a keystore")
 }
 
+// anySigner stands for a remote signer that is named elsewhere in the file.
+const anySigner = "any"
+
 // shared are fields of the file that hold for validators which do not have
 // them.
 var shared = []string{"publisher", "coinbase", "feeRecipient", "remoteSigner", "fundingAccount"}
@@ -122,7 +125,7 @@ func without(raw json.RawMessage, attester Address) (rest json.RawMessage, found
 	for _, raw := range many {
 		var accounts []account
 		// Whether something signs for an address is not the question here.
-		if attesters(true, &accounts)("", raw) == nil && len(accounts) == 1 && accounts[0].known && accounts[0].address == attester {
+		if attesters(anySigner, &accounts)("", raw) == nil && len(accounts) == 1 && accounts[0].known && accounts[0].address == attester {
 			found = true
 			continue
 		}

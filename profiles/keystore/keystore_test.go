@@ -291,3 +291,29 @@ func TestPublishers(t *testing.T) {
 		}
 	}
 }
+
+// What the node asks of which remote signer: the nearest one that is named.
+func TestRemotes(t *testing.T) {
+	const a0, a1 = `"` + devAddress0 + `"`, `"` + devAddress1 + `"`
+	for name, c := range map[string]struct {
+		data string
+		want []RemoteAccounts
+	}{
+		"plain keys":  {v1(`"attester":"` + devKey1 + `",` + fee), nil},
+		"its own":     {v1(`"attester":{"address":` + a1 + `,"remoteSignerUrl":"https://own"},"remoteSigner":"https://s",` + fee), []RemoteAccounts{{"https://own", []string{devAddress1}}}},
+		"a publisher": {v1(`"attester":"` + devKey1 + `","publisher":` + a0 + `,"remoteSigner":"https://s",` + fee), []RemoteAccounts{{"https://s", []string{devAddress0}}}},
+		"the validator's before the file's": {
+			`{"schemaVersion":2,"remoteSigner":"https://all","publisher":` + a0 + `,"prover":` + a1 + `,"slasher":[` + a1 + `],
+			"validators":[{"attester":[` + a0 + `,` + a1 + `],"remoteSigner":{"remoteSignerUrl":"https://s"},` + fee + `}]}`,
+			[]RemoteAccounts{{"https://s", []string{devAddress0, devAddress1}}, {"https://all", []string{devAddress0, devAddress1}}},
+		},
+	} {
+		k, err := Parse([]byte(c.data))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(c.want, k.Remotes()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}

@@ -1,5 +1,7 @@
 package keystore
 
+import "slices"
+
 // Entry is one attester of a keystore, with what the node will use for it. It
 // holds no secret.
 type Entry struct {
@@ -31,6 +33,36 @@ func (k Keystore) Entries() []Entry {
 				e.Coinbase = e.Attester
 			}
 			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// RemoteAccounts are those that one remote signer signs for.
+type RemoteAccounts struct {
+	URL       string // may hold user info
+	Addresses []string
+}
+
+// Remotes lists the remote signers, in order, with the accounts of each. A node
+// asks them for these when it starts, and does not start without
+// (node-keystore/src/keystore_manager.ts, validateSigners).
+func (k Keystore) Remotes() []RemoteAccounts {
+	var all []account
+	for _, v := range k.validators {
+		all = append(append(all, v.attesters...), v.publishers...)
+	}
+	var list []RemoteAccounts
+	for _, a := range slices.Concat(all, k.publishers, k.prover, k.slasher) {
+		if a.signer != RemoteSigner {
+			continue
+		}
+		i := slices.IndexFunc(list, func(r RemoteAccounts) bool { return r.URL == a.url })
+		if i < 0 {
+			i, list = len(list), append(list, RemoteAccounts{URL: a.url})
+		}
+		if !slices.Contains(list[i].Addresses, a.text()) {
+			list[i].Addresses = append(list[i].Addresses, a.text())
 		}
 	}
 	return list

@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ type Keystore struct {
 	validators    []validatorAccounts
 	publishers    []account // of all validators that name none
 	prover        []account // that send its transactions
+	slasher       []account
 }
 
 // validatorAccounts are the accounts of an entry of validators.
@@ -104,10 +106,10 @@ func parse(data []byte) (k Keystore, err error) {
 	if !root.has("validators") && !root.has("prover") {
 		return k, errors.New("neither validators nor prover is there")
 	}
-	remote := root.has("remoteSigner")
+	remote := signerOf(root)
 	checks := []error{
 		root.check("remoteSigner", remoteSigner),
-		root.check("slasher", accounts(remote, nil)),
+		root.check("slasher", accounts(remote, &k.slasher)),
 		root.check("fundingAccount", single(remote, nil)),
 		root.check("prover", prover(remote, &k.prover)),
 		root.check("publisher", accounts(remote, &k.publishers)),
@@ -149,14 +151,14 @@ func (k *Keystore) validator(path string, raw json.RawMessage, root object) erro
 	if !v.has("feeRecipient") && !root.has("feeRecipient") {
 		return fmt.Errorf("%s.feeRecipient: is missing", path)
 	}
-	remote := v.has("remoteSigner") || root.has("remoteSigner")
+	remote := cmp.Or(signerOf(v), signerOf(root))
 	var found validatorAccounts
 	checks := []error{
+		v.check("remoteSigner", remoteSigner),
 		v.check("attester", attesters(remote, &found.attesters)),
 		v.check("coinbase", ethAddress),
 		v.check("publisher", accounts(remote, &found.publishers)),
 		v.check("feeRecipient", aztecAddress),
-		v.check("remoteSigner", remoteSigner),
 		v.check("fundingAccount", single(remote, nil)),
 	}
 	for _, err := range checks {

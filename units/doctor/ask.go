@@ -3,6 +3,7 @@ package doctor
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -71,7 +72,7 @@ func noMethod(err error) bool {
 		strings.Contains(text, "not available") || strings.Contains(text, "not supported") || strings.Contains(text, "does not exist")
 }
 
-// rpc calls a method of an execution node.
+// rpc calls a method of an execution node or a remote signer.
 func (e exam) rpc(ctx context.Context, target, method string, result any, params ...any) error {
 	if params == nil {
 		params = []any{}
@@ -93,7 +94,7 @@ func (e exam) rpc(ctx context.Context, target, method string, result any, params
 	case err != nil:
 		return err
 	case len(answer.Result) == 0:
-		return errors.New("its answer is not that of an execution node")
+		return errors.New("its answer is not one of JSON-RPC")
 	case json.Unmarshal(answer.Result, result) != nil:
 		return errors.New("its answer cannot be read")
 	}
@@ -148,10 +149,16 @@ func (e exam) fetch(ctx context.Context, method, target string, body []byte) ([]
 	return data, nil
 }
 
+// errUntrusted says that a server has shown a certificate of nobody known.
+var errUntrusted = errors.New("its certificate is not trusted here")
+
 // why is the cause of an error of net/http in words.
 func why(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
+	}
+	if c, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return fmt.Errorf("%w: %s", errUntrusted, clip(c.Err.Error()))
 	}
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -48,6 +48,12 @@ type Port struct {
 	Number  int
 }
 
+// Signer is a remote signer, as Web3signer is one.
+type Signer struct {
+	URL       string
+	Addresses []string // that it is to sign for
+}
+
 // Floor is what a role wants of a machine; zero is nothing. Upstream's figures
 // are in its operator documents ("Prerequisites", versions 5 and 6).
 type Floor struct {
@@ -67,6 +73,7 @@ type Node struct {
 	ChainID    uint64   // of L1; 0: any
 	Quiet      bool     // L1 is a development chain: its blocks may be old
 	Publishers []string // addresses that pay on L1
+	Signers    []Signer // which sign for it
 	Listens    []Port
 	Running    bool   // the ports are taken by itself
 	Peers      *int   // it has; nil: not known
@@ -163,6 +170,7 @@ var checks = []check{
 	{name: "reach", run: exam.reach, slow: true},
 	{name: "balance", run: exam.balance, slow: true},
 	{name: "keystore", run: exam.keystore},
+	{name: "signer", run: exam.signer},
 	{name: "registry", run: exam.registry, slow: true},
 	{name: "dns", run: exam.dns},
 }

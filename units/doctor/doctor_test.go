@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"io"
+	"log"
 	"net"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -119,6 +122,16 @@ func TestBrokenHosts(t *testing.T) {
 		"an admin API key that cannot be read": {func(s *sick) {
 			s.host.AdminKey = func(context.Context) error { return knowing{errBroken} }
 		}, "keystore", Warning, "1 attester; no vote can be told to the running node: it is broken", "rm it", false, ""},
+		"the remote signer is down":      {func(s *sick) { s.node.Signers[0].URL = gone }, "signer", Failed, "http://127.0.0.1:1: it does not answer: connection refused", "start the remote signer", true, ""},
+		"the remote signer lacks a key":  {func(s *sick) { s.l1.rpc["eth_accounts"] = `["0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"]` }, "signer", Failed, "does not sign for 0x70997970C51812dc3A010C7d01b50e0d17dc79C8", "keys val1 add --keystore FILE", true, ""},
+		"what signs is no remote signer": {func(s *sick) { s.l1.rpc["eth_accounts"] = `{}` }, "signer", Failed, "its answer cannot be read", "start the remote signer", true, ""},
+		"the remote signer has a certificate of its own": {func(s *sick) {
+			other := httptest.NewUnstartedServer(s.l1)
+			other.Config.ErrorLog = log.New(io.Discard, "", 0)
+			other.StartTLS()
+			s.t.Cleanup(other.Close)
+			s.node.Signers[0].URL = other.URL + "/SECRETKEY"
+		}, "signer", Warning, "its certificate is not trusted here", "NODE_EXTRA_CA_CERTS", false, ""},
 		"no registry": {func(s *sick) { s.host.Registry = func(context.Context) error { return errBroken } }, "registry", Warning, "new versions cannot be had", "aztec-spartan versions", false, ""},
 		"no DNS": {func(s *sick) {
 			s.host.Resolver = fakeResolver{"eth.example": errBroken}

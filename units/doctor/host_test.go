@@ -121,6 +121,7 @@ func healthy(t *testing.T) *sick {
 		rpc: map[string]string{
 			"eth_chainId": `"0x1"`, "eth_syncing": "false", "eth_getBlockByNumber": blockOf(now.Add(-5 * time.Second)),
 			"debug_traceTransaction": "{}", "eth_getBalance": `"0xde0b6b3a7640000"`,
+			"eth_accounts": `["0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266","0x70997970c51812dc3a010c7d01b50e0d17dc79c8"]`,
 		},
 		beacon: map[string]string{
 			"/eth/v1/node/syncing":           `{"data":{"is_syncing":false,"sync_distance":"0","el_offline":false}}`,
@@ -146,6 +147,7 @@ func healthy(t *testing.T) *sick {
 	s.node = Node{
 		Name: "val1", L1: []string{server.URL + "/v3/SECRETKEY"}, Beacon: []string{server.URL + "/SECRETKEY/?apikey=SECRETKEY"}, Traces: true, ChainID: 1,
 		Publishers: []string{"0x70997970C51812dc3A010C7d01b50e0d17dc79C8"},
+		Signers:    []Signer{{server.URL + "/SECRETKEY", []string{"0x70997970C51812dc3A010C7d01b50e0d17dc79C8"}}},
 		Listens:    []Port{{"rpc", "tcp", 8080}, {"p2p", "tcp", 40400}, {"p2p", "udp", 40400}},
 		Address:    "203.0.113.7", Floor: Floor{CPUs: 2, Memory: 8e9, Disk: 1e12},
 		Data: "/var/lib/aztec/val1", Images: "/var/lib/aztec-spartan/images", Reserve: 1 << 30,

@@ -207,7 +207,7 @@ func (e exam) keystore(ctx context.Context) []Finding {
 func (e exam) dns(ctx context.Context) []Finding {
 	seen := map[string]bool{}
 	var list []Finding
-	for _, raw := range slices.Concat(e.L1, e.Beacon, e.Trace) {
+	for _, raw := range slices.Concat(e.L1, e.Beacon, e.Trace, e.signers()) {
 		u, err := url.Parse(raw)
 		if err != nil || u.Hostname() == "" || seen[u.Hostname()] {
 			continue
