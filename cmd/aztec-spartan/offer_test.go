@@ -61,3 +61,25 @@ func TestOfferWithoutAnOldRegistry(t *testing.T) {
 		t.Error("5.0.2 may be there, and nobody could ask")
 	}
 }
+
+// A registry that is away keeps nobody from seeing what others offer.
+func TestVersionsWithoutAnOldRegistry(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"tags":["5.1.0","5.1.1"]}`)
+	}))
+	defer server.Close()
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	host, old := strings.TrimPrefix(server.URL, "http://"), strings.TrimPrefix(gone.URL, "http://")
+	var said strings.Builder
+	a := newApp(&said)
+	a.root, a.err = t.TempDir(), io.Discard
+	list := []installed{{pulled: pulled{Reference: old + "/aztec:5.0.9"}}, {pulled: pulled{Reference: host + "/aztec@sha256:00"}}}
+	err := a.printOffered(t.Context(), list)
+	if err == nil || !strings.Contains(err.Error(), old) {
+		t.Errorf("got %v", err)
+	}
+	if want := "\noffered by " + host + "/aztec:\n  5.1.0, 5.1.1\n"; said.String() != want {
+		t.Errorf("said %q, want %q", said.String(), want)
+	}
+}

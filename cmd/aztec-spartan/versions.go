@@ -152,17 +152,16 @@ func (a *app) printOffered(ctx context.Context, list []installed) error {
 	if len(repositories) == 0 {
 		repositories = append(repositories, c.Registry.Repository)
 	}
+	var errs []error // a registry that is away keeps no other from being asked
 	for _, r := range repositories {
 		tags, err := a.offered(ctx, r)
-		if err != nil {
-			return err
+		if err == nil {
+			a.print("\noffered by %s:\n  %s", r, orDefault(join(tags), "nothing"))
+			err = a.tellMoved(ctx, list, r, tags)
 		}
-		a.print("\noffered by %s:\n  %s", r, orDefault(join(tags), "nothing"))
-		if err := a.tellMoved(ctx, list, r, tags); err != nil {
-			return err
-		}
+		errs = append(errs, err)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // tellMoved compares the tags that images here were pulled by with what a
