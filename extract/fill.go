@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 
@@ -87,58 +86,14 @@ func (d *draft) fill(ctx context.Context, im *Image, from target, diffIDs []stri
 	if err := f.unpack(ctx); err != nil {
 		return err
 	}
-	for _, m := range o.MountPoints {
-		made, err := f.tree.AddEmpty(m.Path, m.Dir, m.Mode)
-		if err != nil {
-			return fmt.Errorf("adding the mount point %s: %w", m.Path, err)
-		}
-		if made {
-			im.MountPoints = append(im.MountPoints, m)
-		}
+	if err := im.addMountPoints(f.tree, o.MountPoints); err != nil {
+		return err
 	}
 	if err := f.finish(ctx); err != nil {
 		return err
 	}
 	f.account(im)
 	return writeList(d.at(filesName), im.Digest, f.key, layer.Dropped{}, f.tree.Files)
-}
-
-// find looks for a layer in the image itself, among those that an earlier run finished, and in the images that are here.
-func (f *filling) find(l descriptor, diffID string, number int, others []*Image) {
-	u := &unpacked{descriptor: l, diffID: diffID, number: number, ready: make(chan struct{})}
-	own := listOf(f.d.path, diffID)
-	i := slices.IndexFunc(f.layers, func(other *unpacked) bool { return other.diffID == diffID })
-	switch {
-	case i >= 0:
-		u.list, u.ready = own, f.layers[i].ready
-		f.layers[i].repeated = true
-	case exists(own):
-		u.list = own
-		close(u.ready)
-	default:
-		if u.list = known(others, diffID); u.list != "" {
-			close(u.ready)
-		}
-	}
-	f.layers = append(f.layers, u)
-}
-
-// earlier are the trees of earlier runs, each with the files of the layers that were finished, as far as they got there.
-func (f *filling) earlier() []stage.Version {
-	var v []stage.Version
-	for _, tree := range f.d.trees() {
-		for _, u := range f.layers {
-			list := listOf(f.d.path, u.diffID)
-			if u.list != list {
-				continue
-			}
-			v = append(v, stage.Version{Rootfs: tree, Unfinished: true, Files: func(each func(*layer.Entry) error) error {
-				_, err := readList(list, u.diffID, f.key, each)
-				return err
-			}})
-		}
-	}
-	return v
 }
 
 // writeEarly brings what was put aside to the disk while more is, and the rest while the tree is made of it: the disk would be idle
@@ -174,18 +129,6 @@ func (f *filling) writeEarly(ctx context.Context) (wait func() error) {
 		cancel()
 		return g.Wait()
 	}
-}
-
-// versions are the images whose files may be shared, newest first.
-func (f *filling) versions(images []*Image) []stage.Version {
-	var v []stage.Version
-	for _, im := range images {
-		v = append(v, stage.Version{Rootfs: im.Rootfs(), Files: func(each func(*layer.Entry) error) error {
-			_, err := readList(filepath.Join(im.dir, filesName), im.Digest, f.key, each)
-			return err
-		}})
-	}
-	return v
 }
 
 func exists(path string) bool {
@@ -226,6 +169,32 @@ func (f *filling) unpack(ctx context.Context) error {
 	return g.Wait()
 }
 
+// record writes the list of what is in the layer.
+func (u *unpacked) record(path string, key layer.Key) error {
+	return writeList(path, u.diffID, key, u.dropped, func(write func(*layer.Entry) error) error {
+		for _, e := range u.entries {
+			if err := write(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// addMountPoints adds those that the image does not have, and remembers them.
+func (im *Image) addMountPoints(t *rootfs.Tree, points []MountPoint) error {
+	for _, m := range points {
+		made, err := t.AddEmpty(m.Path, m.Dir, m.Mode)
+		if err != nil {
+			return fmt.Errorf("adding the mount point %s: %w", m.Path, err)
+		}
+		if made {
+			im.MountPoints = append(im.MountPoints, m)
+		}
+	}
+	return nil
+}
+
 func (f *filling) layerError(u *unpacked, err error) error {
 	if err == nil {
 		return nil
@@ -253,15 +222,7 @@ func (f *filling) read(ctx context.Context, u *unpacked) error {
 	if err != nil {
 		return err
 	}
-	err = writeList(listOf(f.d.path, u.diffID), u.diffID, f.key, u.dropped, func(write func(*layer.Entry) error) error {
-		for _, e := range u.entries {
-			if err := write(e); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := u.record(listOf(f.d.path, u.diffID), f.key); err != nil {
 		return fmt.Errorf("recording: %w", err)
 	}
 	return nil
@@ -320,76 +281,11 @@ func (f *filling) add(ctx context.Context, u *unpacked) error {
 	return nil
 }
 
-// recall reads the list of a layer that is known. One that is damaged, or gone with its image by now, has cost a download and no more.
-func (f *filling) recall(ctx context.Context, u *unpacked) error {
-	err := f.reread(u)
-	if errors.Is(err, layer.ErrDamaged) || errors.Is(err, layer.ErrSchema) || errors.Is(err, fs.ErrNotExist) {
-		u.list = ""
-		return f.read(ctx, u)
-	}
-	return err
-}
-
-func (f *filling) reread(u *unpacked) error {
-	staged := exists(f.d.stageOf(u))
-	if staged {
-		if err := f.stage.Open(u.number, f.d.stageOf(u), true); err != nil {
-			return err
-		}
-	}
-	var err error
-	u.dropped, err = readList(u.list, u.diffID, f.key, func(e *layer.Entry) error {
-		if !staged {
-			e.Staged = 0
-		}
-		u.entries = append(u.entries, e)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return f.adopt(u)
-}
-
-// adopt gives the draft the list of a layer that another image has.
-func (f *filling) adopt(u *unpacked) error {
-	own := listOf(f.d.path, u.diffID)
-	if u.list == own || exists(own) {
-		return nil
-	}
-	return os.Link(u.list, own)
-}
-
 func invalid(err error) error {
 	if errors.Is(err, layer.ErrInvalid) {
 		return fmt.Errorf("%w: %w", ErrInvalidImage, err)
 	}
 	return err
-}
-
-// finish completes the tree. Contents of layers that are known may be missing, if other layers hid them in all images that are
-// here; then the layer is fetched after all.
-func (f *filling) finish(ctx context.Context) error {
-	if err := f.tree.Flush(ctx); err != nil {
-		return err
-	}
-	for _, n := range f.tree.Absent() {
-		u := f.layers[n]
-		if err := f.layerError(u, f.recover(ctx, u, f.tree.Wanted(n), fmt.Sprintf("%s-%d", f.d.stageOf(u), n))); err != nil {
-			return err
-		}
-	}
-	return f.tree.Finish(ctx)
-}
-
-// recover fetches a layer again for the contents that are wanted of it, and puts them aside in the directory path.
-func (f *filling) recover(ctx context.Context, u *unpacked, wanted map[layer.Digest]bool, path string) error {
-	return f.fetch(ctx, u, func(archive io.Reader) error {
-		if err := os.RemoveAll(path); err != nil {
-			return err
-		}
-		return f.stage.Recover(ctx, archive, path, func(d layer.Digest) bool { return wanted[d] })
-	})
 }
 
 // account fills in what was done.

@@ -63,14 +63,8 @@ func (s *Store) rerecord(ctx context.Context, im *Image, from target, want platf
 	if im.Dropped, err = im.recorded(t, m.key); err != nil {
 		return recordError(err)
 	}
-	for _, m := range o.MountPoints {
-		made, err := t.AddEmpty(m.Path, m.Dir, m.Mode)
-		if err != nil {
-			return fmt.Errorf("the mount point %s: %w", m.Path, err)
-		}
-		if made {
-			im.MountPoints = append(im.MountPoints, m)
-		}
+	if err := im.addMountPoints(t, o.MountPoints); err != nil {
+		return err
 	}
 	if o.Version != nil {
 		im.Version = o.Version(inroot.FS(im.Rootfs()), im.Config, tag)
@@ -147,15 +141,7 @@ func (m *lister) list(ctx context.Context, n int) error {
 		return err
 	}
 	m.downloaded += u.Size
-	err = writeList(path, u.diffID, m.key, u.dropped, func(write func(*layer.Entry) error) error {
-		for _, e := range u.entries {
-			if err := write(e); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return errors.Join(err, syncDir(filepath.Dir(path)))
+	return errors.Join(u.record(path, m.key), syncDir(filepath.Dir(path)))
 }
 
 // relink puts a link to the file from in the place of the one at path.
