@@ -61,7 +61,7 @@ func TestRollOrder(t *testing.T) {
 func TestUpdateUnits(t *testing.T) {
 	for file, want := range map[string][]string{
 		// Once after a night without power, at a minute of the host's own; started by nobody but auto-update.
-		"systemd/aztec-update.timer":             {"Persistent=yes", "FixedRandomDelay=yes", "RandomizedDelaySec=45min", "OnCalendar=hourly"},
+		"systemd/aztec-update.timer":             {"Persistent=yes", "FixedRandomDelay=yes", "RandomizedDelaySec=45min", "OnCalendar=hourly", "OnUnitInactiveSec=2h"},
 		"systemd-preset/90-aztec-spartan.preset": {"disable aztec-update.timer"},
 		// A pull gives way to nodes.
 		"systemd/aztec-update.service": {"CPUSchedulingPolicy=idle", "IOSchedulingClass=idle", "Nice=19"},
