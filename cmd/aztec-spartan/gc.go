@@ -47,9 +47,10 @@ func (a *app) gcCommand() *cobra.Command {
 		Use:   "gc",
 		Short: "Remove images that no instance needs",
 		Long: `Remove images from the version store that no instance needs, and what killed runs
-left there and, an hour ago or more, among settings and units. These stay: what an instance runs, is configured for or is rolling to
-or from, the version before it, which rollback goes to, as many of its last
-versions as [update] keep says, and what pin keeps.
+left there and, an hour ago or more, among settings and units. These stay: what
+an instance runs, is configured for or is rolling to or from, what auto-update
+found for it within the last day, the version before it, which rollback goes to,
+as many of its last versions as [update] keep says, and what pin keeps.
 
 Where an update kept the data of the version before it, they stay for keep_data
 of config.toml, and go then.

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
@@ -158,18 +159,58 @@ func (a *app) instanceNeeds(n imageNeeds, name string, active units.Meta) error 
 	if err := a.keepNeeds(n, inst, state, active); err != nil {
 		return err
 	}
+	if err := a.updateNeeds(n, inst, state, active); err != nil {
+		return err
+	}
 	if active.Image != "" && active.Reference == inst.Image {
 		return nil
 	}
 	// What its next start or config would find here.
-	img, err := a.here(inst.Image)
+	img, err := a.couldBeNeeded(inst.Image)
+	if img != nil {
+		n.add(img.ID, "%s is configured for it", name)
+	}
+	return err
+}
+
+// couldBeNeeded is an image that is named, nil if it is not here. Images that
+// cannot be read are never removed, so they are no error.
+func (a *app) couldBeNeeded(ref string) (*extract.Image, error) {
+	img, err := a.here(ref)
 	switch {
 	case err == nil:
-		n.add(img.ID, "%s is configured for it", name)
+		return img, nil
 	case errors.Is(err, extract.ErrSchema), errors.Is(err, extract.ErrReference):
+		return nil, err
+	}
+	return nil, nil
+}
+
+// lookedLately is for how long an unattended look has a say in what is needed:
+// looks are an hour apart, unless somebody switched them off.
+const lookedLately = 24 * time.Hour
+
+// updateNeeds adds what the last unattended look wanted to install and was kept
+// from, as by an L1 that was away or a window that closed while it was fetched,
+// or what somebody fetched ahead of its time. Else each look would remove it, and
+// the next one fetch it.
+func (a *app) updateNeeds(n imageNeeds, inst profiles.Instance, state roll.State, active units.Meta) error {
+	u, known := a.updateSeen(inst.Name)
+	if !known || u.Newest == "" || active.Reference == "" || time.Since(u.Looked) > lookedLately {
+		return nil
+	}
+	ref, err := a.referenceOf(active, u.Newest)
+	if err != nil {
+		return fmt.Errorf("looking for the update of %s to %s: %w", inst.Name, u.Newest, err)
+	}
+	img, err := a.couldBeNeeded(ref)
+	if img == nil || img.ID == active.Image {
 		return err
 	}
-	return nil // other images that cannot be read are never removed
+	if _, bad := state.Skips(img.Digest); !bad {
+		n.add(img.ID, "%s is to be updated to it", inst.Name)
+	}
+	return nil
 }
 
 // keepNeeds adds the newest versions that an instance has run, as many as its
