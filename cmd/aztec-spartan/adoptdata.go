@@ -117,31 +117,16 @@ func (a *app) takeData(ctx context.Context, r adoptionRecord) error {
 			return fail(err)
 		}
 	case dataCopy:
-		had, err := hasData(to)
-		if err != nil {
+		if err := copyData(ctx, from, to); err != nil {
 			return fail(err)
-		}
-		if !had {
-			part := filepath.Join(filepath.Dir(to), "."+filepath.Base(to)+".adopting")
-			if err := os.RemoveAll(part); err != nil {
-				return fail(err)
-			}
-			if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-				return fail(err)
-			}
-			cp := exec.CommandContext(ctx, "cp", "-a", "--sparse=always", "--reflink=auto", "--", from, part)
-			cp.SysProcAttr = ownGroup()
-			if out, err := cp.CombinedOutput(); err != nil {
-				return fail(fmt.Errorf("cp: %w: %s", err, out))
-			}
-			unix.Sync() // its files, before their name says that they are whole
-			if err := renameDir(part, to); err != nil {
-				return fail(err)
-			}
 		}
 	}
 	if r.Mode == dataNone || !a.live() {
 		return nil
+	}
+	dir := to
+	if r.Mode == dataInPlace {
+		dir = from
 	}
 	u, err := user.Lookup(userOf(r.Name))
 	if err != nil {
@@ -152,11 +137,26 @@ func (a *app) takeData(ctx context.Context, r adoptionRecord) error {
 	if err := errors.Join(err, err2); err != nil {
 		return fail(err)
 	}
-	dir := to
-	if r.Mode == dataInPlace {
-		dir = from
-	}
 	return chownTree(dir, uid, gid)
+}
+
+// copyData does nothing where the data are already: they have their name once
+// all of them are there.
+func copyData(ctx context.Context, from, to string) error {
+	if had, err := hasData(to); err != nil || had {
+		return err
+	}
+	part := filepath.Join(filepath.Dir(to), "."+filepath.Base(to)+".adopting")
+	if err := errors.Join(os.RemoveAll(part), os.MkdirAll(filepath.Dir(to), 0o755)); err != nil {
+		return err
+	}
+	cp := exec.CommandContext(ctx, "cp", "-a", "--sparse=always", "--reflink=auto", "--", from, part)
+	cp.SysProcAttr = ownGroup()
+	if out, err := cp.CombinedOutput(); err != nil {
+		return fmt.Errorf("cp: %w: %s", err, out)
+	}
+	unix.Sync() // its files, before their name says that they are whole
+	return renameDir(part, to)
 }
 
 // giveBack is takeData backwards. A copy stays: it is what was signed last.

@@ -127,25 +127,19 @@ func (a *app) diskImages(r *diskReport) error {
 		return err
 	}
 	for _, img := range images {
-		reasons := append([]string{}, needs[img.ID]...)
-		if img.Pinned() {
-			reasons = append(reasons, "pinned")
-		}
 		// What would be free if it alone went.
 		alone, err := a.store().Collect(func(other *extract.Image) string {
-			return map[bool]string{true: "", false: "stays"}[other.ID == img.ID]
+			if other.ID == img.ID {
+				return ""
+			}
+			return "stays"
 		}, true)
 		if err != nil {
 			return err
 		}
-		r.Images = append(r.Images, diskImage{asCollected(img), alone.FreedBytes - alone.Leftovers, reasons})
+		r.Images = append(r.Images, diskImage{asCollected(img), alone.FreedBytes - alone.Leftovers, needs.of(img)})
 	}
-	all, err := a.store().Collect(func(img *extract.Image) string {
-		if len(needs[img.ID]) > 0 || img.Pinned() {
-			return "needed"
-		}
-		return ""
-	}, true)
+	all, err := a.store().Collect(func(img *extract.Image) string { return join(needs.of(img)) }, true)
 	if err == nil && all.FreedBytes > 0 {
 		r.add("images that nothing needs", all.FreedBytes, "aztec-spartan gc")
 	}

@@ -122,7 +122,7 @@ type lookupIP func(ctx context.Context, network, host string) ([]netip.Addr, err
 func (a *app) closedPorts(ctx context.Context, lookup lookupIP) ([]firewall.Port, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	paths, err := filepath.Glob(filepath.Join(a.path(systemdDir), "aztec-*@*.service"))
+	paths, err := a.unitFiles("*")
 	if err != nil {
 		return nil, err
 	}

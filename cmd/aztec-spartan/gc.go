@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -115,7 +114,7 @@ func (a *app) collect(dryRun bool) error {
 		return err
 	}
 	a.printCollected(c, dryRun)
-	a.printData(report.RemovedData, report.KeptData, map[bool]string{true: "would remove", false: "removed"}[dryRun])
+	a.printData(report.RemovedData, report.KeptData, dryRun)
 	return err
 }
 
@@ -127,14 +126,11 @@ func (a *app) collectImages(dryRun bool) (extract.Collected, *collected, error) 
 	}
 	report := &collected{DryRun: dryRun, Removed: []removal{}, Kept: []kept{}}
 	c, err := a.store().Collect(func(img *extract.Image) string {
-		reasons := needs[img.ID]
-		if img.Pinned() {
-			reasons = append(reasons, "pinned")
-		}
+		reasons := needs.of(img)
 		if len(reasons) > 0 {
 			report.Kept = append(report.Kept, kept{asCollected(img), reasons})
 		}
-		return strings.Join(reasons, ", ")
+		return join(reasons)
 	}, dryRun)
 	for _, r := range c.Removed {
 		report.Removed = append(report.Removed, removal{asCollected(r.Image), r.Freed})

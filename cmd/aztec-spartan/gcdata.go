@@ -93,7 +93,11 @@ func described(name string, set data.Set, state roll.State) keptData {
 }
 
 // printData says what became of the data that earlier versions left.
-func (a *app) printData(removed, stay []keptData, verb string) {
+func (a *app) printData(removed, stay []keptData, dryRun bool) {
+	verb := "removed"
+	if dryRun {
+		verb = "would remove"
+	}
 	for _, k := range stay {
 		until := "a roll needs them"
 		if k.Until != nil {

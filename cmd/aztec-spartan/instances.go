@@ -131,7 +131,7 @@ func (a *app) selected(names []string, all bool, none selection) ([]string, erro
 // installedUnit finds the unit of an instance by the units that are in place,
 // which anybody may read and no mistake in instance.toml hides.
 func (a *app) installedUnit(name string) (string, error) {
-	found, err := filepath.Glob(a.path(filepath.Join(systemdDir, units.UnitName("aztec-*", name))))
+	found, err := a.unitFiles(name)
 	if err != nil {
 		return "", err
 	}
@@ -146,6 +146,12 @@ func (a *app) installedUnit(name string) (string, error) {
 		return "", err
 	}
 	return a.unitOf(inst)
+}
+
+// unitFiles are the files of an instance's units that are in place, whatever its
+// role is or was; * is every instance. Not all of them need be ours.
+func (a *app) unitFiles(instance string) ([]string, error) {
+	return filepath.Glob(a.path(filepath.Join(systemdDir, units.UnitName("aztec-*", instance))))
 }
 
 // completeNames lets the shell complete names of instances.

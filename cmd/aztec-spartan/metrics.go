@@ -84,7 +84,12 @@ var healthStates = []string{"healthy", "syncing", "standby", "unhealthy", health
 // promise: dashboards and alerts of others rest on them.
 func (a *app) metricsOf(all []status, now time.Time) *metrics.Set {
 	m := metrics.New()
-	truth := func(b bool) float64 { return map[bool]float64{true: 1}[b] }
+	truth := func(b bool) float64 {
+		if b {
+			return 1
+		}
+		return 0
+	}
 	m.Gauge("aztec_spartan_info", "Version of aztec-spartan that wrote this.", 1, "version", orDefault(version, "unreleased"))
 	m.Gauge("aztec_spartan_last_look_timestamp_seconds", "When this was collected.", float64(now.Unix()))
 	for _, s := range all {

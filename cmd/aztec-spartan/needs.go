@@ -28,6 +28,15 @@ func (n imageNeeds) add(id, format string, args ...any) {
 	}
 }
 
+// of are the reasons for which an image stays; none: gc removes it.
+func (n imageNeeds) of(img *extract.Image) []string {
+	reasons := append([]string{}, n[img.ID]...)
+	if img.Pinned() {
+		reasons = append(reasons, "pinned")
+	}
+	return reasons
+}
+
 // needs finds what the host needs images for. An error means that there may be
 // needs that were not found.
 func (a *app) needs() (imageNeeds, error) {
@@ -94,7 +103,7 @@ var imageID = regexp.MustCompile(`sha256-[0-9a-f]{64}`)
 // unitNeeds reads the units that are in place, and returns what they say by
 // instance. Those of others that name an image count too.
 func (a *app) unitNeeds(n imageNeeds) (map[string]units.Meta, error) {
-	paths, err := filepath.Glob(a.path(filepath.Join(systemdDir, "aztec-*@*.service")))
+	paths, err := a.unitFiles("*")
 	if err != nil {
 		return nil, err
 	}

@@ -141,7 +141,7 @@ func (a *app) rolling(ctx context.Context, name string) error {
 // findUnit looks for the units of the instance by what they say themselves,
 // and for links to them.
 func (a *app) findUnit(p *removalPlan) error {
-	found, err := filepath.Glob(a.path(filepath.Join(systemdDir, units.UnitName("aztec-*", p.name))))
+	found, err := a.unitFiles(p.name)
 	if err != nil {
 		return err
 	}

@@ -243,8 +243,12 @@ func (a *app) saveKeystore(ctx context.Context, name string, s secrets) error {
 		}
 	}
 	if s.seal != "" && s.seal != s.sealed {
-		a.note("the keystore of %s is encrypted for this host (%s key): no other host can read it, nor this one once it is set up anew%s; keep your own copy of the key file; aztec-spartan export %s FILE makes one of all that the instance has",
-			name, s.seal, map[bool]string{true: " or its TPM is reset"}[s.seal != credential.Host], name)
+		lost := "once it is set up anew"
+		if s.seal != credential.Host {
+			lost += " or its TPM is reset"
+		}
+		a.note("the keystore of %s is encrypted for this host (%s key): no other host can read it, nor this one %s; keep your own copy of the key file; aztec-spartan export %s FILE makes one of all that the instance has",
+			name, s.seal, lost, name)
 	}
 	return nil
 }

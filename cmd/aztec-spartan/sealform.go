@@ -45,7 +45,7 @@ func (a *app) settleKeystore(ctx context.Context, name string, s secrets) error 
 }
 
 func (a *app) rewordActive(ctx context.Context, name, from, to string) error {
-	found, err := filepath.Glob(a.path(filepath.Join(systemdDir, units.UnitName("aztec-*", name))))
+	found, err := a.unitFiles(name)
 	if err != nil {
 		return err
 	}
