@@ -50,12 +50,12 @@ func (m *migrator) setting(v Variable, value string) Change {
 	case "bootnode":
 		out = text(&inst.Bootnode, value)
 	case "data_dir":
-		if err := hostDir(value); err != nil {
+		if err := ValidHostDir(value); err != nil {
 			return refuse(Refused, "%v", err)
 		}
 		out = text(&inst.DataDir, value)
 	case "crs":
-		if err := hostDir(value); err != nil {
+		if err := ValidHostDir(value); err != nil {
 			return refuse(Dropped, "%v", err)
 		}
 		out = text(&inst.CRS, value)

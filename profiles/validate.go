@@ -112,16 +112,16 @@ func (v *validator) dataDir(dir string) error {
 	if v.roleKnown && !v.role.Data {
 		return fmt.Errorf("a %s keeps no data", v.role.Name)
 	}
-	return hostDir(dir)
+	return ValidHostDir(dir)
 }
 
 // systemDirs are directories whose owner and mode are nobody's to change.
 var systemDirs = []string{"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/var", "/var/cache", "/var/lib", "/var/lib/aztec", "/var/cache/aztec"}
 
-// crsDir is a hostDir where units can bind one: everywhere else the mount
+// crsDir is a ValidHostDir where units can bind one: everywhere else the mount
 // point would have to be made inside the image.
 func crsDir(dir string) error {
-	if err := hostDir(dir); err != nil {
+	if err := ValidHostDir(dir); err != nil {
 		return err
 	}
 	if !strings.HasPrefix(dir, "/var/cache/") && !strings.HasPrefix(dir, "/var/lib/") {
@@ -130,9 +130,9 @@ func crsDir(dir string) error {
 	return nil
 }
 
-// hostDir accepts a directory of the host that a unit can bind: systemd splits
+// ValidHostDir accepts a directory of the host that a unit can bind: systemd splits
 // paths at colons (systemd.exec(5), BindPaths=).
-func hostDir(dir string) error {
+func ValidHostDir(dir string) error {
 	if err := validPath(dir); err != nil {
 		return err
 	}
@@ -239,7 +239,7 @@ func (v *validator) p2p() {
 	case p.IP != "" && p.QueryIP:
 		v.failf("p2p.ip", "excludes p2p.query_ip")
 	case p.IP != "":
-		v.fail("p2p.ip", reachable(p.IP, v.network))
+		v.fail("p2p.ip", v.network.ValidIP(p.IP))
 	case !p.QueryIP && v.catalog.P2PEnabled(v.inst) && v.role.Needs("p2p.ip"):
 		v.failf("p2p.ip", "is missing: the public address, or query_ip = true to let the node ask for it")
 	}

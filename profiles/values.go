@@ -134,7 +134,7 @@ func ValidAllow(s string) error {
 }
 
 // ValidIP accepts an IPv4 or IPv6 address that could be somebody's. Whether
-// peers can reach it depends on the network: see Instance.Validate.
+// peers can reach it depends on the network: see Network.ValidIP.
 func ValidIP(s string) error {
 	_, err := parseIP(s)
 	return err
@@ -156,8 +156,8 @@ func parseIP(s string) (netip.Addr, error) {
 // carrierNAT is RFC 6598: addresses behind a provider's NAT.
 var carrierNAT = netip.MustParsePrefix("100.64.0.0/10")
 
-// reachable refuses addresses that peers of the network cannot reach.
-func reachable(s string, n Network) error {
+// ValidIP accepts an address that peers of the network can reach.
+func (n Network) ValidIP(s string) error {
 	a, err := parseIP(s)
 	switch {
 	case err != nil:

@@ -65,6 +65,15 @@ func (a *app) changeKeys(ctx context.Context, catalog profiles.Catalog, p *confi
 			return withHint(fail(err), "change your own copy, then: aztec-spartan keys %s add --keystore FILE --replace", name)
 		}
 	}
+	if p.old == nil {
+		addresses, err := sec.addresses()
+		if err != nil {
+			return fail(err)
+		}
+		for _, address := range addresses {
+			a.note("attester: %s", address)
+		}
+	}
 	if f.changed("encrypt-keys") {
 		if err := a.sealAs(ctx, sec, f.encryptKeys); err != nil {
 			return fmt.Errorf("configuring %s: %w", name, err)

@@ -150,6 +150,9 @@ func (a *app) diskImages(r *diskReport) error {
 const shownStores = 4
 
 func (a *app) showDisk(r diskReport) error {
+	if len(r.Instances)+len(r.Images) == 0 {
+		a.note("there is neither an instance nor an image on this host")
+	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	for _, i := range r.Instances {
 		fmt.Fprintf(w, "%s\t%s\t%s, %s free\n", i.Name, bytesOf(i.Bytes), i.Dir, bytesOf(i.FreeBytes))

@@ -122,6 +122,8 @@ func (a *app) examine(ctx context.Context, inst *profiles.Instance, scope doctor
 		if err := a.describe(ctx, *inst, &host, &node, scope); err != nil {
 			return nil, err
 		}
+	} else if a.live() {
+		host.Registry = a.registryAnswers
 	}
 	list := doctor.Examine(ctx, host, node, scope)
 	for i := range list {

@@ -17,12 +17,12 @@ func printHelp(c *cobra.Command, _ []string) {
 	if text == "" {
 		text = c.Short
 	}
-	fmt.Fprintf(c.OutOrStdout(), "%s\n\n%s", folded(text), c.UsageString())
+	fmt.Fprintf(c.OutOrStdout(), "%s\n\n%s", folded(text, helpColumns), c.UsageString())
 }
 
-// folded breaks the lines of text anew where they fit into helpColumns, but
-// for those of paragraphs that are indented.
-func folded(text string) string {
+// folded breaks the lines of text anew where they fit into columns, but for
+// those of paragraphs that are indented.
+func folded(text string, columns int) string {
 	paragraphs := strings.Split(text, "\n\n")
 	for i, p := range paragraphs {
 		if strings.HasPrefix(p, " ") {
@@ -32,7 +32,7 @@ func folded(text string) string {
 		column := 0
 		for word := range strings.FieldsSeq(p) {
 			switch {
-			case column > 0 && column+1+len(word) > helpColumns:
+			case column > 0 && column+1+len(word) > columns:
 				b.WriteByte('\n')
 				column = 0
 			case column > 0:

@@ -21,7 +21,12 @@ func (a *app) reference(network, typed string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := profiles.ParseVersion(typed); err != nil {
+	switch _, err := profiles.ParseVersion(typed); {
+	case err != nil && !strings.ContainsAny(typed, "/:@"):
+		// docker would look for docker.io/library/latest:latest.
+		err := usage(fmt.Errorf("%s is neither a version such as 4.1.2 nor a reference", quoted(typed)))
+		return "", withHint(err, "aztec-spartan versions lists versions; a tag is written with its repository: %s:TAG", c.Registry.Repository)
+	case err != nil:
 		return typed, nil
 	}
 	catalog, err := a.catalog()

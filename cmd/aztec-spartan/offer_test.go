@@ -75,11 +75,11 @@ func TestVersionsWithoutAnOldRegistry(t *testing.T) {
 	a := newApp(&said)
 	a.root, a.err = t.TempDir(), io.Discard
 	list := []installed{{pulled: pulled{Reference: old + "/aztec:5.0.9"}}, {pulled: pulled{Reference: host + "/aztec@sha256:00"}}}
-	err := a.printOffered(t.Context(), list)
+	err := a.printOffered(t.Context(), list, false)
 	if err == nil || !strings.Contains(err.Error(), old) {
 		t.Errorf("got %v", err)
 	}
-	if want := "\noffered by " + host + "/aztec:\n  5.1.0, 5.1.1\n"; said.String() != want {
+	if want := "\noffered by " + host + "/aztec:\n  5.1.1, 5.1.0\n"; said.String() != want {
 		t.Errorf("said %q, want %q", said.String(), want)
 	}
 }

@@ -188,7 +188,17 @@ func (a *app) promptVersion(ctx context.Context, inst *profiles.Instance, f *con
 		fields = append(fields, huh.NewSelect[string]().Title("Network").Options(options...).Value(&inst.Network))
 	}
 	if !f.changed("image") && !f.changed("version") {
-		fields = append(fields, typed("Version", "such as 4.1.2, or a whole image reference", &inst.Image, notEmpty))
+		description := "such as 4.1.2, or a whole image reference"
+		if newest := a.newestRelease(ctx, f.noPull); newest != "" {
+			description += "; the newest release is " + newest
+		}
+		fields = append(fields, typed("Version", description, &inst.Image, func(s string) error {
+			if s = strings.TrimSpace(s); s == "" {
+				return errors.New("must not be empty")
+			}
+			_, err := a.reference("", s)
+			return err
+		}))
 	}
 	if len(fields) > 0 {
 		if err := a.form(ctx, errConfigCancelled, fields...); err != nil {
@@ -211,11 +221,4 @@ func (a *app) promptBootnode(ctx context.Context, catalog profiles.Catalog, inst
 		f.answered("bootnode-url")
 	}
 	return err
-}
-
-func notEmpty(s string) error {
-	if strings.TrimSpace(s) == "" {
-		return errors.New("must not be empty")
-	}
-	return nil
 }

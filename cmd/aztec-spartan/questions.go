@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -126,7 +127,7 @@ func (q *questions) askAddress(detect func() (string, error)) {
 			*ip = found
 		}
 	}
-	q.ask("ip", "Public IP address", "at which peers reach this node", ip, profiles.ValidIP)
+	q.ask("ip", "Public IP address", "at which peers reach this node", ip, q.network.ValidIP)
 }
 
 func (q *questions) askProver() {
@@ -142,6 +143,7 @@ func (q *questions) askProver() {
 // listen on them.
 func (q *questions) askPorts(live bool) {
 	ports := &q.inst.Ports
+	before := map[string]*string{} // by their titles
 	for _, p := range []struct {
 		name, flag, title string
 		to                *int
@@ -154,6 +156,11 @@ func (q *questions) askPorts(live bool) {
 		text := strconv.Itoa(*p.to)
 		held := text
 		q.ask(p.flag, p.title, "1024 to 65535", &text, func(s string) error {
+			for title, other := range before {
+				if title != p.title && s == *other {
+					return fmt.Errorf("%s is the %s", s, title)
+				}
+			}
 			if err := profiles.Port.Check(s); err != nil || !live || q.old != nil && s == held {
 				return err
 			}
@@ -163,6 +170,7 @@ func (q *questions) askPorts(live bool) {
 			}
 			return free("tcp", n)
 		})
+		before[p.title] = &text
 		q.answered = append(q.answered, func() (err error) {
 			if *p.to, err = strconv.Atoi(text); err != nil {
 				return usage(err)
@@ -177,7 +185,7 @@ func (q *questions) askDataDir() {
 	if dir == "" {
 		return
 	}
-	q.ask("data-dir", "Directory of the data", "on the host", &dir, profiles.Path.Check)
+	q.ask("data-dir", "Directory of the data", "on the host", &dir, profiles.ValidHostDir)
 	q.answered = append(q.answered, func() error {
 		if dir != "" && dir != q.catalog.DataDir(*q.inst) {
 			q.inst.DataDir = dir

@@ -105,6 +105,10 @@ func (s secrets) mainAddress(old *profiles.Instance) string {
 // has and that are not given, and returns the main address before and after.
 func (s *secrets) setKeys(given keystore.Plain, old *profiles.Instance, inst profiles.Instance) (was, now string, err error) {
 	own := given
+	if data, err := made(given, inst); err == nil && bytes.Equal(data, s.keystore) {
+		main := given.Main().Address().String() // the same again, as after remove
+		return main, main, nil
+	}
 	if s.keystore != nil {
 		had, err := s.ours(old)
 		if err != nil {

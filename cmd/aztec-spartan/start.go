@@ -156,6 +156,10 @@ func (a *app) start(ctx context.Context, m *manager.Manager, name string, f star
 			if err := m.Start(ctx, unit, a.waiting(unit, "start")...); err != nil {
 				return a.explain(ctx, m, name, unit, err)
 			}
+			if now.ActiveState == "active" {
+				a.print("%s runs already, and is enabled at boot", name)
+				return nil
+			}
 			a.print("started %s in %.1f s, and enabled it at boot", name, time.Since(began).Seconds())
 			return nil
 		})

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -27,13 +25,13 @@ type installed struct {
 }
 
 func (a *app) versionsCommand() *cobra.Command {
-	var offline bool
+	var offline, all bool
 	cmd := &cobra.Command{
 		Use:   "versions",
 		Short: "List installed versions, and those the registry offers",
 		Long: `List the images in the version store and which instances run them, and the
-versions that the configured repository offers; in between, which versions
-updates of instances skip, and why, and at which they are kept by a pin. Tags that
+versions that the configured repository offers, of many only the newest that are
+stable, without --all; in between, which versions updates of instances skip, and why, and at which they are kept by a pin. Tags that
 mean something else there than here are told, as are images whose record is
 damaged, with what brings it back. --json lists the installed ones.`,
 		Args: cobra.NoArgs,
@@ -53,7 +51,11 @@ damaged, with what brings it back. --json lists the installed ones.`,
 				return a.printJSON(list)
 			}
 			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "VERSION\tDIGEST\tREFERENCE\tRUN BY\tPINNED")
+			if len(list) == 0 {
+				a.note("there is no image on this host; aztec-spartan pull VERSION fetches one, and so does config")
+			} else {
+				fmt.Fprintln(w, "VERSION\tDIGEST\tREFERENCE\tRUN BY\tPINNED")
+			}
 			for _, v := range list {
 				pin := "-"
 				if v.Pinned {
@@ -64,9 +66,10 @@ damaged, with what brings it back. --json lists the installed ones.`,
 			if err := errors.Join(w.Flush(), a.showKept()); err != nil || offline {
 				return err
 			}
-			return a.printOffered(cmd.Context(), list)
+			return a.printOffered(cmd.Context(), list, all)
 		},
 	}
+	cmd.Flags().BoolVar(&all, "all", false, "every tag that the registry offers")
 	cmd.Flags().BoolVar(&offline, "offline", false, "do not ask the registry")
 	return cmd
 }
@@ -123,74 +126,4 @@ func (a *app) installed() ([]installed, []*extract.RecordError, error) {
 		list = append(list, v)
 	}
 	return list, damaged, nil
-}
-
-// offered asks a repository for its tags.
-func (a *app) offered(ctx context.Context, repository string) ([]string, error) {
-	o, err := a.pullOptions(repository)
-	if err != nil {
-		return nil, err
-	}
-	return extract.Tags(ctx, repository, o)
-}
-
-// printOffered lists what the repositories of the installed images offer, or
-// the configured one's.
-func (a *app) printOffered(ctx context.Context, list []installed) error {
-	c, err := a.hostConfig()
-	if err != nil {
-		return err
-	}
-	repositories := []string{}
-	seen := map[string]bool{}
-	for _, v := range list {
-		if r := repositoryOf(v.Reference); r != "" && !seen[r] {
-			seen[r] = true
-			repositories = append(repositories, r)
-		}
-	}
-	if len(repositories) == 0 {
-		repositories = append(repositories, c.Registry.Repository)
-	}
-	var errs []error // a registry that is away keeps no other from being asked
-	for _, r := range repositories {
-		tags, err := a.offered(ctx, r)
-		if err == nil {
-			a.print("\noffered by %s:\n  %s", r, orDefault(join(tags), "nothing"))
-			err = a.tellMoved(ctx, list, r, tags)
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-// tellMoved compares the tags that images here were pulled by with what a
-// repository has under them now.
-func (a *app) tellMoved(ctx context.Context, list []installed, repository string, tags []string) error {
-	o, err := a.pullOptions(repository)
-	if err != nil {
-		return err
-	}
-	told := map[string]bool{}
-	for _, v := range list {
-		ref := v.Reference
-		if told[ref] || repositoryOf(ref) != repository || ref != repository+":"+tagOf(ref) || !slices.Contains(tags, tagOf(ref)) {
-			continue
-		}
-		told[ref] = true
-		o.Platform = v.platform
-		now, err := extract.Resolve(ctx, ref, o)
-		if err != nil {
-			return err
-		}
-		seen, err := a.store().Seen(ref)
-		if err != nil {
-			return err
-		}
-		same := func(v installed) bool { return v.Reference == ref && v.Digest == now.Digest }
-		if !slices.ContainsFunc(list, same) && (seen == nil || seen.Digest != now.Digest) {
-			a.note("warning: the tag %s has moved: it is %s here, and %s there", ref, v.Digest, now.Digest)
-		}
-	}
-	return nil
 }

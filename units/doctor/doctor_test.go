@@ -25,12 +25,23 @@ func TestHealthyHost(t *testing.T) {
 		}
 	}
 	for _, c := range checks {
-		if !seen[c.name] {
+		if !seen[c.name] && c.name != "dns" { // its URLs have addresses
 			t.Errorf("%s says nothing", c.name)
 		}
 	}
 	if Worst(list) != OK {
 		t.Errorf("the worst is %s", Worst(list))
+	}
+}
+
+// Names are found where there are some.
+func TestNames(t *testing.T) {
+	for url, want := range map[string]int{"http://eth.example:8545": 1, "http://127.0.0.1:8545": 0} {
+		s := healthy(t)
+		s.node.L1, s.node.Beacon, s.node.Trace = []string{url}, nil, nil
+		if list := (exam{s.host, s.node}).dns(t.Context()); len(list) != want || want > 0 && list[0].Level != OK {
+			t.Errorf("%s: %+v", url, list)
+		}
 	}
 }
 

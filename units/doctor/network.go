@@ -205,7 +205,7 @@ func (e exam) keystore(ctx context.Context) []Finding {
 
 // dns looks up all hosts that the node will.
 func (e exam) dns(ctx context.Context) []Finding {
-	seen := map[string]bool{}
+	seen, asked := map[string]bool{}, false
 	var list []Finding
 	for _, raw := range slices.Concat(e.L1, e.Beacon, e.Trace, e.signers()) {
 		u, err := url.Parse(raw)
@@ -217,11 +217,12 @@ func (e exam) dns(ctx context.Context) []Finding {
 		if _, err := netip.ParseAddr(name); err == nil || name == "localhost" {
 			continue
 		}
+		asked = true
 		if _, err := e.Resolver.LookupHost(ctx, name); err != nil {
 			list = append(list, fail("resolvectl query "+name+"; cat /etc/resolv.conf", "%s cannot be looked up: %s", clip(name), clip(err.Error())))
 		}
 	}
-	if len(list) == 0 {
+	if len(list) == 0 && asked {
 		list = append(list, ok("all names are found"))
 	}
 	return list
