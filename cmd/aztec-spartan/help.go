@@ -25,7 +25,7 @@ func printHelp(c *cobra.Command, _ []string) {
 func folded(text string, columns int) string {
 	paragraphs := strings.Split(text, "\n\n")
 	for i, p := range paragraphs {
-		if strings.HasPrefix(p, " ") {
+		if strings.IndexAny(p, " \t") == 0 {
 			continue
 		}
 		var b strings.Builder

@@ -73,6 +73,14 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// What is indented is to be typed, by spaces or, in cobra's texts, by a tab.
+func TestFolded(t *testing.T) {
+	const typed = "  first   line\n  second\n\n\tsource <(aztec-spartan completion bash)"
+	if got, want := folded("one\ntwo\n\n"+typed, helpColumns), "one two\n\n"+typed; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // The man pages of the packages are rendered here, so that they cannot say
 // anything else than the help text.
 func TestManPages(t *testing.T) {
