@@ -122,8 +122,7 @@ func (a *app) runUnit(ctx context.Context, m *manager.Manager, c units.Command) 
 		return 0, err
 	}
 	code, err = a.waitTool(ctx, m, c.Unit)
-	streams.drain()
-	return code, err
+	return code, errors.Join(err, streams.drain())
 }
 
 // tool is what to run: the image that the instance is on, with its entry point.
@@ -280,19 +279,20 @@ func (a *app) forgetTool(ctx context.Context, m *manager.Manager, unit, path str
 type streams struct {
 	paths  [3]string
 	ends   []io.Closer // of pipes, that the program has opened itself
-	copies []chan struct{}
+	copies []chan error
 	open   []io.Closer
 }
 
 // streams offers terminals and pipes as they are. What cannot be opened by its
-// path (a socket, as ssh may have) is copied through a pipe, and so is a file:
-// who opens it anew is at a place of its own in it, and what is written after
-// the tool would go over what the tool wrote.
+// path (a socket, as ssh may have) is copied through a pipe, and so is a file that
+// is written: who opens it anew is at a place of its own in it, and what is written
+// after the tool would go over what the tool wrote. A file that is read is not:
+// the rest of it is for whoever called this, as the loop of a shell.
 func (a *app) streams() (*streams, error) {
 	s := &streams{}
 	for i, stream := range []any{a.in, a.out, a.err} {
 		f, ok := stream.(*os.File)
-		if ok && reopens(f) {
+		if ok && reopens(f, i == 0) {
 			s.paths[i] = fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd())
 			continue
 		}
@@ -319,19 +319,24 @@ func (a *app) streams() (*streams, error) {
 			}()
 			continue
 		}
-		done := make(chan struct{})
+		done := make(chan error, 1)
 		s.copies = append(s.copies, done)
 		go func() {
-			defer close(done)
-			_, _ = io.Copy(stream.(io.Writer), mine)
+			_, err := io.Copy(stream.(io.Writer), mine)
+			if err != nil {
+				// The tool waits for nobody, and ends as it would have.
+				_, _ = io.Copy(io.Discard, mine)
+				err = fmt.Errorf("passing on what it wrote: %w", err)
+			}
+			done <- err
 		}()
 	}
 	return s, nil
 }
 
-func reopens(f *os.File) bool {
+func reopens(f *os.File, input bool) bool {
 	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeSocket == 0 && !info.Mode().IsRegular()
+	return err == nil && info.Mode()&os.ModeSocket == 0 && (input || !info.Mode().IsRegular())
 }
 
 func sameFile(f *os.File, stream any) bool {
@@ -344,15 +349,18 @@ func sameFile(f *os.File, stream any) bool {
 	return err1 == nil && err2 == nil && os.SameFile(a, b)
 }
 
-// drain waits until all that the program wrote has been copied.
-func (s *streams) drain() {
+// drain waits until all that the program wrote has been copied. An error says
+// that some of it is lost.
+func (s *streams) drain() error {
 	for _, e := range s.ends {
 		e.Close()
 	}
 	s.ends = nil
+	var errs []error
 	for _, done := range s.copies {
-		<-done
+		errs = append(errs, <-done)
 	}
+	return errors.Join(errs...)
 }
 
 func (s *streams) close() {
