@@ -158,7 +158,7 @@ func (a *app) status(ctx context.Context, m unitReader, name string) (status, er
 	}
 	state, meta, err := a.generations(inst)
 	if err != nil {
-		return status{Name: name, Skipped: []roll.Skip{}}, err
+		return status{Name: name, Role: inst.Role, Network: inst.Network, Unit: state.Unit, Skipped: []roll.Skip{}}, err
 	}
 	s := status{
 		Name: name, Role: inst.Role, Network: inst.Network, StandbyOf: inst.StandbyOf, Unit: state.Unit,

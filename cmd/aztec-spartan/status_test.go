@@ -131,8 +131,15 @@ func TestStatusOfABrokenOne(t *testing.T) {
 	settled(t, a, "broken", port)
 	write(t, a.path(filepath.Join(stateDir, "broken", "state.json")), "{", 0o600)
 	all, err := a.statuses(t.Context(), fakeUnits{}, []string{"broken", "good"}, false)
-	if err != nil || all[0].Health != healthUnknown || all[0].Reason == "" || all[1].Health != string(probe.Healthy) {
+	if err != nil || all[0].Health != healthUnknown || all[0].Reason == "" || all[0].Role != "full-node" || all[1].Health != string(probe.Healthy) {
 		t.Errorf("%v: %+v", err, all)
+	}
+	// As somebody leaves it who wants it masked.
+	settled(t, a, "masked", port)
+	write(t, a.path(filepath.Join(systemdDir, "aztec-full-node@masked.service")), "", 0o644)
+	all, err = a.statuses(t.Context(), fakeUnits{}, []string{"masked"}, false)
+	if want := "reading aztec-full-node@masked.service: it has no section [X-AztecSpartan], so it is not one of ours"; err != nil || all[0].Reason != want || all[0].Role != "full-node" {
+		t.Errorf("%v: %+v, want %q", err, all, want)
 	}
 	if _, err := a.statuses(t.Context(), fakeUnits{}, []string{"good", "none"}, false); err == nil {
 		t.Error("an instance that is not there")
@@ -190,6 +197,11 @@ func TestVerdict(t *testing.T) {
 			nil,
 			"unhealthy: the node was not given its keys (exit code 243, CREDENTIALS); systemd starts it again (restart 2): it is encrypted for another TPM", false,
 			errors.New("it is encrypted for another TPM"),
+		},
+		{
+			manager.UnitState{ActiveState: "activating", SubState: "auto-restart", ExecMainCode: cldExited, ExecMainStatus: 1},
+			nil,
+			"unhealthy: the node exited with code 1; systemd starts it again (for the first time)", false, nil,
 		},
 		{manager.UnitState{ActiveState: "failed", Result: "exit-code"}, nil, "unhealthy: the unit failed: exit-code", false, nil},
 		{
@@ -372,7 +384,7 @@ func TestStatusOfTheExposed(t *testing.T) {
 	if all[0].Exposed != firewall.ErrNotLoaded.Error() || all[1].Exposed != "" {
 		t.Errorf("%+v", all)
 	}
-	if err := a.statusTable(all); err != nil || !strings.Contains(said.String(), "warning: RPC and admin ports are open to other machines: the table inet aztec_spartan is not loaded; aztec-spartan status runs ") {
+	if err := a.statusTable(all); err != nil || !strings.Contains(said.String(), "warning: RPC and admin ports are open to other machines: the table inet aztec_spartan is not loaded; systemctl start aztec-firewall.service ") {
 		t.Errorf("%v: %s", err, said.String())
 	}
 	if a.statusPage(all[0]); !strings.Contains(out.String(), "\nfirewall:    RPC and admin ports are open to other machines: the table inet aztec_spartan is not loaded\n             systemctl start aztec-firewall.service ") {

@@ -32,7 +32,7 @@ func (a *app) statusTable(all []status) error {
 		a.print("%s", line)
 	}
 	if i := slices.IndexFunc(all, func(s status) bool { return s.Exposed != "" }); i >= 0 {
-		a.note("warning: RPC and admin ports are open to other machines: %s; aztec-spartan status %s says what closes them", all[i].Exposed, all[i].Name)
+		a.note("warning: RPC and admin ports are open to other machines: %s; systemctl start aztec-firewall.service closes them, or says why not", all[i].Exposed)
 	}
 	return nil
 }

@@ -25,6 +25,9 @@ func verdict(ctx context.Context, u manager.UnitState, meta units.Meta, again *r
 		if again != nil {
 			loop = again.String()
 		}
+		if u.NRestarts == 0 { // it counts those that it has begun
+			loop = "for the first time"
+		}
 		reason := fmt.Sprintf("the node %s; systemd starts it again (%s)", orDefault(exitWords(u), "stopped"), loop)
 		if obstacle != nil {
 			reason += ": " + obstacle.Error()

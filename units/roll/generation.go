@@ -86,7 +86,11 @@ func (f Files) Active(unit string) (units.Meta, error) {
 	if err != nil {
 		return units.Meta{}, fmt.Errorf("reading %s: %w", unit, err)
 	}
-	return units.ParseMeta(data)
+	meta, err := units.ParseMeta(data)
+	if newer := (*units.NewerSchemaError)(nil); err != nil && !errors.As(err, &newer) {
+		err = fmt.Errorf("reading %s: %w", unit, err)
+	}
+	return meta, err
 }
 
 // Activate puts the unit file of a generation in place: this rename is the
