@@ -32,14 +32,15 @@ those that are stopped stay so. Ctrl-C ends the wait, and not the restart.`,
 }
 
 func (a *app) restart(ctx context.Context, m *manager.Manager, name string) error {
-	return a.lockedInstance(ctx, name, "restart", func(inst profiles.Instance) error { return a.restartBy(ctx, m, inst, m.Restart) })
+	last := a.lastStop(name)
+	return a.lockedInstance(ctx, name, "restart", func(inst profiles.Instance) error { return a.restartBy(ctx, m, inst, last, m.Restart) })
 }
 
-// restartBy restarts an instance, whose lock is held, by a job of systemd's.
-func (a *app) restartBy(ctx context.Context, m *manager.Manager, inst profiles.Instance,
+// restartBy restarts an instance, whose lock is held, by a job of systemd's, unless
+// it was stopped since last.
+func (a *app) restartBy(ctx context.Context, m *manager.Manager, inst profiles.Instance, last string,
 	job func(ctx context.Context, unit string, opts ...manager.Option) error,
 ) error {
-	last := a.lastStop(inst.Name)
 	if err := a.mayRun(inst.Name); err != nil {
 		return err
 	}
@@ -68,6 +69,7 @@ func (a *app) restartRunning(ctx context.Context, m *manager.Manager, name strin
 
 // restartIfRuns is restartRunning where the lock is held.
 func (a *app) restartIfRuns(ctx context.Context, m *manager.Manager, inst profiles.Instance) error {
+	last := a.lastStop(inst.Name)
 	unit, err := a.installedUnit(inst.Name)
 	if err != nil {
 		return err
@@ -81,5 +83,5 @@ func (a *app) restartIfRuns(ctx context.Context, m *manager.Manager, inst profil
 		a.note("%s does not run, and is not restarted", inst.Name)
 		return nil
 	}
-	return a.restartBy(ctx, m, inst, m.TryRestart)
+	return a.restartBy(ctx, m, inst, last, m.TryRestart)
 }

@@ -90,7 +90,11 @@ func (a *app) each(ctx context.Context, verb string, args []string, all bool, no
 			return err
 		}
 	}
-	return inTurn(ctx, verb, a.inOrder(verb, names), func(name string) error { return do(ctx, m, name) })
+	turn := func(name string) error { return do(ctx, m, name) }
+	if verb == "start" || verb == "restart" && !all { // restart --all leaves those stopped that are
+		turn = a.inOwnTurn(names, turn)
+	}
+	return inTurn(ctx, verb, a.inOrder(verb, names), turn)
 }
 
 // inTurn does a verb for one instance after the other. That one cannot be started

@@ -46,6 +46,26 @@ type stopper interface {
 
 var errStoppedMeanwhile = errors.New("it was stopped meanwhile")
 
+func stoppedMeanwhile(name string, others ...error) error {
+	err := errors.Join(append([]error{fmt.Errorf("starting %s: %w", name, errStoppedMeanwhile)}, others...)...)
+	return withHint(err, "aztec-spartan start %s starts it", name)
+}
+
+// inOwnTurn is do for instances that are started one after the other. One before
+// may wait for an hour, and who stops another meanwhile wants that down.
+func (a *app) inOwnTurn(names []string, do func(name string) error) func(name string) error {
+	last := map[string]string{}
+	for _, name := range names {
+		last[name] = a.lastStop(name)
+	}
+	return func(name string) error {
+		if a.lastStop(name) != last[name] {
+			return stoppedMeanwhile(name)
+		}
+		return do(name)
+	}
+}
+
 // unlessStopped runs a job that starts an instance, unless that was stopped
 // since last, what lastStop said when the start was asked for. One that is
 // stopped while the job is queued is stopped again, so that a stop which has said
@@ -59,6 +79,5 @@ func (a *app) unlessStopped(ctx context.Context, m stopper, name, unit, last str
 		return err
 	}
 	ctx = context.WithoutCancel(ctx)
-	err = errors.Join(m.Disable(ctx, unit), m.Stop(ctx, unit))
-	return withHint(errors.Join(fmt.Errorf("starting %s: %w", name, errStoppedMeanwhile), err), "aztec-spartan start %s starts it", name)
+	return stoppedMeanwhile(name, m.Disable(ctx, unit), m.Stop(ctx, unit))
 }

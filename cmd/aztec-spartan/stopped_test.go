@@ -24,6 +24,29 @@ func (t *takenBack) Stop(_ context.Context, unit string, _ ...manager.Option) er
 	return nil
 }
 
+// Who stops an instance that has not had its turn yet has stopped it.
+func TestStoppedBeforeItsTurn(t *testing.T) {
+	a := newApp(io.Discard)
+	a.root = t.TempDir()
+	for _, name := range []string{"agent1", "val1"} { // long ago
+		if err := a.noteStop(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names := []string{"agent1", "val1", "val2"}
+	var started []string
+	err := inTurn(t.Context(), "start", names, a.inOwnTurn(names, func(name string) error {
+		started = append(started, name)
+		if name != "agent1" {
+			return nil
+		}
+		return a.noteStop("val1") // while that one waits for its string
+	}))
+	if !slices.Equal(started, []string{"agent1", "val2"}) || !errors.Is(err, errStoppedMeanwhile) || !strings.Contains(err.Error(), "starting val1: ") {
+		t.Errorf("started %q, %v", started, err)
+	}
+}
+
 // A start that waited while its instance was stopped starts nothing, and one
 // that had started it already stops it again.
 func TestUnlessStopped(t *testing.T) {
