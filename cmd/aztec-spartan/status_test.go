@@ -452,6 +452,26 @@ func TestWatchOnASmallScreen(t *testing.T) {
 	}
 }
 
+// What is noted beside the status is a part of the picture: the next one would be
+// drawn over it.
+func TestWatchDrawsNotes(t *testing.T) {
+	root := t.TempDir()
+	master, slave := fullTerminal(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	p := &person{more: make(chan struct{}, 1)}
+	go p.read(master)
+	done := make(chan int, 1)
+	go func() { done <- run(ctx, []string{"status", "--watch", "--root", root}, slave, slave, slave) }()
+	if err := p.sees(ctx, toTop+"there is no instance on this host"); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if code := <-done; code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 // What the details ask is answered by L1 and the node; what is not answered is
 // said.
 func TestDetails(t *testing.T) {

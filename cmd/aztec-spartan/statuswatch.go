@@ -31,7 +31,7 @@ func (a *app) watchStatus(ctx context.Context, args []string) error {
 	for {
 		picture := *a
 		var drawn bytes.Buffer
-		picture.out = &drawn
+		picture.out, picture.err = &drawn, &drawn // what is drawn next would be over a warning beside it
 		err := picture.showStatus(ctx, args)
 		if ctx.Err() != nil {
 			return nil // Ctrl-C is how watching ends
