@@ -273,8 +273,9 @@ func (r *run) notStarted(ctx context.Context, err error, late bool) error {
 	}
 	if errors.Is(err, ErrStopped) { // nothing to hold against the version
 		// On the way back nothing is done beside a node that is still there.
-		if _, err := r.standing(ctx); ctx.Err() != nil {
-			return err
+		_, _ = r.standing(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		return ErrStopped
 	}
