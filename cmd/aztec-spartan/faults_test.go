@@ -68,6 +68,7 @@ var matrix = []fault{
 	{name: "the terminal hangs up", tag: stubimage.Silent, around: hangUp, code: exitRolledBack, reason: "was killed by signal 9", phase: roll.PhaseRPC, skipped: true, gate: longGate},
 	{name: "stopped by systemctl", tag: stubimage.Silent, around: stopBySystemctl, code: exitFailed, result: roll.Cancelled, reason: "stopped by somebody else", stopped: true, gate: longGate},
 	{name: "stopped by stop", tag: stubimage.Silent, around: stopByStop, code: exitFailed, result: roll.Cancelled, reason: "the roll was cancelled", stopped: true, gate: longGate},
+	{name: "restarted by systemctl", tag: stubimage.Newer, around: restartBySystemctl, result: roll.Done, settle: "8s"},
 	{name: "stopped by systemctl while it stops", tag: stubimage.Newer, around: stopInTheStop, code: exitFailed, result: roll.Cancelled, reason: "stopped by somebody else", stopped: true},
 	{name: "L1 is away before", tag: stubimage.Newer, around: noL1Before, code: exitRolledBack, reason: "then 4.1.2 failed too: no progress within 3s", phase: roll.PhaseProgress, blamed: true, long: true},
 	{name: "L1 goes away in the middle", tag: stubimage.Newer, around: noL1Meanwhile, code: exitRolledBack, reason: "then 4.1.2 failed too: no progress within 3s", phase: roll.PhaseProgress, blamed: true, long: true},

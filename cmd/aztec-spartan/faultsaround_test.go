@@ -134,6 +134,12 @@ func stopBySystemctl(g *guest, update func()) {
 	})
 }
 
+func restartBySystemctl(g *guest, update func()) {
+	meanwhile(g, update, func() {
+		g.sh("systemctl restart " + val1)
+	})
+}
+
 // stopInTheStop stops a node that the roll is stopping, which takes it long.
 func stopInTheStop(g *guest, update func()) {
 	const stopping = "test $(systemctl show -P SubState " + val1 + ") = stop"

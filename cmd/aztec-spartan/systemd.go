@@ -57,7 +57,7 @@ func running(s, failure manager.UnitState) roll.Running {
 		ActiveState: s.ActiveState, SubState: s.SubState, Invocation: s.InvocationID,
 		PID: s.MainPID, Restarts: s.NRestarts, Exit: exitWords(s), Enabled: s.UnitFileState == "enabled",
 		Outdated: outdated(s) && (failure.Job || failure.ActiveState != "inactive"),
-		Halted:   halted(s), Unmet: s.Unmet,
+		Halted:   halted(s), Queued: s.Job, Unmet: s.Unmet,
 	}
 }
 

@@ -57,6 +57,7 @@ type Running struct {
 	Enabled     bool   // starts at boot
 	Outdated    bool   // it is down because the node wants to be another version
 	Halted      bool   // it has failed while somebody stopped it
+	Queued      bool   // a job for it is queued or under way
 	Unmet       bool   // a condition of the unit did not hold when it was to be started last
 }
 
@@ -68,6 +69,10 @@ func (r Running) stopped() bool {
 
 // down reports whether it does not run, and systemd does not see to that.
 func (r Running) down() bool { return r.ActiveState == "inactive" || r.ActiveState == "failed" }
+
+// between reports whether it is stopping, or is stopped and about to start, as in
+// the middle of a restart: what it starts after may take a moment.
+func (r Running) between() bool { return r.ActiveState == "deactivating" || r.down() && r.Queued }
 
 // Answer is what the node says about itself.
 type Answer struct {

@@ -324,3 +324,48 @@ func TestStopByHandInTheGate(t *testing.T) {
 		})
 	}
 }
+
+// A node that somebody restarts while it is judged is judged anew: that says
+// nothing against its version. Who does it without an end ends the patience, and
+// who stops it has stopped it.
+func TestRestartedWhileItIsJudged(t *testing.T) {
+	const slow = 2 * time.Second // it starts after something else
+	for name, c := range map[string]struct {
+		times  int
+		takes  time.Duration
+		stops  bool // in the middle of the last
+		result string
+	}{
+		"once":           {1, 0, false, Done},
+		"three times":    {3, 0, false, Done},
+		"slowly":         {1, slow, false, Done},
+		"without an end": {1000, 0, false, RolledBack},
+		"and stopped":    {1, slow, true, Cancelled},
+	} {
+		inBubble(t, name, func(t *testing.T) {
+			h := newHost(t)
+			h.edit(func(s *State) { s.Intent.Gate.Settle = 5 * time.Second })
+			last, restarts := time.Now(), 0
+			h.on["running"] = func() { // every three seconds, once the new version runs
+				switch since := time.Since(last); {
+				case h.run.Queued && since >= c.takes && c.stops && restarts == c.times:
+					h.run.Queued = false
+				case h.run.Queued && since >= c.takes:
+					_ = h.start()
+				case h.process == "4.1.3" && h.run.ActiveState == "active" && restarts < c.times && since >= 3*time.Second:
+					last = time.Now()
+					restarts++
+					h.run.ActiveState, h.run.SubState, h.run.PID, h.run.Queued = "inactive", "dead", 0, true
+				}
+			}
+			out, err := h.engine().Run(t.Context(), "val1")
+			if err != nil || out.Result != c.result || c.stops && out.Reason != ErrStopped.Error() {
+				t.Fatalf("%+v, %v", out, err)
+			}
+			s := h.whole(map[string]string{Done: "4.1.3", RolledBack: "4.1.2", Cancelled: "4.1.2"}[c.result], !c.stops)
+			if c.result != RolledBack && (restarts != c.times || len(s.Skipped) != 0) {
+				t.Errorf("%d restarts, skipped %v", restarts, s.Skipped)
+			}
+		})
+	}
+}

@@ -84,11 +84,12 @@ func (r *run) restartOnce(ctx context.Context, before Running) (bool, error) {
 	return true, nil
 }
 
-// standing is what the unit does once it is not stopping, whoever stops it.
+// standing is what the unit does once it is not stopping, nor between that and a
+// start, whoever does it.
 func (r *run) standing(ctx context.Context) (Running, error) {
 	for {
 		now, err := r.Manager.Running(ctx, r.state.Unit)
-		if err != nil || now.ActiveState != "deactivating" {
+		if err != nil || !now.between() {
 			return now, err
 		}
 		select {

@@ -29,11 +29,15 @@ type watch struct {
 	moved   bool      // along its chain, or need not
 	met     bool      // peers, or need not
 	why     string    // it is not further
+	byHand  int       // times that somebody has restarted it meanwhile
 }
+
+// mostByHand is how often a node may be restarted by hand while it is judged.
+const mostByHand = 3
 
 // watch decides whether the version that was just started holds.
 func (w *watch) watch(ctx context.Context) error {
-	w.since, w.why = time.Now(), "the RPC did not answer"
+	w.begin()
 	for {
 		now, err := w.Manager.Running(ctx, w.state.Unit)
 		if err != nil {
@@ -55,16 +59,26 @@ func (w *watch) watch(ctx context.Context) error {
 	}
 }
 
+// begin waits for a process, and for all that it has to show.
+func (w *watch) begin() {
+	w.first, w.up, w.moved, w.met = Running{}, time.Time{}, false, false
+	w.since, w.why = time.Now(), "the RPC did not answer"
+}
+
 // look takes one look, and reports whether the gate is passed.
 func (w *watch) look(ctx context.Context, now Running) (bool, error) {
 	if w.first.Invocation == "" {
 		return false, w.invoked(now)
 	}
-	if now.stopped() {
-		return false, ErrStopped
-	}
 	if now.ActiveState == "deactivating" {
 		return false, nil // what it ends as says whether it crashed or was stopped
+	}
+	// systemd counts its own restarts, and begins anew when somebody starts it.
+	if now.between() || now.Invocation != w.first.Invocation && now.Restarts == 0 {
+		return false, w.restarted()
+	}
+	if now.stopped() {
+		return false, ErrStopped
 	}
 	if now.Invocation != w.first.Invocation || now.PID != w.first.PID || now.Restarts != w.first.Restarts {
 		return false, w.fell(w.current(), fmt.Sprintf("the node %s and was restarted", orElse(now.Exit, "stopped")))
@@ -80,6 +94,18 @@ func (w *watch) look(ctx context.Context, now Running) (bool, error) {
 		return w.answers(a)
 	}
 	return w.holds(a)
+}
+
+// restarted judges it anew, whom somebody else restarts.
+func (w *watch) restarted() error {
+	if w.byHand == mostByHand {
+		return w.fell(w.current(), "it is restarted over and over by somebody else")
+	}
+	w.byHand++
+	w.say("it is restarted by somebody else, and judged anew")
+	w.before = w.first.Invocation
+	w.begin()
+	return nil
 }
 
 // current is the phase that it is in.
@@ -105,7 +131,7 @@ func (w *watch) invoked(now Running) error {
 	// Its start job was done, so it ran; a unit whose conditions do not hold
 	// keeps the invocation before. One that is not enabled systemd forgets when
 	// it is stopped, and its invocation.
-	if now.stopped() && now.Invocation != w.before {
+	if now.stopped() && (now.Invocation != w.before || w.byHand > 0 && !now.Queued) {
 		return ErrStopped
 	}
 	if time.Since(w.since) <= w.gate.Start {
