@@ -156,6 +156,10 @@ func (r *run) forward(ctx context.Context) (Outcome, error) {
 		}
 	}
 	before, err := r.Manager.Running(ctx, r.state.Unit)
+	if err == nil && before.down() && before.Queued { // as in a boot: it would start the new version, and nobody judge it
+		r.say("waiting for the start of %s, which is under way", r.state.Unit)
+		before, err = r.standing(ctx)
+	}
 	if ctx.Err() != nil {
 		return r.finish(Cancelled, cancelled)
 	}

@@ -369,3 +369,23 @@ func TestRestartedWhileItIsJudged(t *testing.T) {
 		})
 	}
 }
+
+// One that is about to start when the roll begins, as in a boot, or in the middle
+// of somebody's restart, is none that is stopped.
+func TestAboutToStartWhenItBegins(t *testing.T) {
+	inBubble(t, "about to start", func(t *testing.T) {
+		h := newHost(t)
+		h.run.ActiveState, h.run.SubState, h.run.PID, h.run.Queued = "inactive", "dead", 0, true
+		began := time.Now()
+		h.on["running"] = func() {
+			if time.Since(began) > 20*time.Second {
+				h.on["running"] = nil
+				_ = h.start()
+			}
+		}
+		if out, err := h.engine().Run(t.Context(), "val1"); err != nil || out.Result != Done {
+			t.Fatalf("%+v, %v", out, err)
+		}
+		h.whole("4.1.3", true)
+	})
+}
