@@ -121,16 +121,34 @@ func (a *app) newestRelease(ctx context.Context, noPull bool) string {
 	if err != nil || noPull {
 		return ""
 	}
-	o, err := a.pullOptions(c.Registry.Repository)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return a.newestIn(ctx, c.Registry.Repository)
+}
+
+// newestIn is the newest release of those that who uses a repository may have.
+func (a *app) newestIn(ctx context.Context, repository string) string {
+	catalog, err := a.catalog()
 	if err != nil {
 		return ""
 	}
-	o.Report = nil // nothing depends on it
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	tags, err := extract.Tags(ctx, c.Registry.Repository, o)
-	if err != nil {
-		return ""
+	// The newest may have moved from there, as upstream's have.
+	others, _ := catalog.Siblings("", repository)
+	var tags []string
+	for _, r := range append([]string{repository}, others...) {
+		o, err := a.pullOptions(r)
+		if err != nil {
+			return ""
+		}
+		o.Report = nil // nothing depends on it
+		found, err := extract.Tags(ctx, r, o)
+		if errors.Is(err, extract.ErrUnknown) {
+			continue // not there yet
+		}
+		if err != nil {
+			return ""
+		}
+		tags = append(tags, found...)
 	}
 	releases, _ := sortTags(tags)
 	if len(releases) == 0 {

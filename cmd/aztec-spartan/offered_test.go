@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -34,6 +37,34 @@ func TestOfferText(t *testing.T) {
 	for line := range strings.Lines(all) {
 		if len(line) > helpColumns+1 {
 			t.Errorf("a line of %d columns: %s", len(line), line)
+		}
+	}
+}
+
+// The configured repository may be one that new versions do not come to any more.
+func TestNewestRelease(t *testing.T) {
+	serve := func(answer string) *httptest.Server {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, answer) }))
+		t.Cleanup(server.Close)
+		return server
+	}
+	old := serve(`{"tags":["5.0.9","5.0.10"]}`)
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for _, test := range []struct {
+		now  *httptest.Server
+		want string
+	}{
+		{serve(`{"tags":["6.0.0","6.1.0-rc.1"]}`), "6.0.0"},
+		{serve(`{"tags":["6.0.0-rc.1"]}`), "5.0.10"},
+		{gone, ""}, // who knows
+	} {
+		repository := func(s *httptest.Server) string { return strings.TrimPrefix(s.URL, "http://") + "/aztec" }
+		a := newApp(io.Discard)
+		a.root = t.TempDir()
+		write(t, a.path(profilesDir+"/repositories.toml"), fmt.Sprintf("schema = 1\n[[repository]]\nname = %q\nversions = \"< 6\"\n[[repository]]\nname = %q\nversions = \">= 6\"\n", repository(old), repository(test.now)), 0o644)
+		if got := a.newestIn(t.Context(), repository(old)); got != test.want {
+			t.Errorf("the newest release is %q, want %q", got, test.want)
 		}
 	}
 }
