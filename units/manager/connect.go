@@ -98,7 +98,6 @@ type bus interface {
 	EnableUnitFilesContext(ctx context.Context, files []string, runtime, force bool) (bool, []systemd.EnableUnitFileChange, error)
 	DisableUnitFilesContext(ctx context.Context, files []string, runtime bool) ([]systemd.DisableUnitFileChange, error)
 	ListUnitsByPatternsContext(ctx context.Context, states, patterns []string) ([]systemd.UnitStatus, error)
-	ListUnitFilesByPatternsContext(ctx context.Context, states, patterns []string) ([]systemd.UnitFile, error)
 	GetAllPropertiesContext(ctx context.Context, unit string) (map[string]any, error)
 	Connected() bool
 	// alive returns what says whether the connection of now is there still.

@@ -20,7 +20,6 @@ type fake struct {
 	installable bool
 	changes     int
 	loaded      []systemd.UnitStatus
-	installed   []systemd.UnitFile
 
 	mu    sync.Mutex
 	lost  bool
@@ -66,10 +65,6 @@ func (f *fake) DisableUnitFilesContext(context.Context, []string, bool) ([]syste
 
 func (f *fake) ListUnitsByPatternsContext(context.Context, []string, []string) ([]systemd.UnitStatus, error) {
 	return f.loaded, f.err
-}
-
-func (f *fake) ListUnitFilesByPatternsContext(context.Context, []string, []string) ([]systemd.UnitFile, error) {
-	return f.installed, f.err
 }
 
 func (f *fake) GetAllPropertiesContext(_ context.Context, unit string) (map[string]any, error) {

@@ -177,13 +177,3 @@ func (m *Manager) within(ctx context.Context, d time.Duration, call func(context
 	defer cancel()
 	return explain(call(ctx), d)
 }
-
-// unitOf is the name of the unit in a file. A template (name@.service) is
-// no unit.
-func unitOf(file string) string {
-	name := path.Base(file)
-	if strings.Contains(name, "@.") {
-		return ""
-	}
-	return name
-}

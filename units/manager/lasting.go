@@ -168,12 +168,6 @@ func (l *lasting) ListUnitsByPatternsContext(ctx context.Context, states, patter
 	})
 }
 
-func (l *lasting) ListUnitFilesByPatternsContext(ctx context.Context, states, patterns []string) ([]systemd.UnitFile, error) {
-	return again(ctx, l, func(b bus) ([]systemd.UnitFile, error) {
-		return b.ListUnitFilesByPatternsContext(ctx, states, patterns)
-	})
-}
-
 func (l *lasting) GetAllPropertiesContext(ctx context.Context, unit string) (map[string]any, error) {
 	return again(ctx, l, func(b bus) (map[string]any, error) { return b.GetAllPropertiesContext(ctx, unit) })
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 )
 
@@ -18,29 +17,27 @@ const Unknown uint64 = math.MaxUint64
 // read in one call, so that they belong together. Of a unit that is not a
 // service those of the service are zero.
 type UnitState struct {
-	Unit             string
-	LoadState        string // loaded, not-found, bad-setting, error, masked
-	ActiveState      string // active, activating, deactivating, inactive, failed, reloading
-	SubState         string // for a service: running, start-post, auto-restart, dead, ...
-	UnitFileState    string // enabled, disabled, static, ...; as of the last reload
-	Result           string // success, exit-code, signal, timeout, ...
-	Type             string // of a service, as set: exec, notify, oneshot, ...
-	Restart          string // as set: no, always, on-failure, ...
-	MainPID          uint32 // 0: there is none
-	NRestarts        uint32 // automatic ones since the last start by hand
-	InvocationID     string // 32 hex digits, new with every start; empty if it never ran
-	ActiveEnter      time.Time
-	StateChange      time.Time
-	ExecMainStatus   int32     // exit code, or signal number; see ExecMainCode
-	ExecMainCode     int32     // CLD_EXITED (1), CLD_KILLED (2), CLD_DUMPED (3) of waitid(2); 0 while it runs
-	MemoryCurrent    uint64    // bytes, or Unknown
-	CPUUsageNSec     uint64    // nanoseconds, or Unknown
-	FragmentPath     string    // the unit file
-	NeedDaemonReload bool      // the unit file is newer than what systemd has read
-	Job              bool      // a job for it is queued or running
-	Unmet            bool      // a Condition...= did not hold when it was to be started last
-	NextElapse       time.Time // of a timer with OnCalendar=: when it fires next; zero if it does not
-	LastTrigger      time.Time // of a timer: when it fired last
+	Unit           string
+	LoadState      string // loaded, not-found, bad-setting, error, masked
+	ActiveState    string // active, activating, deactivating, inactive, failed, reloading
+	SubState       string // for a service: running, start-post, auto-restart, dead, ...
+	UnitFileState  string // enabled, disabled, static, ...; as of the last reload
+	Result         string // success, exit-code, signal, timeout, ...
+	Type           string // of a service, as set: exec, notify, oneshot, ...
+	Restart        string // as set: no, always, on-failure, ...
+	MainPID        uint32 // 0: there is none
+	NRestarts      uint32 // automatic ones since the last start by hand
+	InvocationID   string // 32 hex digits, new with every start; empty if it never ran
+	ActiveEnter    time.Time
+	StateChange    time.Time
+	ExecMainStatus int32     // exit code, or signal number; see ExecMainCode
+	ExecMainCode   int32     // CLD_EXITED (1), CLD_KILLED (2), CLD_DUMPED (3) of waitid(2); 0 while it runs
+	MemoryCurrent  uint64    // bytes, or Unknown
+	CPUUsageNSec   uint64    // nanoseconds, or Unknown
+	Job            bool      // a job for it is queued or running
+	Unmet          bool      // a Condition...= did not hold when it was to be started last
+	NextElapse     time.Time // of a timer with OnCalendar=: when it fires next; zero if it does not
+	LastTrigger    time.Time // of a timer: when it fired last
 }
 
 // State reads the state of a unit. A unit that does not exist is no error:
@@ -63,73 +60,28 @@ func (m *Manager) properties(ctx context.Context, unit string) (map[string]any, 
 	return p, nil
 }
 
-// States reads the states of all units whose names match one of the patterns
-// (fnmatch(3): aztec-*@*.service), running or only installed, ordered by name.
-func (m *Manager) States(ctx context.Context, patterns ...string) ([]UnitState, error) {
-	names, err := m.names(ctx, patterns)
-	if err != nil {
-		return nil, fmt.Errorf("listing units: %w", explain(err, callTimeout))
-	}
-	all := make([]UnitState, 0, len(names))
-	for _, name := range names {
-		s, err := m.State(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, s)
-	}
-	return all, nil
-}
-
-func (m *Manager) names(ctx context.Context, patterns []string) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	loaded, err := m.bus.ListUnitsByPatternsContext(ctx, nil, patterns)
-	if err != nil {
-		return nil, err
-	}
-	// A unit that nothing refers to is not kept in memory.
-	installed, err := m.bus.ListUnitFilesByPatternsContext(ctx, nil, patterns)
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, u := range loaded {
-		names = append(names, u.Name)
-	}
-	for _, f := range installed {
-		if name := unitOf(f.Path); name != "" {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names), nil
-}
-
 func stateOf(unit string, p map[string]any) UnitState {
 	s := UnitState{
-		Unit:             unit,
-		LoadState:        value[string](p, "LoadState"),
-		ActiveState:      value[string](p, "ActiveState"),
-		SubState:         value[string](p, "SubState"),
-		UnitFileState:    value[string](p, "UnitFileState"),
-		Result:           value[string](p, "Result"),
-		Type:             value[string](p, "Type"),
-		Restart:          value[string](p, "Restart"),
-		MainPID:          value[uint32](p, "MainPID"),
-		NRestarts:        value[uint32](p, "NRestarts"),
-		InvocationID:     invocation(p),
-		ActiveEnter:      instant(p, "ActiveEnterTimestamp"),
-		StateChange:      instant(p, "StateChangeTimestamp"),
-		ExecMainStatus:   value[int32](p, "ExecMainStatus"),
-		ExecMainCode:     value[int32](p, "ExecMainCode"),
-		MemoryCurrent:    Unknown,
-		CPUUsageNSec:     Unknown,
-		FragmentPath:     value[string](p, "FragmentPath"),
-		NeedDaemonReload: value[bool](p, "NeedDaemonReload"),
-		NextElapse:       instant(p, "NextElapseUSecRealtime"),
-		LastTrigger:      instant(p, "LastTriggerUSec"),
-		Job:              jobOf(p) != 0,
+		Unit:           unit,
+		LoadState:      value[string](p, "LoadState"),
+		ActiveState:    value[string](p, "ActiveState"),
+		SubState:       value[string](p, "SubState"),
+		UnitFileState:  value[string](p, "UnitFileState"),
+		Result:         value[string](p, "Result"),
+		Type:           value[string](p, "Type"),
+		Restart:        value[string](p, "Restart"),
+		MainPID:        value[uint32](p, "MainPID"),
+		NRestarts:      value[uint32](p, "NRestarts"),
+		InvocationID:   invocation(p),
+		ActiveEnter:    instant(p, "ActiveEnterTimestamp"),
+		StateChange:    instant(p, "StateChangeTimestamp"),
+		ExecMainStatus: value[int32](p, "ExecMainStatus"),
+		ExecMainCode:   value[int32](p, "ExecMainCode"),
+		MemoryCurrent:  Unknown,
+		CPUUsageNSec:   Unknown,
+		NextElapse:     instant(p, "NextElapseUSecRealtime"),
+		LastTrigger:    instant(p, "LastTriggerUSec"),
+		Job:            jobOf(p) != 0,
 	}
 	if n, ok := p["MemoryCurrent"].(uint64); ok {
 		s.MemoryCurrent = n
