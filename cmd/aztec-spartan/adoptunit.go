@@ -43,7 +43,7 @@ func (ad *adopter) lookAtUnit(ctx context.Context, unit string) (*unitWas, error
 	var was unitWas
 	err := ad.withUnits(ctx, func(w wrappers) error {
 		s, err := w.State(ctx, unit)
-		was = unitWas{Enabled: s.UnitFileState == "enabled", Active: s.ActiveState != "inactive" && s.ActiveState != "failed"}
+		was = unitWas{Enabled: s.UnitFileState == "enabled", Active: !s.Down()}
 		return err
 	})
 	return &was, err

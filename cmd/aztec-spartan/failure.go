@@ -139,7 +139,7 @@ func (a *app) lookAtOnce(ctx context.Context, name string, install bool) error {
 func (a *app) awaitRoll(ctx context.Context, m *manager.Manager, name string) error {
 	for {
 		s, err := m.State(ctx, rollUnit(name))
-		if err != nil || s.ActiveState == "inactive" || s.ActiveState == "failed" {
+		if err != nil || s.Down() {
 			return err
 		}
 		select {

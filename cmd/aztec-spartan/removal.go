@@ -132,7 +132,7 @@ func (a *app) rolling(ctx context.Context, name string) error {
 	}
 	defer m.Close()
 	s, err := m.State(ctx, rollUnit(name))
-	if err != nil || s.ActiveState == "inactive" || s.ActiveState == "failed" {
+	if err != nil || s.Down() {
 		return err
 	}
 	return withHint(withCode(exitLocked, fmt.Errorf("removing %s: a roll is under way", name)), "aztec-spartan stop %s cancels it", name)

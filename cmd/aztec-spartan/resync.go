@@ -104,7 +104,7 @@ func (a *app) resync(ctx context.Context, m *manager.Manager, inst profiles.Inst
 	if err != nil {
 		return err
 	}
-	running := s.ActiveState != "inactive" && s.ActiveState != "failed"
+	running := !s.Down()
 	pending, complete := r.state()
 	switch {
 	case f.undo && !pending:

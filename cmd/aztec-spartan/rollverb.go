@@ -255,7 +255,7 @@ func (a *app) outcome(ctx context.Context, name string, before *roll.Outcome) (r
 		if err != nil {
 			return roll.Outcome{}, err
 		}
-		if u.ActiveState == "inactive" || u.ActiveState == "failed" {
+		if u.Down() {
 			if s, err = a.files().Load(name); err != nil {
 				return roll.Outcome{}, err
 			}

@@ -138,7 +138,7 @@ func (a *app) start(ctx context.Context, m *manager.Manager, name string, f star
 		if err != nil {
 			return err
 		}
-		if now.ActiveState == "inactive" || now.ActiveState == "failed" {
+		if now.Down() {
 			if err := a.checkPorts(inst, nil); err != nil {
 				return err
 			}

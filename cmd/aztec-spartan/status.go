@@ -238,7 +238,7 @@ func rollState(ctx context.Context, m unitReader, name string, in roll.Intent) (
 	switch {
 	case err != nil:
 		return "", err
-	case u.ActiveState != "inactive" && u.ActiveState != "failed":
+	case !u.Down():
 		return rollRunning, nil
 	case in.Begun:
 		return rollInterrupted, nil

@@ -44,7 +44,7 @@ func (a *app) stop(ctx context.Context, m *manager.Manager, name string) error {
 		return err
 	}
 	rolling := rollUnit(name)
-	if s, err := m.State(ctx, rolling); err == nil && s.ActiveState != "inactive" && s.ActiveState != "failed" && a.undecided(name) {
+	if s, err := m.State(ctx, rolling); err == nil && !s.Down() && a.undecided(name) {
 		a.note("cancelling the roll of %s", name)
 		if err := m.Stop(ctx, rolling, a.waiting(rolling, "stop")...); err != nil {
 			return err

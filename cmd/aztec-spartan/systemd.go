@@ -237,5 +237,5 @@ func (a *app) isRunning(ctx context.Context, unit string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return !strings.HasPrefix(s.ActiveState, "inactive") && s.ActiveState != "failed", nil
+	return !s.Down(), nil
 }

@@ -218,7 +218,7 @@ func (m *Manager) rejoin(ctx context.Context, w wait, verb, unit string, id uint
 // ended is how a job has ended that has left a unit so.
 func ended(verb string, s UnitState) JobResult {
 	runs := s.ActiveState == "active" || s.ActiveState == "reloading"
-	gone := s.ActiveState == "inactive" || s.ActiveState == "failed"
+	gone := s.Down()
 	// One that ends at once runs no more, and has failed if it was killed, by a stop
 	// too (systemd.service(5), SuccessExitStatus=).
 	over := s.Type == "oneshot" && s.ActiveState == "inactive" && s.Result == "success"

@@ -40,6 +40,9 @@ type UnitState struct {
 	LastTrigger    time.Time // of a timer: when it fired last
 }
 
+// Down reports whether nothing of the unit runs, nor is on its way up or down.
+func (s UnitState) Down() bool { return s.ActiveState == "inactive" || s.ActiveState == "failed" }
+
 // State reads the state of a unit. A unit that does not exist is no error:
 // its LoadState is not-found.
 func (m *Manager) State(ctx context.Context, unit string) (UnitState, error) {

@@ -146,7 +146,7 @@ func (r *run) giveStoresBack(ctx context.Context) {
 	case err != nil:
 		r.leftAlone(err)
 		return
-	case now.ActiveState == "inactive" || now.ActiveState == "failed":
+	case now.down():
 	case r.first != "" && now.Invocation == r.first: // the old version, which nothing was taken from
 		return
 	default:

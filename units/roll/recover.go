@@ -32,7 +32,7 @@ func (e *Engine) Recover(ctx context.Context, instance string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("recovering %s: %w", instance, err)
 	}
-	if now.ActiveState != "inactive" && now.ActiveState != "failed" {
+	if !now.down() {
 		return false, nil
 	}
 	for _, step := range slices.Backward(r.steps()) {

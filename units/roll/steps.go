@@ -185,7 +185,7 @@ func (r *run) startOld(ctx context.Context) {
 func (r *run) startDependents(ctx context.Context) error {
 	for _, unit := range r.state.Intent.Dependents {
 		now, err := r.Manager.Running(ctx, unit)
-		if err == nil && now.ActiveState != "inactive" && now.ActiveState != "failed" {
+		if err == nil && !now.down() {
 			continue
 		}
 		if err == nil {
