@@ -389,3 +389,34 @@ func TestAboutToStartWhenItBegins(t *testing.T) {
 		h.whole("4.1.3", true)
 	})
 }
+
+// One that has ended by itself is in the middle of a restart, too, when it is
+// looked at late: systemd has counted that.
+func TestCrashedWhileItIsJudged(t *testing.T) {
+	inBubble(t, "seen late", func(t *testing.T) {
+		h := newHost(t)
+		h.edit(func(s *State) { s.Intent.Gate.Settle = 5 * time.Second })
+		var up time.Time
+		crashed := false
+		h.on["running"] = func() {
+			switch {
+			case h.process != "4.1.3":
+			case up.IsZero():
+				up = time.Now()
+			case !crashed && time.Since(up) > 2*time.Second:
+				crashed = true
+				h.run.ActiveState, h.run.SubState, h.run.PID, h.run.Restarts, h.run.Queued = "inactive", "dead", 0, 1, true
+				h.run.Exit = "exited with code 1"
+			case h.run.Queued:
+				_ = h.start()
+			}
+		}
+		out, err := h.engine().Run(t.Context(), "val1")
+		if err != nil || out.Result != RolledBack || !strings.Contains(out.Reason, "the node exited with code 1 and was restarted") {
+			t.Fatalf("%+v, %v", out, err)
+		}
+		if s := h.whole("4.1.2", true); len(s.Skipped) != 1 {
+			t.Errorf("skipped %v", s.Skipped)
+		}
+	})
+}

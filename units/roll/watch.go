@@ -74,7 +74,7 @@ func (w *watch) look(ctx context.Context, now Running) (bool, error) {
 		return false, nil // what it ends as says whether it crashed or was stopped
 	}
 	// systemd counts its own restarts, and begins anew when somebody starts it.
-	if now.between() || now.Invocation != w.first.Invocation && now.Restarts == 0 {
+	if now.between() && now.Restarts <= w.first.Restarts || now.Invocation != w.first.Invocation && now.Restarts == 0 {
 		return false, w.restarted()
 	}
 	if now.stopped() {
@@ -131,7 +131,7 @@ func (w *watch) invoked(now Running) error {
 	// Its start job was done, so it ran; a unit whose conditions do not hold
 	// keeps the invocation before. One that is not enabled systemd forgets when
 	// it is stopped, and its invocation.
-	if now.stopped() && (now.Invocation != w.before || w.byHand > 0 && !now.Queued) {
+	if now.stopped() && (now.Invocation != w.before || w.byHand > 0) {
 		return ErrStopped
 	}
 	if time.Since(w.since) <= w.gate.Start {
