@@ -9,6 +9,7 @@ import (
 
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units/doctor"
+	"github.com/aztec-spartan/aztec-spartan/units/probe"
 )
 
 // usedElsewhere reports that keys are in use: a publisher has sent transactions,
@@ -56,7 +57,7 @@ func lastSigned(ctx context.Context, node, attester string) time.Time {
 		} `json:"result"`
 	}
 	for _, method := range []string{"aztec_getValidatorsStats", "node_getValidatorsStats"} {
-		data, err := callNode(ctx, node, method)
+		data, err := callNode(ctx, node, method, probe.MaxStats)
 		if err != nil || json.Unmarshal(data, &answer) != nil || answer.Result.Stats == nil {
 			continue
 		}

@@ -15,7 +15,7 @@ import (
 
 const (
 	bootnodeTimeout = 10 * time.Second
-	maxNodeAnswer   = 1 << 20 // bytes; that of nodeInfo has below 10 kB
+	maxNodeInfo     = 1 << 20 // bytes; an answer has below 10 kB
 )
 
 // nodeInfo asks a node what network it is on: node_getNodeInfo, which from 5
@@ -29,7 +29,7 @@ func nodeInfo(ctx context.Context, bootnode string) (profiles.NodeInfo, error) {
 	if err := profiles.ValidURL(bootnode); err != nil {
 		return profiles.NodeInfo{}, usage(fmt.Errorf("--bootnode-url: %w", err))
 	}
-	answer, err := callNode(ctx, bootnode, "node_getNodeInfo")
+	answer, err := callNode(ctx, bootnode, "node_getNodeInfo", maxNodeInfo)
 	if err != nil {
 		return fail(err)
 	}
@@ -41,9 +41,9 @@ func nodeInfo(ctx context.Context, bootnode string) (profiles.NodeInfo, error) {
 }
 
 // callNode calls a method without parameters of a node of the network, and
-// returns the whole answer, cut after a byte more than maxNodeAnswer. No error
-// has anything of the URL in it.
-func callNode(ctx context.Context, node, method string) ([]byte, error) {
+// returns the whole answer, cut after a byte more than limit. No error has
+// anything of the URL in it.
+func callNode(ctx context.Context, node, method string, limit int64) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, bootnodeTimeout)
 	defer cancel()
 	body := strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":[]}`)
@@ -63,5 +63,5 @@ func callNode(ctx context.Context, node, method string) ([]byte, error) {
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("it answers %d", resp.StatusCode)
 	}
-	return io.ReadAll(io.LimitReader(resp.Body, maxNodeAnswer+1))
+	return io.ReadAll(io.LimitReader(resp.Body, limit+1))
 }

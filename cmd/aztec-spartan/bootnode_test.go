@@ -42,7 +42,7 @@ func TestNodeInfo(t *testing.T) {
 		"null":        {200, strings.Replace(goodNodeInfo, `31337`, "null", 1), "l1ChainId is missing"},
 		"no JSON":     {200, "<html>", "not JSON-RPC"},
 		"status":      {502, "", "it answers 502"},
-		"endless":     {200, strings.Repeat(" ", maxNodeAnswer+2), "larger than"},
+		"endless":     {200, strings.Repeat(" ", maxNodeInfo+2), "larger than"},
 	} {
 		_, err := nodeInfo(context.Background(), bootnodeServer(t, c.status, c.answer))
 		if err == nil || !strings.Contains(err.Error(), c.want) {

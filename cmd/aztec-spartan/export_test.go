@@ -156,7 +156,9 @@ func TestElsewhere(t *testing.T) {
 			fmt.Fprintf(w, `{"result":"0x%x"}`, nonce.Load())
 			return
 		}
-		fmt.Fprintf(w, `{"result":{"stats":{"%s":{"lastAttestation":{"timestamp":"%d"}}}}}`, strings.ToLower("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"), signed.Load())
+		// Of everybody, each slot of a day.
+		history := strings.Repeat(`{"slot":"123456","status":"attestation-sent"},`, 50_000)
+		fmt.Fprintf(w, `{"result":{"stats":{"%s":{"lastAttestation":{"timestamp":"%d"},"history":[%s{}]}}}}`, strings.ToLower("0x70997970C51812dc3A010C7d01b50e0d17dc79C8"), signed.Load(), history)
 	}))
 	defer server.Close()
 	root := doctorTree(t, server.URL)

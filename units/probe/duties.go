@@ -46,6 +46,11 @@ type missed struct {
 	Streak int `json:"currentStreak"`
 }
 
+// MaxStats bounds an answer of getValidatorsStats, in bytes: for each slot of 24
+// epochs (SENTINEL_HISTORY_LENGTH_IN_EPOCHS) it says what each member of the
+// committee did, which is 2 MB where they are 48.
+const MaxStats = 16 << 20
+
 // Attesters asks a node for the duties of attesters, addresses on L1, in their
 // order (getValidatorsStats, stdlib/src/validators/types.ts, from version 1).
 // A node without a sentinel says that it knows nothing.
@@ -63,6 +68,7 @@ func Attesters(ctx context.Context, client *http.Client, t Target, addresses []s
 			MissedProposals    missed    `json:"missedProposals"`
 		} `json:"stats"`
 	}
+	n.limit = MaxStats
 	prefix := t.Namespace
 	if prefix == "" {
 		prefix = "node"

@@ -13,7 +13,7 @@ func TestAttesters(t *testing.T) {
 	const mine, other, none = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8", "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC", "0x90F79bf6EB2c4f870365E785982E1f101E93b906"
 	stats := `{"stats":{
 		"` + strings.ToLower(mine) + `":{"totalSlots":40,"lastAttestation":{"timestamp":"1795518048","slot":"900","date":"x"},"lastProposal":{"timestamp":1795518000,"slot":"898","date":"x"},
-			"missedAttestations":{"currentStreak":2,"rate":0.05,"count":2,"total":38},"missedProposals":{"currentStreak":0,"count":1,"total":2},"history":[]},
+			"missedAttestations":{"currentStreak":2,"rate":0.05,"count":2,"total":38},"missedProposals":{"currentStreak":0,"count":1,"total":2},"history":[` + strings.Repeat(`{"slot":"900","status":"attestation-sent"},`, 50_000) + `{}]},
 		"` + other + `":{"totalSlots":1,"missedAttestations":{"currentStreak":1,"count":1},"missedProposals":{"currentStreak":0,"count":0},"lastAttestation":{"timestamp":"99999999999999"}}},
 		"lastProcessedSlot":"901","slotWindow":1152}`
 	at := func(s int64) *time.Time { v := time.Unix(s, 0).UTC(); return &v }

@@ -47,6 +47,7 @@ type node struct {
 	client *http.Client
 	base   *url.URL
 	key    string // of the admin API; ""
+	limit  int    // of an answer, in bytes
 }
 
 func newNode(client *http.Client, target string) (*node, error) {
@@ -60,7 +61,7 @@ func newNode(client *http.Client, target string) (*node, error) {
 	u.Path, u.RawPath, u.RawQuery, u.Fragment = strings.TrimSuffix(u.Path, "/"), "", "", ""
 	strict := *client // whatever the caller's does
 	strict.CheckRedirect = stay
-	return &node{client: &strict, base: u}, nil
+	return &node{client: &strict, base: u, limit: maxBody}, nil
 }
 
 // status asks for the HTTP code of /status. An error says that nothing
@@ -96,9 +97,9 @@ func (n *node) do(ctx context.Context, method, path string, body []byte) (respon
 		return response{}, err
 	}
 	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
-	if err == nil && len(data) > maxBody {
-		err = fmt.Errorf("the answer is longer than %d bytes", maxBody)
+	data, err := io.ReadAll(io.LimitReader(resp.Body, int64(n.limit)+1))
+	if err == nil && len(data) > n.limit {
+		err = fmt.Errorf("the answer is longer than %d bytes", n.limit)
 	}
 	return response{resp.StatusCode, resp.Header, data}, err
 }
