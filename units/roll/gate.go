@@ -64,7 +64,7 @@ type Running struct {
 // stopped reports whether somebody has stopped it: with Restart=always it never
 // ends up so of its own accord.
 func (r Running) stopped() bool {
-	return r.ActiveState == "inactive" && r.SubState == "dead" && !r.Queued || r.Halted
+	return (r.ActiveState == "inactive" && r.SubState == "dead" || r.Halted) && !r.Queued
 }
 
 // down reports whether it does not run, and systemd does not see to that.

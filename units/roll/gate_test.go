@@ -333,14 +333,16 @@ func TestRestartedWhileItIsJudged(t *testing.T) {
 	for name, c := range map[string]struct {
 		times  int
 		takes  time.Duration
+		killed bool // it did not stop in its time
 		stops  bool // in the middle of the last
 		result string
 	}{
-		"once":           {1, 0, false, Done},
-		"three times":    {3, 0, false, Done},
-		"slowly":         {1, slow, false, Done},
-		"without an end": {1000, 0, false, RolledBack},
-		"and stopped":    {1, slow, true, Cancelled},
+		"once":             {1, 0, false, false, Done},
+		"three times":      {3, 0, false, false, Done},
+		"slowly":           {1, slow, false, false, Done},
+		"slowly, one deaf": {1, slow, true, false, Done},
+		"without an end":   {1000, 0, false, false, RolledBack},
+		"and stopped":      {1, slow, false, true, Cancelled},
 	} {
 		inBubble(t, name, func(t *testing.T) {
 			h := newHost(t)
@@ -356,6 +358,9 @@ func TestRestartedWhileItIsJudged(t *testing.T) {
 					last = time.Now()
 					restarts++
 					h.run.ActiveState, h.run.SubState, h.run.PID, h.run.Queued = "inactive", "dead", 0, true
+					if c.killed {
+						h.run.ActiveState, h.run.SubState, h.run.Halted = "failed", "failed", true
+					}
 				}
 			}
 			out, err := h.engine().Run(t.Context(), "val1")
