@@ -11,6 +11,7 @@ import (
 
 	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/units"
+	"github.com/aztec-spartan/aztec-spartan/units/lock"
 )
 
 // hintFor says what to do about errors that have a usual remedy.
@@ -56,6 +57,8 @@ func hintFor(err error) string {
 		return "upgrade the distribution: Debian 11, Ubuntu 22.04 or newer have it"
 	case errors.Is(err, extract.ErrSchema):
 		return "use the newer aztec-spartan that wrote it"
+	case rolling(err) != "":
+		return fmt.Sprintf("aztec-spartan logs -f %[1]s follows its roll, and aztec-spartan stop %[1]s ends it", rolling(err))
 	case codeOf(err) == exitLocked:
 		return "wait for it to finish, or look at it with ps"
 	}
@@ -82,4 +85,14 @@ func recordHint(record *extract.RecordError) string {
 		return fmt.Sprintf("rm %s forgets what tags meant when they were seen last, and nothing else", record.Path)
 	}
 	return fmt.Sprintf("it says only which form the store has: if no newer aztec-spartan was ever used here, rm %s, and it is made again", record.Path)
+}
+
+// rolling is the instance whose lock a roll holds, "" if that is not what is
+// in the way.
+func rolling(err error) string {
+	held, ok := errors.AsType[*lock.HeldError](err)
+	if !ok || !strings.HasPrefix(held.Holder, "roll ") {
+		return ""
+	}
+	return held.Name
 }

@@ -187,8 +187,11 @@ func (a *app) dataElsewhere(name string) []string {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		inst, perr := profiles.ParseInstance(name, text)
-		if err := errors.Join(err, perr); err != nil && dirs[0] == "" {
+		var inst profiles.Instance
+		if err == nil {
+			inst, err = profiles.ParseInstance(name, text)
+		}
+		if err != nil && dirs[0] == "" {
 			a.note("warning: if %s has data elsewhere, %s does not say where: %v", name, instancePath(name, file), err)
 		} else if err == nil {
 			dirs = append(dirs, inst.DataDir)

@@ -196,3 +196,19 @@ func TestResumeSigningWithoutState(t *testing.T) {
 		t.Errorf("again: %v, %v", resumed, err)
 	}
 }
+
+// Settings that this user may not read are one reason, and not a form that
+// nobody has looked at.
+func TestSettingsThatCannotBeRead(t *testing.T) {
+	a := newApp(io.Discard)
+	a.root = t.TempDir()
+	var said strings.Builder
+	a.err = &said
+	put(t, a.path(instancePath("val1", "instance.toml")+"/in-the-way"), "x") // root may read all else
+	if dirs := a.dataElsewhere("val1"); len(dirs) > 0 {
+		t.Errorf("%v", dirs)
+	}
+	if !strings.Contains(said.String(), "is a directory") || strings.Contains(said.String(), "schema") {
+		t.Errorf("said %q", said.String())
+	}
+}

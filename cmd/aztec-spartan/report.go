@@ -107,7 +107,11 @@ func (a *app) writeReport(ctx context.Context, name, since, output string) error
 		return a.printJSON(map[string]any{"name": name, "file": output, "bytes": len(data)})
 	}
 	a.print("%s", output)
-	a.note("look at it before you send it: tar -xzOf %s | less", output)
+	sudo := "" // the file is root's alone
+	if os.Getenv("SUDO_USER") != "" {
+		sudo = "sudo "
+	}
+	a.note("look at it before you send it: %star -xzOf %s | less", sudo, output)
 	a.note("and say with it what you were doing when it began, and, if you know, how to get there again")
 	return nil
 }

@@ -93,6 +93,7 @@ func TestReportHasNoSecrets(t *testing.T) {
 	write("var/lib/aztec-spartan/instances/val1/state.json", `{"schema":1,"last_roll":{"kind":"update","from":"4.1.2","to":"4.1.3","result":"rolled-back","reason":"it said `+strings.Join(all, " ")+`"}}`)
 	out := filepath.Join(t.TempDir(), "report.tar.gz")
 	var said bytes.Buffer
+	t.Setenv("SUDO_USER", "anna")
 	if code := run(t.Context(), []string{"report", "val1", "--root", root, "-o", out}, strings.NewReader(""), &said, &said); code != 0 {
 		t.Fatalf("exit code %d: %s", code, said.String())
 	}
@@ -103,6 +104,9 @@ func TestReportHasNoSecrets(t *testing.T) {
 				t.Errorf("%s is in %s", s, name)
 			}
 		}
+	}
+	if !strings.Contains(said.String(), ": sudo tar -xzOf "+out) { // the file is root's
+		t.Errorf("anna cannot look into it: %s", said.String())
 	}
 	if strings.Contains(said.String(), "planted0") {
 		t.Errorf("said: %s", said.String())
