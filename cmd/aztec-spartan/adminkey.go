@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -74,9 +73,7 @@ func (a *app) loadAdminKey(ctx context.Context, name string, s *secrets) error {
 		return err
 	}
 	if s.admin.text == "" {
-		var b [32]byte
-		_, _ = rand.Read(b[:]) // never fails: crypto/rand
-		s.admin = adminKey{text: hex.EncodeToString(b[:]), fresh: true}
+		s.admin = adminKey{text: randomHex(32), fresh: true}
 	}
 	s.admin.want = s.admin.sealed
 	if s.admin.sealed == "" && s.keystore == nil && a.canSeal(ctx) == nil {

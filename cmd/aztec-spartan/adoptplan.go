@@ -146,7 +146,7 @@ func (ad *adopter) showAdoption(p *adoptPlan) error {
 		ad.print("container: %s (%s)", c.Name, state)
 	}
 	ad.print("image: %s", p.setup.Image)
-	ad.print("\n# %s\n%s", instancePath(r.Name, "instance.toml"), shown(p.Instance))
+	ad.print("\n# %s\n%s", instancePath(r.Name, settingsFile), shown(p.Instance))
 	for _, c := range p.Changes {
 		to := ""
 		if c.To != "" && c.To != c.Name {

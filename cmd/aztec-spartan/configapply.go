@@ -109,13 +109,5 @@ func (a *app) switchOffline(ctx context.Context, name string, state *roll.State,
 	if err := a.files().Activate(name, r.unit, r.Number); err != nil {
 		return err
 	}
-	if !a.live() {
-		return nil
-	}
-	m, err := connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer m.Close()
-	return m.Reload(ctx)
+	return a.reload(ctx)
 }

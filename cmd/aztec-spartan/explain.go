@@ -23,7 +23,7 @@ type explained struct {
 // localEnv reads the operator's own variables of an instance; none if there is
 // no file, and none if systemd reads it in another way than we do.
 func (a *app) localEnv(name string) ([]envfile.Var, error) {
-	path := instancePath(name, "local.env")
+	path := instancePath(name, localEnvFile)
 	data, err := os.ReadFile(a.path(path))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

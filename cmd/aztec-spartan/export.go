@@ -323,12 +323,12 @@ func (a *app) exportParts(ctx context.Context, w *bundle.Writer, inst profiles.I
 		name string
 		data []byte
 	}
-	small := []file{{manifestEntry, text}, {"instance.toml", inst.Encode()}, {keystoreFile, sec.keystore}, {p2pKeyFile, []byte(sec.p2pKey)}, {adminKeyFile, []byte(sec.admin.text)}}
-	local, err := os.ReadFile(a.path(instancePath(inst.Name, "local.env")))
+	small := []file{{manifestEntry, text}, {settingsFile, inst.Encode()}, {keystoreFile, sec.keystore}, {p2pKeyFile, []byte(sec.p2pKey)}, {adminKeyFile, []byte(sec.admin.text)}}
+	local, err := os.ReadFile(a.path(instancePath(inst.Name, localEnvFile)))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	small = append(small, file{"local.env", local})
+	small = append(small, file{localEnvFile, local})
 	unit, err := a.unitOf(inst)
 	if err != nil {
 		return err

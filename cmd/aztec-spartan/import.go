@@ -211,7 +211,7 @@ func extractTo(root *os.Root, name string, e bundle.Entry) error {
 // take reads one of the small files.
 func (arr *arrival) take(name string, data []byte) (err error) {
 	switch dir, file := filepath.Split(name); {
-	case name == "instance.toml":
+	case name == settingsFile:
 		arr.inst, err = profiles.ParseInstance(arr.manifest.Name, data)
 		return err
 	case name == keystoreFile:
@@ -225,7 +225,7 @@ func (arr *arrival) take(name string, data []byte) (err error) {
 		return err
 	case name == adminKeyFile:
 		arr.sec.admin.text, arr.sec.admin.fresh = strings.TrimSpace(string(data)), true
-	case name == "local.env":
+	case name == localEnvFile:
 		arr.localEnv = data
 	case dir == "drop-ins/" && dropInName.MatchString(file) && file != elsewhereDropIn:
 		arr.dropIns[file] = data
@@ -283,7 +283,7 @@ func (a *app) settleArrival(ctx context.Context, arr *arrival, staging string) e
 		return err
 	}
 	if arr.localEnv != nil {
-		if err := a.writeSecret(name, "local.env", arr.localEnv); err != nil {
+		if err := a.writeSecret(name, localEnvFile, arr.localEnv); err != nil {
 			return err
 		}
 	}

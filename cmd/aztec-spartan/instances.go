@@ -15,6 +15,12 @@ import (
 	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
 )
 
+// Files of an instance under /etc; those of secrets are beside them.
+const (
+	settingsFile = "instance.toml"
+	localEnvFile = "local.env" // the operator's own variables
+)
+
 // instancePath is a file of an instance under /etc, as units name it.
 func instancePath(name, file string) string { return filepath.Join(instanceDir, name, file) }
 
@@ -30,7 +36,7 @@ func (a *app) instanceNames() ([]string, error) {
 			continue
 		}
 		// What cannot be looked into is an instance that is not ours to see.
-		if _, err := os.Stat(a.path(instancePath(f.Name(), "instance.toml"))); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(a.path(instancePath(f.Name(), settingsFile))); !errors.Is(err, fs.ErrNotExist) {
 			names = append(names, f.Name())
 		}
 	}
@@ -43,7 +49,7 @@ func (a *app) loadInstance(name string) (profiles.Instance, error) {
 	if err := profiles.ValidName(name); err != nil {
 		return profiles.Instance{}, usage(err)
 	}
-	data, err := os.ReadFile(a.path(instancePath(name, "instance.toml")))
+	data, err := os.ReadFile(a.path(instancePath(name, settingsFile)))
 	if errors.Is(err, fs.ErrNotExist) {
 		names, _ := a.instanceNames()
 		err = usage(fmt.Errorf("instance %s: %w", name, errNoInstance{}))
@@ -62,7 +68,7 @@ func (a *app) loadInstance(name string) (profiles.Instance, error) {
 	if err == nil {
 		return inst, nil
 	}
-	err = fmt.Errorf("reading %s: %w", instancePath(name, "instance.toml"), err)
+	err = fmt.Errorf("reading %s: %w", instancePath(name, settingsFile), err)
 	if errors.Is(err, profiles.ErrSchema) {
 		return profiles.Instance{}, err
 	}
@@ -70,7 +76,7 @@ func (a *app) loadInstance(name string) (profiles.Instance, error) {
 }
 
 func (a *app) saveInstance(inst profiles.Instance) error {
-	return atomicfile.Write(a.path(instancePath(inst.Name, "instance.toml")), inst.Encode(), 0o640)
+	return atomicfile.Write(a.path(instancePath(inst.Name, settingsFile)), inst.Encode(), 0o640)
 }
 
 // errNoInstance is fs.ErrNotExist in words that fit an instance.

@@ -29,7 +29,7 @@ func (a *app) migrate(catalog profiles.Catalog, p *configPlan, f configFlags) er
 		for _, v := range m.Secrets {
 			names = append(names, v.Name)
 		}
-		return withHint(fail("%s in [env] of instance.toml is secret", join(names)), "--key-file hands a key over; other secrets belong into %s with mode 0600", instancePath(p.inst.Name, "local.env"))
+		return withHint(fail("%s in [env] of instance.toml is secret", join(names)), "--key-file hands a key over; other secrets belong into %s with mode 0600", instancePath(p.inst.Name, localEnvFile))
 	}
 	if refused := m.Refused(); len(refused) > 0 {
 		var lines []string
@@ -58,7 +58,7 @@ func (a *app) showMigration(p *configPlan) {
 
 // backup keeps instance.toml as it was before a migration, beside it.
 func (a *app) backup(name string, now time.Time) error {
-	data, err := os.ReadFile(a.path(instancePath(name, "instance.toml")))
+	data, err := os.ReadFile(a.path(instancePath(name, settingsFile)))
 	if err != nil {
 		return fmt.Errorf("keeping a copy of the settings of %s: %w", name, err)
 	}
@@ -69,6 +69,6 @@ func (a *app) backup(name string, now time.Time) error {
 	if err := atomicfile.Write(a.path(path), data, 0o640); err != nil {
 		return err
 	}
-	a.note("%s before: %s", instancePath(name, "instance.toml"), path)
+	a.note("%s before: %s", instancePath(name, settingsFile), path)
 	return nil
 }

@@ -32,7 +32,7 @@ func shown(inst profiles.Instance) []byte {
 
 // showChange prints how instance.toml will change, as a unified diff.
 func (a *app) showChange(old *profiles.Instance, inst profiles.Instance) {
-	name := instancePath(inst.Name, "instance.toml")
+	name := instancePath(inst.Name, settingsFile)
 	from, before := "/dev/null", []byte(nil)
 	if old != nil {
 		from, before = name, shown(*old)
@@ -48,7 +48,7 @@ func (a *app) showChange(old *profiles.Instance, inst profiles.Instance) {
 // showPlan prints every file that config would write, and writes none.
 func (a *app) showPlan(p *configPlan) error {
 	inst, r := p.inst, p.rendered
-	a.print("# %s\n%s", instancePath(inst.Name, "instance.toml"), shown(inst))
+	a.print("# %s\n%s", instancePath(inst.Name, settingsFile), shown(inst))
 	if r == nil {
 		a.note("the image is not here yet, so the unit and the environment cannot be shown: aztec-spartan pull %s", inst.Image)
 		return nil

@@ -24,7 +24,7 @@ func (a *app) updateSettings(inst profiles.Instance) (profiles.Update, error) {
 		return profiles.Update{}, err
 	}
 	if err := inst.Update.Check(); err != nil {
-		return profiles.Update{}, usage(fmt.Errorf("reading %s: %w", instancePath(inst.Name, "instance.toml"), err))
+		return profiles.Update{}, usage(fmt.Errorf("reading %s: %w", instancePath(inst.Name, settingsFile), err))
 	}
 	return inst.Update.Over(c.Update.Update), nil
 }

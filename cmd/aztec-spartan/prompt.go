@@ -130,7 +130,7 @@ func (a *app) asks(old *profiles.Instance, f configFlags) (bool, error) {
 	}
 	edited, err := a.edited(*old, meta.Generation)
 	if edited {
-		a.note("%s was edited: nothing is asked", instancePath(old.Name, "instance.toml"))
+		a.note("%s was edited: nothing is asked", instancePath(old.Name, settingsFile))
 	}
 	return !edited, err
 }

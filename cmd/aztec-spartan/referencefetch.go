@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -95,9 +93,8 @@ const apartPrefix = ".fetch-"
 // and moves what it made into dir if it succeeds. Agents, too, write in dir: no
 // path of theirs leads out of it (os.Root).
 func (a *app) fetchApart(ctx context.Context, m *manager.Manager, c units.Command, env []units.Var, dir *os.Root, files []string) (code int, err error) {
-	var id [4]byte
-	_, _ = rand.Read(id[:]) // never fails: crypto/rand
-	apart := apartPrefix + hex.EncodeToString(id[:])
+	id := randomHex(4)
+	apart := apartPrefix + id
 	if err := dir.Mkdir(apart, 0o770); err != nil {
 		return 0, err
 	}
@@ -110,7 +107,7 @@ func (a *app) fetchApart(ctx context.Context, m *manager.Manager, c units.Comman
 			return 0, err
 		}
 	}
-	c.Unit, c.Fetches = fmt.Sprintf("aztec-run-%s-%s.service", c.Instance, hex.EncodeToString(id[:])), filepath.Join(c.CRS, apart)
+	c.Unit, c.Fetches = toolUnit(c.Instance, id), filepath.Join(c.CRS, apart)
 	c.Environment = append(env[:len(env):len(env)], units.Var{Name: "CRS_PATH", Value: c.Fetches})
 	if code, err = a.runUnit(ctx, m, c); code != 0 || err != nil {
 		return code, err

@@ -20,7 +20,7 @@ import (
 )
 
 // removedSettings is the name of instance.toml once its instance was removed.
-const removedSettings = "instance.toml.removed"
+const removedSettings = settingsFile + ".removed"
 
 // removalPlan is what there is of an instance. Paths are the host's, and exist.
 type removalPlan struct {
@@ -182,7 +182,7 @@ func (a *app) hostPath(path string) string {
 // unit, and leaves the settings.
 func (a *app) dataElsewhere(name string) []string {
 	dirs := []string{a.boundData(mountPath(name))}
-	for _, file := range []string{"instance.toml", removedSettings} {
+	for _, file := range []string{settingsFile, removedSettings} {
 		text, err := os.ReadFile(a.path(instancePath(name, file)))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -217,7 +217,7 @@ func (a *app) forgetInstance(ctx context.Context, m *manager.Manager, p *removal
 
 // asideSettings puts the settings where no verb looks for an instance.
 func (a *app) asideSettings(name string) error {
-	from := a.path(instancePath(name, "instance.toml"))
+	from := a.path(instancePath(name, settingsFile))
 	err := os.Rename(from, a.path(instancePath(name, removedSettings)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

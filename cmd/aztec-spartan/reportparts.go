@@ -291,9 +291,9 @@ func (a *app) formerSecrets(name string) ([]string, error) {
 		}
 	}
 	// One that systemd refuses was read before, maybe.
-	if data, err := os.ReadFile(a.path(instancePath(name, "local.env"))); err == nil {
+	if data, err := os.ReadFile(a.path(instancePath(name, localEnvFile))); err == nil {
 		if _, err := envfile.Parse(data); err != nil {
-			return nil, fmt.Errorf("reading %s: %w", instancePath(name, "local.env"), err)
+			return nil, fmt.Errorf("reading %s: %w", instancePath(name, localEnvFile), err)
 		}
 	}
 	catalog, err := a.catalog()

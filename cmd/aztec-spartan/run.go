@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -166,13 +164,16 @@ func (a *app) tool(ctx context.Context, name string, args []string, withEnv bool
 			return units.Command{}, err
 		}
 	}
-	var id [4]byte
-	_, _ = rand.Read(id[:]) // never fails: crypto/rand
-	c.Unit = fmt.Sprintf("aztec-run-%s-%s.service", name, hex.EncodeToString(id[:]))
+	c.Unit = toolUnit(name, randomHex(4))
 	c.Instance, c.User, c.Slice = name, userOf(name), "aztec.slice"
 	c.Description = fmt.Sprintf("Tool of Aztec node %s: %s", name, filepath.Base(args[0]))
 	c.Rootfs, c.Exec = img.Rootfs(), argv
 	return c, nil
+}
+
+// toolUnit is the unit of one run of a tool; see forgetOrphans.
+func toolUnit(instance, id string) string {
+	return "aztec-run-" + instance + "-" + id + ".service"
 }
 
 // nodeSettings are the variables and secrets that the node would start with.
@@ -237,7 +238,7 @@ const firstSystemdCode = 200
 // forgetOrphans ends and removes units of runs that were killed, and so could
 // not. Whose a unit is its streams say.
 func (a *app) forgetOrphans(ctx context.Context, m *manager.Manager) error {
-	found, err := filepath.Glob(filepath.Join(transientDir, "aztec-run-*.service"))
+	found, err := filepath.Glob(filepath.Join(transientDir, toolUnit("*", "*")))
 	if err != nil {
 		return err
 	}

@@ -202,7 +202,7 @@ func checkCollisions(catalog profiles.Catalog, t profiles.Tenant, others []profi
 	failed := usage(fmt.Errorf("configuring %s: %w", t.Name, err))
 	c, ok := errors.AsType[*profiles.CollisionError](err)
 	if !ok { // the instance before a cutover cannot be read
-		return withHint(failed, "put %s right first", instancePath(t.StandbyOf, "instance.toml"))
+		return withHint(failed, "put %s right first", instancePath(t.StandbyOf, settingsFile))
 	}
 	switch {
 	case c.What == profiles.SharedPort:

@@ -219,7 +219,7 @@ func changedSince(path string, t time.Time) bool {
 // inputChanged reports whether something changed that a node reads at its
 // start only, and that is not in its unit.
 func (a *app) inputChanged(name string, t time.Time) bool {
-	for _, file := range []string{keystoreFile, keystoreFile + sealedSuffix, p2pKeyFile, "local.env"} {
+	for _, file := range []string{keystoreFile, keystoreFile + sealedSuffix, p2pKeyFile, localEnvFile} {
 		if changedSince(a.path(instancePath(name, file)), t) {
 			return true
 		}

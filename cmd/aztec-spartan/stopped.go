@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -23,13 +21,11 @@ func (a *app) lastStopPath(name string) string {
 // fetch an image or a reference string, or wait until another host cannot sign
 // any more: there is no job yet that a stop could cancel.
 func (a *app) noteStop(name string) error {
-	var id [8]byte
-	_, _ = rand.Read(id[:]) // never fails: crypto/rand
 	path := a.lastStopPath(name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	return atomicfile.Write(path, []byte(hex.EncodeToString(id[:])+"\n"), 0o600)
+	return atomicfile.Write(path, []byte(randomHex(8)+"\n"), 0o600)
 }
 
 // lastStop is what the last stop of an instance has noted: "" if there was none.

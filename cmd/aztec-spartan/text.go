@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,6 +13,13 @@ import (
 )
 
 func join(list []string) string { return strings.Join(list, ", ") }
+
+// randomHex are n random bytes, fit for a key, in hexadecimal digits.
+func randomHex(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails: crypto/rand
+	return hex.EncodeToString(b)
+}
 
 // allocated is what a file takes on disk, in bytes: stat(2) counts blocks of 512.
 func allocated(fi fs.FileInfo) int64 {
