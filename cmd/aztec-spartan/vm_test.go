@@ -198,6 +198,14 @@ func (m *machine) number(script string) int {
 // limits: what the unit says, the kernel holds to.
 func (m *machine) limits() {
 	agent := m.group(vmAgent)
+	// What instance.toml adds, and takes back.
+	const has = "pid=$(systemctl show -P MainPID " + vmAgent + ") && echo $(sed -n 's/^Cpus_allowed_list://p' /proc/$pid/status; ps -o ni= -p $pid)"
+	for _, c := range [][2]string{{"allowed_cpus=1 --resource memory_high=300MiB --resource nice=7", "1 7 314572800"}, {"allowed_cpus= --resource memory_high= --resource nice=", "0-1 10 max"}} {
+		m.sh("aztec-spartan config agent1 --resource " + c[0] + " && aztec-spartan restart agent1")
+		if got := m.sh(has + " $(cat " + agent + "/memory.high)"); got != c[1] {
+			m.t.Errorf("with %s it has the CPUs, nice value and memory.high %s, want %s", c[0], got, c[1])
+		}
+	}
 	for file, want := range map[string]string{agent + "/memory.max": "419430400", agent + "/cpu.weight": "50", m.group(vmSequencer) + "/cpu.weight": "500"} {
 		if got := m.sh("cat " + file); got != want {
 			m.t.Errorf("%s is %s, want %s", file, got, want)
