@@ -56,6 +56,9 @@ func (a *app) restartBy(ctx context.Context, m *manager.Manager, inst profiles.I
 		if err := job(ctx, unit, append(a.waiting(unit, "restart"), manager.GoesOn())...); err != nil {
 			return a.explain(ctx, m, inst.Name, unit, err)
 		}
+		if err := unmet(ctx, m, unit); err != nil {
+			return err
+		}
 		a.print("restarted %s in %.1f s", inst.Name, time.Since(began).Seconds())
 		return nil
 	})

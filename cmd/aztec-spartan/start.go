@@ -160,6 +160,9 @@ func (a *app) start(ctx context.Context, m *manager.Manager, name string, f star
 			if err := m.Start(ctx, unit, a.waiting(unit, "start")...); err != nil {
 				return a.explain(ctx, m, name, unit, err)
 			}
+			if err := unmet(ctx, m, unit); err != nil {
+				return err
+			}
 			if now.ActiveState == "active" {
 				a.print("%s runs already, and is enabled at boot", name)
 				return nil

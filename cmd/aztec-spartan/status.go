@@ -175,7 +175,7 @@ func (a *app) status(ctx context.Context, m unitReader, name string) (status, er
 	}
 	if meta.Image == "" {
 		s.Health, s.Reason = healthStopped, "its image was not fetched yet: aztec-spartan start "+inst.Name
-		return s, nil
+		return a.withoutUnit(ctx, m, s)
 	}
 	if m == nil {
 		return s, nil
@@ -209,6 +209,20 @@ func (a *app) status(ctx context.Context, m unitReader, name string) (status, er
 	u = sinceStopped(ctx, m, u)
 	s.judge(ctx, u, meta, a.obstacle(ctx, name, u))
 	return s, nil
+}
+
+// withoutUnit is the status of an instance that has no unit file. Somebody may
+// have removed it under a node, which runs on.
+func (a *app) withoutUnit(ctx context.Context, m unitReader, s status) (status, error) {
+	if m == nil {
+		return s, nil
+	}
+	u, err := m.State(ctx, s.Unit)
+	if err == nil && u.MainPID != 0 {
+		s.ActiveState, s.SubState, s.MainPID = u.ActiveState, u.SubState, u.MainPID
+		s.Health, s.Reason = healthUnknown, "its node runs, and its unit file is gone: aztec-spartan restart "+s.Name+" writes it again"
+	}
+	return s, err
 }
 
 func changedSince(path string, t time.Time) bool {

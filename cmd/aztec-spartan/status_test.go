@@ -146,6 +146,29 @@ func TestStatusOfABrokenOne(t *testing.T) {
 	}
 }
 
+// A node whose unit file somebody has removed is not stopped.
+func TestStatusWithoutUnit(t *testing.T) {
+	a := newApp(&bytes.Buffer{})
+	a.root = t.TempDir()
+	settled(t, a, "val1", 1)
+	const unit = "aztec-full-node@val1.service"
+	if err := os.Remove(a.path(filepath.Join(systemdDir, unit))); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		units          fakeUnits
+		health, reason string
+	}{
+		{fakeUnits{}, healthUnknown, "its node runs, and its unit file is gone: aztec-spartan restart val1 writes it again"},
+		{fakeUnits{unit: {ActiveState: "inactive"}}, healthStopped, "its image was not fetched yet: aztec-spartan start val1"},
+	} {
+		all, err := a.statuses(t.Context(), c.units, []string{"val1"}, false)
+		if err != nil || all[0].Health != c.health || all[0].Reason != c.reason || (all[0].MainPID != 0) != (c.health == healthUnknown) {
+			t.Errorf("%v: %+v, want %s", err, all, c.reason)
+		}
+	}
+}
+
 // A node that wanted another version is seen to until somebody stops it.
 func TestStatusOfTheOutdated(t *testing.T) {
 	a := newApp(&bytes.Buffer{})
@@ -185,6 +208,7 @@ func TestVerdict(t *testing.T) {
 		obstacle error
 	}{
 		{manager.UnitState{ActiveState: "inactive"}, nil, "stopped: it is stopped", false, nil},
+		{manager.UnitState{ActiveState: "inactive", Unmet: true}, nil, "stopped: it is stopped: a condition of its unit did not hold at its last start", false, nil},
 		{manager.UnitState{ActiveState: "inactive", Job: true}, nil, "unhealthy: its start waits for other units: systemctl list-jobs", false, nil},
 		{
 			manager.UnitState{ActiveState: "inactive", Job: true, NRestarts: 3, ExecMainCode: cldExited, ExecMainStatus: 1},

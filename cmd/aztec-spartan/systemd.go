@@ -46,6 +46,17 @@ func (m rollManager) Running(ctx context.Context, unit string) (roll.Running, er
 	return running(s, failure), err
 }
 
+// unmet is an error where systemd says of a start that it is done, and has
+// started nothing: a Condition...= of the unit, mostly of a drop-in, does not hold
+// (systemd.unit(5)).
+func unmet(ctx context.Context, m unitReader, unit string) error {
+	s, err := m.State(ctx, unit)
+	if err != nil || !s.Unmet || s.ActiveState != "inactive" {
+		return nil //nolint:nilerr // the job was done
+	}
+	return withHint(fmt.Errorf("starting %s: a condition of it does not hold, so systemd has started nothing", unit), "systemctl status %s says which one", unit)
+}
+
 // failureUnit is the service that sees to a unit whose node is out of date.
 func failureUnit(unit string) string { return "aztec-failure@" + unit + ".service" }
 

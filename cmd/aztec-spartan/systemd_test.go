@@ -64,3 +64,21 @@ func TestMayStart(t *testing.T) {
 		}
 	}
 }
+
+// A start that was done and has started nothing is no start.
+func TestUnmet(t *testing.T) {
+	const unit = "aztec-full-node@val1.service"
+	for _, c := range []struct {
+		state manager.UnitState
+		want  bool
+	}{
+		{manager.UnitState{ActiveState: "inactive", Unmet: true}, true},
+		{manager.UnitState{ActiveState: "inactive"}, false}, // somebody has stopped it since
+		{manager.UnitState{ActiveState: "active"}, false},
+	} {
+		err := unmet(t.Context(), fakeUnits{unit: c.state}, unit)
+		if (err != nil) != c.want || err != nil && !strings.Contains(err.Error(), "starting "+unit+": a condition of it does not hold") {
+			t.Errorf("%+v: %v", c.state, err)
+		}
+	}
+}

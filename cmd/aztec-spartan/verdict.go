@@ -37,6 +37,8 @@ func verdict(ctx context.Context, u manager.UnitState, meta units.Meta, again *r
 		return probe.Report{Health: probe.Unhealthy, Reason: fmt.Sprintf("it was not started: %v", obstacle)}, false
 	case u.ActiveState == "inactive" && u.Job:
 		return probe.Report{Health: probe.Unhealthy, Reason: "its start waits for other units: systemctl list-jobs"}, false
+	case u.ActiveState == "inactive" && u.Unmet:
+		return probe.Report{Health: probe.Stopped, Reason: "it is stopped: a condition of its unit did not hold at its last start"}, false
 	case u.ActiveState == "inactive":
 		return probe.Report{Health: probe.Stopped, Reason: "it is stopped"}, false
 	case outdated(u):
