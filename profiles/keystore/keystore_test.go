@@ -307,6 +307,11 @@ func TestRemotes(t *testing.T) {
 			"validators":[{"attester":[` + a0 + `,` + a1 + `],"remoteSigner":{"remoteSignerUrl":"https://s"},` + fee + `}]}`,
 			[]RemoteAccounts{{"https://s", []string{devAddress0, devAddress1}}, {"https://all", []string{devAddress0, devAddress1}}},
 		},
+		"the file's publisher that no validator needs": {
+			`{"schemaVersion":2,"remoteSigner":"https://all","publisher":` + a0 + `,
+			"validators":[{"attester":"` + devKey1 + `","publisher":"` + devKey1 + `",` + fee + `}]}`,
+			nil,
+		},
 	} {
 		k, err := Parse([]byte(c.data))
 		if err != nil {

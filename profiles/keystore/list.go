@@ -50,10 +50,10 @@ type RemoteAccounts struct {
 func (k Keystore) Remotes() []RemoteAccounts {
 	var all []account
 	for _, v := range k.validators {
-		all = append(append(all, v.attesters...), v.publishers...)
+		all = append(append(all, v.attesters...), k.publishersOf(v)...)
 	}
 	var list []RemoteAccounts
-	for _, a := range slices.Concat(all, k.publishers, k.prover, k.slasher) {
+	for _, a := range slices.Concat(all, k.prover, k.slasher) {
 		if a.signer != RemoteSigner {
 			continue
 		}
