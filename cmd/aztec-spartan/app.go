@@ -145,6 +145,8 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 			err = fmt.Errorf("%s takes no arguments, and was given %q", cmd.Name(), args[0])
 		case len(args) == 0:
 			err = fmt.Errorf("%s wants %s", cmd.Name(), form)
+		case len(args) > 6: // may be the words of a mnemonic
+			err = fmt.Errorf("%s wants %s, and was given %d arguments", cmd.Name(), form, len(args))
 		default:
 			err = fmt.Errorf("%s wants %s, and was given %q", cmd.Name(), form, args)
 		}
