@@ -58,7 +58,8 @@ func hintFor(err error) string {
 	case errors.Is(err, extract.ErrSchema):
 		return "use the newer aztec-spartan that wrote it"
 	case rolling(err) != "":
-		return fmt.Sprintf("aztec-spartan logs -f %[1]s follows its roll, and aztec-spartan stop %[1]s ends it", rolling(err))
+		// Not stop, after which the node is down, and disabled.
+		return fmt.Sprintf("aztec-spartan logs -f %s follows its roll, and systemctl stop %s takes it back", rolling(err), rollUnit(rolling(err)))
 	case codeOf(err) == exitLocked:
 		return "wait for it to finish, or look at it with ps"
 	}

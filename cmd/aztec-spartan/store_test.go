@@ -184,7 +184,7 @@ func TestHints(t *testing.T) {
 		"schema":         {extract.ErrSchema, exitUnsupported, "use the newer"},
 		"old systemd":    {units.CheckSystemd(246), exitUnsupported, "upgrade the distribution"},
 		"busy":           {extract.ErrBusy, exitLocked, "wait for it"},
-		"busy rolling":   {&lock.HeldError{Name: "val1", Holder: "roll (pid 4711)"}, exitLocked, "aztec-spartan logs -f val1 follows its roll, and aztec-spartan stop val1 ends it"},
+		"busy rolling":   {&lock.HeldError{Name: "val1", Holder: "roll (pid 4711)"}, exitLocked, "aztec-spartan logs -f val1 follows its roll, and systemctl stop aztec-roll@val1.service takes it back"},
 		"busy updating":  {&lock.HeldError{Name: "val1", Holder: "update (pid 4711)"}, exitLocked, "wait for it"},
 		"platform":       {extract.ErrPlatform, exitUsage, "a platform is os/arch"},
 		"no platform":    {&extract.NoPlatformError{Want: "a/b", Have: []string{"c/d", "e/f"}}, exitFailed, "pull and load take another one with --platform c/d or --platform e/f"},
