@@ -74,7 +74,7 @@ test-packages: deps package ## all tests of packages, also a release, SELinux, u
 
 test-vm: deps package ## cgroups, BPF, reboots, a TPM, power cuts and the clock in a virtual machine (root; an hour; VM_CUTS=20: that many more cuts)
 	packaging/scripts/deps.sh qemu-system-x86 nbdkit swtpm
-	$(WITH_DEB) go test -tags vm -run TestVM -count=1 -timeout 2h -v ./cmd/aztec-spartan
+	$(WITH_DEB) go test -tags vm -run TestVM -count=1 -timeout 3h -v ./cmd/aztec-spartan
 
 # The files of tests with a build tag, their packages, and the tests in them, for -run: those of no tag are in test-unit.
 files  = $(shell git grep -lE '^//go:build .*\b$(1)\b' -- '*_test.go')

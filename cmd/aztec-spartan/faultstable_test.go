@@ -55,7 +55,7 @@ var others = []struct{ name, test, ends string }{
 	{"the disk of the state, of the settings, of the units has no room, one page, two, until a roll has all it wants", "TestSoakFullDisk", "the node runs, in one of the two versions; what was left open is taken back once there is room"},
 	{"the power of a virtual machine goes, at many moments of a roll to a version with other stores and of a rollback; what was not flushed is lost", "TestVM", "what a boot does first leaves one of the two versions, whole, with its stores"},
 	{"the power of a virtual machine is cut at each step of a roll and of a way back, with and without other stores; what was not flushed is lost", "TestVM", "it boots into the old version, whole, with its stores, and that runs; into the new one where update had said that it is done; the next roll works"},
-	{"the clock jumps by days, forward and back: in the gate, while a validator must not sign", "TestVM", "deadlines are neither cut short nor endless, the outcome is as without; nobody signs sooner"},
+	{"the clock jumps by days, forward and back: in the gate, in a window of updates, while a validator must not sign", "TestVM", "deadlines are neither cut short nor endless, the outcome is as without; no other roll begins outside of a window; nobody signs sooner"},
 	{"the same path with the real node: good update, broken update, back again", "TestRealNode", "as with the stub"},
 }
 
