@@ -1,11 +1,15 @@
 #!/bin/sh
-# What tests and demo need from the distribution, and further packages that are named; installs only what is missing.
+# What tests need from the distribution, and further packages that are named; installs only what is missing. deps.sh --demo: what the
+# demo needs, and nothing that looks at what is made (prometheus runs as soon as it is installed).
 set -eu
-# umoci, skopeo and prometheus (promtool) are oracles. strace ends pulls at every system call. btrfs-progs and e2fsprogs make stores on file systems that clone,
-# and on those with a limit of links.
-packages="systemd-container mmdebstrap debian-archive-keyring util-linux gcc libc6-dev umoci skopeo strace btrfs-progs e2fsprogs prometheus"
-# What looks at packages, makes repositories of them, runs what is for arm64, and shells to load completions.
-packages="$packages lintian rpmlint rpm groff-base apt-utils createrepo-c gnupg qemu-user-static zsh fish bash-completion $*"
+packages="systemd-container mmdebstrap debian-archive-keyring util-linux"
+if [ "${1:-}" != --demo ]; then
+	# umoci, skopeo and prometheus (promtool) are oracles. strace ends pulls at every system call. btrfs-progs and e2fsprogs make stores on file systems that clone,
+	# and on those with a limit of links.
+	packages="$packages gcc libc6-dev umoci skopeo strace btrfs-progs e2fsprogs prometheus"
+	# What looks at packages, makes repositories of them, runs what is for arm64, and shells to load completions.
+	packages="$packages lintian rpmlint rpm groff-base apt-utils createrepo-c gnupg qemu-user-static zsh fish bash-completion $*"
+fi
 missing=
 for p in $packages; do
 	dpkg-query -W -f '${db:Status-Status}\n' "$p" 2>/dev/null | grep -qx installed || missing="$missing $p"
