@@ -241,7 +241,6 @@ func (s Service) unitSection() []string {
 		// A cache may be removed at any time, and without it nothing starts (226/NAMESPACE). The service cannot
 		// make it itself: even ExecStartPre=+ is in a mount namespace that has it bound (252).
 		wants, after = wants+" "+s.madeCRS(), after+" "+s.madeCRS()
-		after += " sysinit.target basic.target"
 	}
 	lines := []string{
 		"[Unit]",
@@ -254,16 +253,6 @@ func (s Service) unitSection() []string {
 		// A validator whose L1 is away for an hour must not stay down for good.
 		"StartLimitIntervalSec=0",
 		"OnFailure=aztec-failure@" + s.Unit + ".service",
-	}
-	if s.CRS != "" {
-		// It may wait an hour for what its service fetches, and a boot does not: targets come after what they want, but
-		// for what does without the default dependencies. If it came after the targets instead, an operator's unit after
-		// it that they want would be in a cycle, and a service of the boot that starts it would wait for itself.
-		lines = append(
-			lines, "DefaultDependencies=no", "Requires=sysinit.target", "Conflicts=shutdown.target", "Before=shutdown.target",
-			// Newer systemd makes PrivateTmp= a tmpfs without them.
-			"RequiresMountsFor=/tmp /var/tmp",
-		)
 	}
 	if s.Broker == IsBroker {
 		lines = append(lines, "Before="+BrokerTarget)
