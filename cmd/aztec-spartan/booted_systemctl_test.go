@@ -39,6 +39,17 @@ func (g *guest) administrated() {
 	g.sh("systemctl start aztec.target")
 	g.until("aztec-spartan probe val1")
 
+	// A condition that does not hold is no failure to systemd, and no start to us.
+	const conditions = "/run/systemd/system/" + val1 + ".d"
+	g.sh("mkdir -p " + conditions + " && printf '[Unit]\\nConditionPathExists=/run/allowed\\n' >" + conditions + "/condition.conf && systemctl daemon-reload")
+	g.fails(exitFailed, "aztec-spartan restart val1", "a condition of it does not hold", "hint: systemctl status "+val1)
+	g.fails(exitFailed, "aztec-spartan start val1", "a condition of it does not hold")
+	if s := g.status(); s.Health != "stopped" || !strings.Contains(s.Reason, "a condition of its unit did not hold") {
+		g.t.Errorf("with a condition that does not hold: %+v", s)
+	}
+	g.sh("rm -r " + conditions + " && systemctl daemon-reload && aztec-spartan start val1")
+	g.until("aztec-spartan probe val1")
+
 	// A drop-in wins over every verb, and revert takes back that alone.
 	if err := g.Write(g.t.Context(), "/root/editor", []byte("#!/bin/sh\nfor f; do :; done\nsed -i '2a [Service]\\nNice=3\\nCPUWeight=77' \"$f\"\n"), 0o755); err != nil {
 		g.t.Fatal(err)
