@@ -195,6 +195,7 @@ func TestAnswerOfTheNext(t *testing.T) {
 			})
 			a := newApp(io.Discard)
 			got := a.hearOut(t.Context(), queued{unit: began.Add(time.Second)}, unit, h)
+			synctest.Wait() // for what has ended it
 			if out.String() != "val1 runs\n" || err != nil || time.Since(began) > time.Second+2*hearEvery {
 				t.Errorf("%s: %q after %s, %v", name, out.String(), time.Since(began), err)
 			}

@@ -147,7 +147,11 @@ func awaitIdle(ctx context.Context, m unitReader, unit string) error {
 	tick := time.NewTicker(idlePoll)
 	defer tick.Stop()
 	for {
-		if s, err := m.State(ctx, unit); err != nil || !s.Job {
+		s, err := m.State(ctx, unit)
+		if err == nil && !s.Job {
+			return nil
+		}
+		if err != nil && ctx.Err() == nil {
 			return err
 		}
 		select {
