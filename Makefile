@@ -81,8 +81,9 @@ files  = $(shell git grep -lE '^//go:build .*\b$(1)\b' -- '*_test.go')
 tagged = $(addprefix ./,$(sort $(dir $(call files,$(1)))))
 named  = '^($(shell grep -ohE '^func Test[A-Za-z0-9_]+' $(call files,$(1)) | cut -c 6- | sort -u | paste -sd'|'))$$'
 
-demo: package ## the main job on a throwaway host, from nothing (root)
+demo: ## the main job on a throwaway host, from nothing (root)
 	packaging/scripts/deps.sh --demo
+	$(MAKE) package
 	go run ./packaging/demo -deb dist/aztec-spartan_$(ARCH).deb
 
 bench: deps build ## pulls and updates with this and with other tools, compared in dist/bench (root)

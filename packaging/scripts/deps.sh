@@ -18,6 +18,7 @@ done
 command -v npm >/dev/null || missing="$missing npm"
 command -v python3 >/dev/null || missing="$missing python3"
 command -v make >/dev/null && command -v g++ >/dev/null || missing="$missing make g++"
+command -v go >/dev/null || missing="$missing golang-go ca-certificates"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" != 0 ]; then
 	echo "missing packages:$missing (run as root to install them)" >&2
@@ -34,6 +35,16 @@ patient() {
 	"$@"
 }
 patient apt-get update -qq
+# From 1.21 on, Go fetches the one of go.mod.
+case $missing in
+*golang-go*)
+	minor=$(LC_ALL=C apt-cache policy golang-go | sed -n 's/^  Candidate: 2:1\.\([0-9]*\).*/\1/p')
+	if [ "${minor:-0}" -lt 21 ]; then
+		echo "this release's own Go is 1.${minor:-?}: install 1.21 or newer first, of its backports, golang-1.*-go, or https://go.dev/dl, and have it in PATH" >&2
+		exit 1
+	fi
+	;;
+esac
 export DEBIAN_FRONTEND=noninteractive
 # shellcheck disable=SC2086 # a list
 patient apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-unsafe-io $missing >/dev/null
