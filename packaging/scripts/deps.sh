@@ -2,7 +2,8 @@
 # What tests need from the distribution, and further packages that are named; installs only what is missing. deps.sh --demo: what the
 # demo needs, and nothing that looks at what is made (prometheus runs as soon as it is installed).
 set -eu
-packages="systemd-container mmdebstrap debian-archive-keyring util-linux"
+# gpg: on Ubuntu, mmdebstrap has it look for the keys of Debian.
+packages="systemd-container mmdebstrap debian-archive-keyring gpg util-linux"
 if [ "${1:-}" != --demo ]; then
 	# umoci, skopeo and prometheus (promtool) are oracles. strace ends pulls at every system call. btrfs-progs and e2fsprogs make stores on file systems that clone,
 	# and on those with a limit of links.
