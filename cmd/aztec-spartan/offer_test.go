@@ -34,15 +34,20 @@ func TestOfferNamesEachVersionOnce(t *testing.T) {
 	}
 }
 
-// A registry that is away is in the way only if it may have something newer.
-func TestOfferWithoutAnOldRegistry(t *testing.T) {
+// oneIsAway is a registry with 5.1.0 and 5.1.1, and one that does not answer.
+func oneIsAway(t *testing.T) (there, away string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, `{"tags":["5.1.0","5.1.1"]}`)
 	}))
-	defer server.Close()
+	t.Cleanup(server.Close)
 	gone := httptest.NewServer(nil)
 	gone.Close()
-	host, old := strings.TrimPrefix(server.URL, "http://"), strings.TrimPrefix(gone.URL, "http://")
+	return strings.TrimPrefix(server.URL, "http://"), strings.TrimPrefix(gone.URL, "http://")
+}
+
+// A registry that is away is in the way only if it may have something newer.
+func TestOfferWithoutAnOldRegistry(t *testing.T) {
+	host, old := oneIsAway(t)
 	a := newApp(io.Discard)
 	a.root = t.TempDir()
 	write(t, a.path(profilesDir+"/repositories.toml"), fmt.Sprintf("schema = 1\n[[repository]]\nname = \"%s/aztec\"\nversions = \"< 5.1\"\n[[repository]]\nname = \"%s/aztec\"\nversions = \">= 5.1\"\n", old, host), 0o644)
@@ -64,13 +69,7 @@ func TestOfferWithoutAnOldRegistry(t *testing.T) {
 
 // A registry that is away keeps nobody from seeing what others offer.
 func TestVersionsWithoutAnOldRegistry(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, `{"tags":["5.1.0","5.1.1"]}`)
-	}))
-	defer server.Close()
-	gone := httptest.NewServer(nil)
-	gone.Close()
-	host, old := strings.TrimPrefix(server.URL, "http://"), strings.TrimPrefix(gone.URL, "http://")
+	host, old := oneIsAway(t)
 	var said strings.Builder
 	a := newApp(&said)
 	a.root, a.err = t.TempDir(), io.Discard

@@ -452,13 +452,7 @@ func TestWatchOnASmallScreen(t *testing.T) {
 	for i := range 50 {
 		settled(t, a, fmt.Sprintf("node%02d", i), 8080)
 	}
-	master, slave := fullTerminal(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	p := &person{more: make(chan struct{}, 1)}
-	go p.read(master)
-	done := make(chan int, 1)
-	go func() { done <- run(ctx, []string{"status", "--watch", "--root", root}, slave, slave, slave) }()
+	p, ctx, end := watched(t, root)
 	for range 2 {
 		if err := p.sees(ctx, toTop+"NAME"); err != nil {
 			t.Fatal(err)
@@ -467,12 +461,27 @@ func TestWatchOnASmallScreen(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cancel()
-	if code := <-done; code != 0 {
-		t.Errorf("exit code %d", code)
-	}
+	end()
 	if n := strings.Count(p.seen(), "\n"); n%23 != 0 {
 		t.Errorf("%d lines were drawn on 24 rows:\n%s", n, p.seen())
+	}
+}
+
+// watched begins status --watch on a terminal; end is Ctrl-C, which is no error.
+func watched(t *testing.T, root string) (p *person, ctx context.Context, end func()) {
+	master, slave := fullTerminal(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	p = &person{more: make(chan struct{}, 1)}
+	go p.read(master)
+	done := make(chan int, 1)
+	go func() { done <- run(ctx, []string{"status", "--watch", "--root", root}, slave, slave, slave) }()
+	return p, ctx, func() {
+		t.Helper()
+		cancel()
+		if code := <-done; code != 0 {
+			t.Errorf("exit code %d", code)
+		}
 	}
 }
 
@@ -480,20 +489,11 @@ func TestWatchOnASmallScreen(t *testing.T) {
 // drawn over it.
 func TestWatchDrawsNotes(t *testing.T) {
 	root := t.TempDir()
-	master, slave := fullTerminal(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	p := &person{more: make(chan struct{}, 1)}
-	go p.read(master)
-	done := make(chan int, 1)
-	go func() { done <- run(ctx, []string{"status", "--watch", "--root", root}, slave, slave, slave) }()
+	p, ctx, end := watched(t, root)
 	if err := p.sees(ctx, toTop+"there is no instance on this host"); err != nil {
 		t.Error(err)
 	}
-	cancel()
-	if code := <-done; code != 0 {
-		t.Errorf("exit code %d", code)
-	}
+	end()
 }
 
 // What the details ask is answered by L1 and the node; what is not answered is
