@@ -90,6 +90,14 @@ func spoil(ts *testscript.TestScript, neg bool, args []string) {
 		f.server.Close()
 		return
 	}
+	if args[0] == "stall" {
+		// A pull that was interrupted may have had several requests that stalled; none of them is to be taken for one of the next pull.
+		f.server.CloseClientConnections()
+		select {
+		case <-f.stalled:
+		default:
+		}
+	}
 	f.fault.Store(args[0])
 }
 
