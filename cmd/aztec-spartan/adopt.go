@@ -10,6 +10,7 @@ import (
 	"github.com/charmbracelet/huh"
 	"github.com/spf13/cobra"
 
+	"github.com/aztec-spartan/aztec-spartan/cmd/aztec-spartan/internal/docker"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
 )
@@ -95,7 +96,7 @@ data back, and unit and container are as they were.`,
 // where there is none, and the services of this host.
 type adopter struct {
 	*app
-	docker *docker
+	docker *docker.CLI
 	begin  func(ctx context.Context, name string) error // ours
 	end    func(ctx context.Context, name string) error
 	units  func(ctx context.Context) (wrappers, error) // of this host; one of them may wrap docker
@@ -109,7 +110,7 @@ func (a *app) adopter() *adopter {
 		ad.units = func(context.Context) (wrappers, error) { return noWrappers{}, nil }
 		return ad
 	}
-	ad.docker = findDocker()
+	ad.docker = docker.Installed()
 	ad.begin = func(ctx context.Context, name string) error {
 		return a.withManager(ctx, func(m *manager.Manager) error { return a.start(ctx, m, name, startFlags{}) })
 	}
@@ -214,8 +215,8 @@ func (ad *adopter) hold(ctx context.Context, r *adoptionRecord) error {
 	}
 	// One that ended with its unit comes back with docker all the same, if it is
 	// to be restarted always.
-	err := ad.docker.hold(ctx, r.Container.ID)
-	if r.Unit != "" && noContainer(err, r.Container.ID) {
+	err := ad.docker.Hold(ctx, r.Container.ID)
+	if r.Unit != "" && docker.NoContainer(err, r.Container.ID) {
 		return nil // with --rm it is gone once its unit has stopped
 	}
 	return err
@@ -229,8 +230,8 @@ func (ad *adopter) stopped(ctx context.Context, r *adoptionRecord) error {
 	if ad.docker == nil {
 		return errors.New("docker is gone, so whether the container runs is not known: nothing was started")
 	}
-	c, err := ad.docker.inspect(ctx, r.Container.ID)
-	if r.Unit != "" && noContainer(err, r.Container.ID) {
+	c, err := ad.docker.Inspect(ctx, r.Container.ID)
+	if r.Unit != "" && docker.NoContainer(err, r.Container.ID) {
 		return nil // with --rm it went with its unit
 	}
 	if err != nil {

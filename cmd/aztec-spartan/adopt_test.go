@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/aztec-spartan/aztec-spartan/cmd/aztec-spartan/internal/docker"
 )
 
 // fakeDocker is a docker of one container, which says what it was told.
@@ -64,7 +66,7 @@ func newAdoptBench(t *testing.T) *adoptBench {
 	b := &adoptBench{adopter: a.adopter(), dir: t.TempDir()}
 	write(t, filepath.Join(b.dir, "docker"), fakeDocker, 0o755)
 	write(t, filepath.Join(b.dir, "running"), "", 0o644)
-	b.docker = &docker{filepath.Join(b.dir, "docker")}
+	b.docker = docker.At(filepath.Join(b.dir, "docker"))
 	b.begin = func(_ context.Context, name string) error {
 		if exists(filepath.Join(b.dir, "running")) {
 			t.Error("both run")
@@ -118,7 +120,7 @@ func TestAdoptCarriesOnAndUndoes(t *testing.T) {
 			b := newAdoptBench(t)
 			r := b.prepared(t, f)
 			if step != stepStopping {
-				if err := b.docker.hold(t.Context(), r.Container.ID); err != nil {
+				if err := b.docker.Hold(t.Context(), r.Container.ID); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/aztec-spartan/aztec-spartan/cmd/aztec-spartan/internal/docker"
 	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/profiles/adoption"
@@ -53,10 +54,8 @@ func (ad *adopter) plan(ctx context.Context, dir, name string, f adoptFlags) (*a
 	if p.record.UnitWas, err = ad.lookAtUnit(ctx, p.setup.Unit); err != nil {
 		return nil, err
 	}
-	if ad.docker != nil {
-		if p.record.Container, err = ad.docker.find(ctx, p.setup); err != nil {
-			return nil, err
-		}
+	if p.record.Container, err = ad.findContainer(ctx, p.setup); err != nil {
+		return nil, err
 	}
 	p.record.nameless = p.setup.Project == "" && p.setup.Name == ""
 	if p.Plan, err = p.setup.Plan(catalog, name, f.network, versionOf(p.setup.Image)); err != nil {
@@ -91,6 +90,19 @@ func (ad *adopter) plan(ctx context.Context, dir, name string, f adoptFlags) (*a
 		return nil, err
 	}
 	return p, ad.showAdoption(p)
+}
+
+// findContainer returns the container of a set-up, nil if there is none.
+func (ad *adopter) findContainer(ctx context.Context, s adoption.Setup) (*docker.Container, error) {
+	switch {
+	case ad.docker == nil:
+		return nil, nil
+	case s.Project != "":
+		return ad.docker.OfService(ctx, s.Project, s.Service)
+	case s.Name != "":
+		return ad.docker.Named(ctx, s.Name)
+	}
+	return nil, nil
 }
 
 func (ad *adopter) planTakeData(catalog profiles.Catalog, p *adoptPlan, f adoptFlags) error {

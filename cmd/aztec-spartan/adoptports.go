@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/aztec-spartan/aztec-spartan/cmd/aztec-spartan/internal/docker"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 )
 
@@ -13,8 +14,9 @@ import (
 // container still runs, so what it holds itself does not count.
 func (ad *adopter) choosePorts(catalog profiles.Catalog, p *adoptPlan, others []profiles.Instance) error {
 	inst, c := &p.Instance, p.record.Container
+	holds := func(network string, port int) bool { return c.Holds(docker.Port{Network: network, Number: port}) }
 	taken := func(network string, port int) bool {
-		return ad.live() && !c.holds(profiles.Listen{Network: network, Port: port}) && free(network, port) != nil
+		return ad.live() && !holds(network, port) && free(network, port) != nil
 	}
 	ports, err := catalog.FreePorts(*inst, others, taken)
 	if err != nil {
@@ -34,7 +36,7 @@ func (ad *adopter) choosePorts(catalog profiles.Catalog, p *adoptPlan, others []
 	if !ad.live() {
 		return nil
 	}
-	if l, err := busy(catalog, *inst, c.holds); err != nil {
+	if l, err := busy(catalog, *inst, func(l profiles.Listen) bool { return holds(l.Network, l.Port) }); err != nil {
 		return withHint(usage(fmt.Errorf("adopting %s: %s port %d: %w, and it is not the container", p.record.Dir, l.Name, l.Port, err)),
 			"ss -lnp 'sport = :%d' shows who has it; stop that, or change the port where the container is set up", l.Port)
 	}

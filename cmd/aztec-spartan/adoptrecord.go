@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/aztec-spartan/aztec-spartan/cmd/aztec-spartan/internal/docker"
 	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
 )
 
@@ -28,19 +29,19 @@ const adoptionSchema = 1
 
 // adoptionRecord is what is needed to carry an adoption on, and to undo it.
 type adoptionRecord struct {
-	Schema    int        `json:"schema"`
-	Name      string     `json:"name"`
-	Dir       string     `json:"dir"`
-	Step      string     `json:"step"`
-	Container *container `json:"container,omitempty"`
-	Unit      string     `json:"unit,omitempty"` // that wraps docker
-	UnitWas   *unitWas   `json:"unit_was,omitempty"`
-	Service   string     `json:"service,omitempty"` // of the instance
-	Mode      string     `json:"mode"`
-	From      string     `json:"from,omitempty"` // data, before
-	To        string     `json:"to,omitempty"`
-	UID       int        `json:"uid"` // of the data, before
-	GID       int        `json:"gid"`
+	Schema    int               `json:"schema"`
+	Name      string            `json:"name"`
+	Dir       string            `json:"dir"`
+	Step      string            `json:"step"`
+	Container *docker.Container `json:"container,omitempty"`
+	Unit      string            `json:"unit,omitempty"` // that wraps docker
+	UnitWas   *unitWas          `json:"unit_was,omitempty"`
+	Service   string            `json:"service,omitempty"` // of the instance
+	Mode      string            `json:"mode"`
+	From      string            `json:"from,omitempty"` // data, before
+	To        string            `json:"to,omitempty"`
+	UID       int               `json:"uid"` // of the data, before
+	GID       int               `json:"gid"`
 
 	nameless bool // docker run gives its container no name, so it cannot be found
 }

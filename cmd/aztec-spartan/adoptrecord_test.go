@@ -4,6 +4,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/aztec-spartan/aztec-spartan/cmd/aztec-spartan/internal/docker"
 )
 
 // An instance and the container that it was to take over from never both sign.
@@ -31,7 +33,7 @@ func TestAdoptFound(t *testing.T) {
 	if err := (&adoptionRecord{}).found(); err == nil || !strings.Contains(err.Error(), "not known") {
 		t.Errorf("got %v", err)
 	}
-	for _, r := range []adoptionRecord{{Container: &container{}}, {Unit: "aztec.service"}} {
+	for _, r := range []adoptionRecord{{Container: &docker.Container{}}, {Unit: "aztec.service"}} {
 		if err := r.found(); err != nil {
 			t.Errorf("%+v: %v", r, err)
 		}

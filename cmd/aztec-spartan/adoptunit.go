@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/aztec-spartan/aztec-spartan/cmd/aztec-spartan/internal/docker"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
 )
 
@@ -63,8 +64,8 @@ func (ad *adopter) release(ctx context.Context, r *adoptionRecord) error {
 	was := r.was()
 	gone := r.Container == nil || ad.docker == nil
 	if !gone {
-		err := ad.docker.restore(ctx, *r.Container)
-		gone = r.Unit != "" && noContainer(err, r.Container.ID)
+		err := ad.docker.Restore(ctx, *r.Container)
+		gone = r.Unit != "" && docker.NoContainer(err, r.Container.ID)
 		if err != nil && !gone {
 			return err
 		}
@@ -88,7 +89,7 @@ func (ad *adopter) release(ctx context.Context, r *adoptionRecord) error {
 	if gone || was.Active || !r.Container.Running {
 		return nil
 	}
-	return ad.docker.start(ctx, r.Container.ID)
+	return ad.docker.Start(ctx, r.Container.ID)
 }
 
 // was is how the unit was. A record that does not say it is an older one, of a

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/aztec-spartan/aztec-spartan/cmd/aztec-spartan/internal/docker"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
 )
 
@@ -124,7 +123,7 @@ func TestAdoptUndoWithoutTheContainer(t *testing.T) {
 	w := &fakeWrapper{state: "active", file: "enabled", bench: b}
 	b.units = func(context.Context) (wrappers, error) { return w, nil }
 	write(t, filepath.Join(b.dir, "docker"), "#!/bin/sh\necho \"Error: No such container: c0ffee\" >&2\nexit 1\n", 0o755)
-	r := &adoptionRecord{Name: "val1", Dir: "/etc/systemd/system/aztec.service", Unit: "aztec.service", Container: &container{ID: "c0ffee", Restart: "no", Running: true}, Mode: dataNone}
+	r := &adoptionRecord{Name: "val1", Dir: "/etc/systemd/system/aztec.service", Unit: "aztec.service", Container: &docker.Container{ID: "c0ffee", Restart: "no", Running: true}, Mode: dataNone}
 	if err := b.hold(t.Context(), r); err != nil {
 		t.Error(err)
 	}
@@ -155,32 +154,6 @@ func TestAdoptUndoWithoutTheContainer(t *testing.T) {
 	}
 }
 
-// What docker lacks may be something else than the container, which runs on.
-func TestNoContainer(t *testing.T) {
-	for said, want := range map[string]bool{
-		"Error response from daemon: No such container: c0ffee":                                true,
-		"Error: No such container: c0ffee\n":                                                   true,
-		"Error response from daemon: no such container: c0ffee\nError: failed to start":        true,
-		`Error: no container with name or ID "c0ffee" found: no such container`:                true,
-		`Error: no container with ID or name "c0ffee" found: no such container`:                true,
-		"Emulate Docker CLI using podman.\nError: inspecting object: no such container c0ffee": true,
-		"Error: No such image: sha256:c0ffee":                                                  false,
-		"Error response from daemon: No such container: beef":                                  false, // whose network it uses
-		"Error response from daemon: No such container: c0ffee1":                               false,
-		`Error: no container with name or ID "beef" found: no such container`:                  false,
-		"failed to connect to the docker API at unix:///var/run/docker.sock: No such file":     false,
-		"Error response from daemon: No such network: c0ffee":                                  false,
-		`exec: "docker": executable file not found in $PATH`:                                   false,
-	} {
-		if got := noContainer(fmt.Errorf("docker inspect: exit status 1: %s", said), "c0ffee"); got != want {
-			t.Errorf("%q: %t, want %t", said, got, want)
-		}
-	}
-	if noContainer(nil, "c0ffee") || noContainer(errors.New("No such container: "), "") {
-		t.Error("what did not fail, or has no ID, is gone")
-	}
-}
-
 // An image can be removed by force while its container runs: of that one
 // nobody knows that it is stopped.
 func TestStoppedWantsAnAnswer(t *testing.T) {
@@ -191,7 +164,7 @@ case "$*" in
 *) echo "Error: No such image: sha256:f00d" >&2; exit 1 ;;
 esac
 `, 0o755)
-	r := &adoptionRecord{Name: "val1", Unit: "aztec.service", Container: &container{ID: "c0ffee"}}
+	r := &adoptionRecord{Name: "val1", Unit: "aztec.service", Container: &docker.Container{ID: "c0ffee"}}
 	if err := b.stopped(t.Context(), r); err == nil {
 		t.Error("a container that runs counts as gone")
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aztec-spartan/aztec-spartan/cmd/aztec-spartan/internal/docker"
 	"github.com/aztec-spartan/aztec-spartan/packaging/realimage/stubimage"
 	"github.com/aztec-spartan/aztec-spartan/packaging/stage"
 )
@@ -230,7 +231,7 @@ func (g *guest) compose(dir, key, rest string) {
 
 // held is a container as docker has it, with the time of its start.
 type held struct {
-	container
+	docker.Container
 	started string
 }
 
@@ -250,6 +251,6 @@ func (g *guest) container(dir string) held {
 		g.t.Fatalf("docker inspect: %d containers, %v", len(list), err)
 	}
 	_, digest, _ := strings.Cut(g.sh("docker inspect --format '{{index .RepoDigests 0}}' "+list[0].Config.Image), "@")
-	c := container{ID: id, Image: stage.Repository, Digest: digest, Running: list[0].State.Running, Restart: list[0].HostConfig.RestartPolicy.Name}
+	c := docker.Container{ID: id, Image: stage.Repository, Digest: digest, Running: list[0].State.Running, Restart: list[0].HostConfig.RestartPolicy.Name}
 	return held{c, list[0].State.StartedAt}
 }
