@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/aztec-spartan/aztec-spartan/cmd/aztec-spartan/internal/hook"
 	"github.com/aztec-spartan/aztec-spartan/extract"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units"
@@ -273,12 +274,12 @@ func (a *app) checkPolicy(ctx context.Context, p *configPlan, f configFlags) err
 	if p.policy = p.old != nil && p.old.Update != p.inst.Update; !f.changed("update") {
 		return nil
 	}
-	for key, hook := range map[string]string{"pre_hook": u.PreHook, "post_hook": u.PostHook} {
-		if hook == "" {
+	for key, path := range map[string]string{"pre_hook": u.PreHook, "post_hook": u.PostHook} {
+		if path == "" {
 			continue
 		}
-		if err := mayRunAsRoot(a.path(hook)); err != nil { // it may be put there later
-			a.note("warning: %s %s would fail: %v", key, hook, err)
+		if err := hook.Trusted(a.path(path)); err != nil { // it may be put there later
+			a.note("warning: %s %s would fail: %v", key, path, err)
 		}
 	}
 	return nil

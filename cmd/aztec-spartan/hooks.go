@@ -1,25 +1,15 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/aztec-spartan/aztec-spartan/cmd/aztec-spartan/internal/hook"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
-
-// hookKillDelay is how long a hook may take to end after SIGTERM.
-const hookKillDelay = 5 * time.Second
 
 // beforeRoll runs the pre-hook of an instance whose update is about to begin.
 // If that fails, the update is over and out says so. Neither a way back nor a
@@ -119,101 +109,11 @@ func hookEnv(name string, s roll.State, from, to roll.Generation, out roll.Outco
 	}
 }
 
-// hook runs a program of the operator's, with a timeout, and says what it
-// prints. When the timeout or ctx ends it, it goes with all that it has started.
+// hook runs a program of the operator's, with a timeout, and says what it prints.
 func (a *app) hook(ctx context.Context, path string, u profiles.Update, env []string, say func(string)) error {
-	if err := mayRunAsRoot(path); err != nil {
+	if err := hook.Trusted(path); err != nil {
 		return err
 	}
-	limit := profiles.Age(u.HookTimeout, profiles.DefaultHookTimeout)
-	if until, ok := ctx.Deadline(); ok {
-		limit = min(limit, time.Until(until).Round(time.Second))
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, path)
-	cmd.Env, cmd.Dir = env, "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = hookKillDelay
-	out, in := io.Pipe()
-	cmd.Stdout, cmd.Stderr = in, in
-	said := make(chan struct{})
-	go func() {
-		defer close(said)
-		lines := bufio.NewScanner(out)
-		for lines.Scan() {
-			say("hook: " + quotedLine(lines.Text()))
-		}
-		_, _ = io.Copy(io.Discard, out) // a line that is too long ends the lines, not the hook
-	}()
 	say("running the hook " + path)
-	err := cmd.Run()
-	in.Close()
-	<-said
-	if cmd.Process != nil {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // who outlived the leader of the group
-	}
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("it took longer than %s", limit)
-	}
-	return err
-}
-
-// mayRunAsRoot refuses a program that others than root could change, or put
-// another one in the place of.
-func mayRunAsRoot(path string) error {
-	fi, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	st, ok := fi.Sys().(*syscall.Stat_t)
-	switch {
-	case !fi.Mode().IsRegular():
-		return errors.New("it is no file")
-	case !ok || st.Uid != 0 || fi.Mode().Perm()&0o022 != 0:
-		return fmt.Errorf("others than root may write it: chown root %[1]s && chmod go-w %[1]s", path)
-	case fi.Mode().Perm()&0o111 == 0:
-		return fmt.Errorf("it cannot be run: %w", fs.ErrPermission)
-	}
-	return onlyRootPlaces(path, maxLinks)
-}
-
-// maxLinks is how many links a path may lead through, as for the kernel
-// (path_resolution(7)).
-const maxLinks = 40
-
-// onlyRootPlaces refuses a path where others than root decide what is there, by
-// a directory or a link on the way. In a sticky directory they can replace
-// nothing of root's (inode(7)).
-func onlyRootPlaces(path string, links int) error {
-	for path = filepath.Clean(path); ; path = filepath.Dir(path) {
-		fi, err := os.Lstat(path)
-		if err != nil {
-			return err
-		}
-		st, ok := fi.Sys().(*syscall.Stat_t)
-		shared := fi.IsDir() && fi.Mode().Perm()&0o022 != 0 && fi.Mode()&fs.ModeSticky == 0
-		if !ok || st.Uid != 0 || shared {
-			return fmt.Errorf("others than root decide what is there: chown -h root %[1]s && chmod go-w %[1]s", path)
-		}
-		if fi.Mode()&fs.ModeSymlink != 0 {
-			to, err := os.Readlink(path)
-			if err != nil {
-				return err
-			}
-			if !filepath.IsAbs(to) {
-				to = filepath.Join(filepath.Dir(path), to)
-			}
-			if links == 0 {
-				return syscall.ELOOP
-			}
-			if err := onlyRootPlaces(to, links-1); err != nil {
-				return err
-			}
-		}
-		if path == "/" {
-			return nil
-		}
-	}
+	return hook.Run(ctx, path, env, profiles.Age(u.HookTimeout, profiles.DefaultHookTimeout), func(line string) { say("hook: " + quotedLine(line)) })
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aztec-spartan/aztec-spartan/cmd/aztec-spartan/internal/hook"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units/roll"
 )
@@ -62,14 +61,15 @@ func TestHookFails(t *testing.T) {
 	if err := os.Chmod(plain, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for name, test := range map[string]struct{ path, want string }{
-		"its code":    {script(t, "echo no disk >&2; exit 7"), "exit status 7"},
-		"writable":    {writable, "others than root may write it: chown root "},
-		"not a hook":  {plain, "it cannot be run"},
-		"a directory": {t.TempDir(), "it is no file"},
-		"not there":   {"/nowhere/hook", "no such file"},
+	for name, test := range map[string]struct{ path, timeout, want string }{
+		"its code":    {script(t, "echo no disk >&2; exit 7"), "", "exit status 7"},
+		"its time":    {script(t, "exec sleep 1000"), "1s", "it took longer than 1s"},
+		"writable":    {writable, "", "others than root may write it: chown root "},
+		"not a hook":  {plain, "", "it cannot be run"},
+		"a directory": {t.TempDir(), "", "it is no file"},
+		"not there":   {"/nowhere/hook", "", "no such file"},
 	} {
-		if _, err := runHook(t, t.Context(), test.path, profiles.Update{}); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := runHook(t, t.Context(), test.path, profiles.Update{HookTimeout: test.timeout}); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: got %v, want %s", name, err, test.want)
 		}
 	}
@@ -81,78 +81,6 @@ func TestHookOutput(t *testing.T) {
 	said, err := runHook(t, t.Context(), script(t, `printf 'a\033[2Jb\n'; head -c 200000 /dev/zero | tr '\0' x`), profiles.Update{})
 	if err != nil || len(said) != 2 || said[1] != `hook: a\u001b[2Jb` && said[1] != "hook: a [2Jb" {
 		t.Errorf("%v, %d lines, %.80q", err, len(said), said)
-	}
-}
-
-// A hook that takes too long goes, and all that it has started with it.
-func TestHookTimeout(t *testing.T) {
-	pipe := filepath.Join(t.TempDir(), "alive")
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	done := make(chan error, 1)
-	go func() {
-		_, err := runHook(t, t.Context(), script(t, "sleep 1000 >"+pipe+" & sleep 1000"), profiles.Update{HookTimeout: "1s"})
-		done <- err
-	}()
-	// It is read to its end when the last one who could write is gone.
-	if _, err := os.ReadFile(pipe); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-done; err == nil || err.Error() != "it took longer than 1s" {
-		t.Errorf("got %v", err)
-	}
-	if took := time.Since(began); took > hookKillDelay+10*time.Second {
-		t.Errorf("it took %s", took)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := runHook(t, ctx, script(t, "sleep 1000"), profiles.Update{}); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: got %v", err)
-	}
-}
-
-// Whoever may write a directory on the way can put another program there.
-func TestMayRunAsRoot(t *testing.T) {
-	for name, test := range map[string]struct {
-		mode os.FileMode
-		uid  int
-		want string
-	}{
-		"root's alone":    {0o755, 0, ""},
-		"of the group":    {0o775, 0, "others than root decide what is there"},
-		"everybody's":     {0o777, 0, "others than root decide what is there"},
-		"sticky":          {0o777 | os.ModeSticky, 0, ""},
-		"somebody's":      {0o755, 1000, "others than root decide what is there"},
-		"somebody's /tmp": {0o777 | os.ModeSticky, 1000, "others than root decide what is there"},
-	} {
-		top := t.TempDir()
-		path := filepath.Join(top, "mid", "in", "hook")
-		write(t, path, "#!/bin/sh\n", 0o755)
-		mid, link, tilted := filepath.Join(top, "mid"), filepath.Join(top, "link"), filepath.Join(top, "relative")
-		if err := errors.Join(os.Chown(mid, test.uid, 0), os.Chmod(mid, test.mode), os.Symlink(path, link), os.Symlink("mid/in", tilted)); err != nil {
-			t.Fatal(err)
-		}
-		for _, p := range []string{path, link, filepath.Join(tilted, "hook")} {
-			err := mayRunAsRoot(p)
-			if said := fmt.Sprint(err); test.want == "" && err != nil || !strings.Contains(said, test.want) {
-				t.Errorf("%s: %s: got %v, want %q", name, p, err, test.want)
-			}
-			if test.want != "" && !strings.HasSuffix(fmt.Sprint(err), "go-w "+mid) {
-				t.Errorf("%s: %s: %v does not name %s", name, p, err, mid)
-			}
-		}
-		// A link of somebody's leads where they want.
-		if err := os.Lchown(link, 1000, 0); err != nil {
-			t.Fatal(err)
-		}
-		if err := mayRunAsRoot(link); err == nil {
-			t.Errorf("%s: a link of somebody's is followed", name)
-		}
-	}
-	if err := mayRunAsRoot("/bin/sh"); err != nil {
-		t.Error(err)
 	}
 }
 
@@ -178,7 +106,7 @@ func TestPostHookStopped(t *testing.T) {
 	began := time.Now()
 	cancel()
 	<-done
-	if took := time.Since(began); took > hookKillDelay+10*time.Second || !strings.Contains(said[len(said)-1], "failed: ") {
+	if took := time.Since(began); took > hook.KillDelay+10*time.Second || !strings.Contains(said[len(said)-1], "failed: ") {
 		t.Errorf("it took %s: %q", took, said)
 	}
 	said = nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aztec-spartan/aztec-spartan/cmd/aztec-spartan/internal/hook"
 	"github.com/aztec-spartan/aztec-spartan/profiles/redact"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
 	"github.com/aztec-spartan/aztec-spartan/units/notify"
@@ -129,7 +130,7 @@ func mayTell(to notify.Sender) error {
 	if !ok {
 		return nil
 	}
-	if err := mayRunAsRoot(c.Argv[0]); err != nil {
+	if err := hook.Trusted(c.Argv[0]); err != nil {
 		return withHint(fmt.Errorf("notifying: the command %s: %w", c.Argv[0], err), "look at [notify] in %s", configFile)
 	}
 	return nil
