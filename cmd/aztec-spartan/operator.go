@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/aztec-spartan/aztec-spartan/cmd/aztec-spartan/internal/answer"
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
 )
@@ -28,8 +29,6 @@ import (
 const (
 	operatorGroup = "aztec"
 	operatorDir   = lockDir + "/operator"
-	// operatorKept is how long what was said can be read; who asked reads it at once.
-	operatorKept = 10 * time.Minute
 	// longestUnit is the longest name that systemd takes (UNIT_NAME_MAX).
 	longestUnit = 255
 )
@@ -102,12 +101,12 @@ func (a *app) operatorCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			answer, err := newAnswer(operatorDir, args[0], gid)
+			said, err := answer.New(operatorDir, args[0], gid)
 			if err != nil {
 				return err
 			}
-			code := run(cmd.Context(), words, strings.NewReader(""), answer.stream(false, a.out), answer.stream(true, a.err))
-			return answer.end(code)
+			code := run(cmd.Context(), words, strings.NewReader(""), said.Stream(false, a.out), said.Stream(true, a.err))
+			return said.End(code)
 		},
 	}
 }
@@ -151,7 +150,7 @@ func (a *app) askRoot(ctx context.Context, verb string, names, flags []string) e
 		return err
 	}
 	defer m.Close()
-	heard := hear(operatorDir, words, a.out, a.err)
+	heard := answer.Hear(operatorDir, words, a.out, a.err)
 	done := make(chan error, 1)
 	go func() { done <- m.Start(ctx, unit, manager.Timeout(runLimit)) }()
 	tick := time.NewTicker(hearEvery)
@@ -160,7 +159,7 @@ func (a *app) askRoot(ctx context.Context, verb string, names, flags []string) e
 		select {
 		case err = <-done:
 		case <-tick.C:
-			if err := heard.more(false); err != nil {
+			if err := heard.More(false); err != nil {
 				return err
 			}
 			continue
@@ -182,8 +181,8 @@ func (a *app) askRoot(ctx context.Context, verb string, names, flags []string) e
 		return withHint(fmt.Errorf("%s: it was done, and what was said cannot be read: %w", verb, err), "this session began before its user was a member of the group %s: log in anew", operatorGroup)
 	case err != nil:
 		return fmt.Errorf("%s: it was done, and what was said cannot be read: %w", verb, err)
-	case heard.code != 0:
-		return withCode(heard.code, errSaid)
+	case heard.Code() != 0:
+		return withCode(heard.Code(), errSaid)
 	}
 	return nil
 }
@@ -191,10 +190,10 @@ func (a *app) askRoot(ctx context.Context, verb string, names, flags []string) e
 // hearOut hears the rest of an answer. The path of an answer that is whole may be
 // that of another one by now, to who asked the same a moment later: then that one
 // is the answer, once its unit is over.
-func (a *app) hearOut(ctx context.Context, m unitReader, unit string, heard *hearer) error {
+func (a *app) hearOut(ctx context.Context, m unitReader, unit string, heard *answer.Hearer) error {
 	for over := false; ; {
-		err := heard.more(true)
-		if !errors.Is(err, errNoAnswer) || over {
+		err := heard.More(true)
+		if !errors.Is(err, answer.ErrNoEnd) || over {
 			return err
 		}
 		s, lost := m.State(ctx, unit)

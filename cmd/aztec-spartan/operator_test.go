@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/cmd/aztec-spartan/internal/answer"
 )
 
 func TestRequest(t *testing.T) {
@@ -96,75 +97,6 @@ func TestOperatorRules(t *testing.T) {
 	}
 }
 
-// What root says is heard while it is said, on the same streams, and how it ended.
-func TestAnswer(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "operator")
-	var out, errs, journal bytes.Buffer
-	if err := hear(dir, "status", &out, &errs).more(true); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("nothing was said: %v", err)
-	}
-	for _, want := range []int{0, exitUnhealthy} {
-		out.Reset()
-		errs.Reset()
-		journal.Reset()
-		h := hear(dir, "status", &out, &errs) // the second time there is the first answer
-		if err := h.more(false); err != nil || out.Len() != 0 {
-			t.Errorf("nothing was said yet: %v, %q", err, out.String())
-		}
-		a, err := newAnswer(dir, "status", os.Getgid())
-		if err != nil {
-			t.Fatal(err)
-		}
-		mustWrite(t, a.stream(false, &journal), "val1 \"is\"\n")
-		if err := h.more(false); err != nil || out.String() != "val1 \"is\"\n" {
-			t.Errorf("while it is said: %v, %q", err, out.String())
-		}
-		mustWrite(t, a.stream(true, &journal), "warning\n")
-		mustWrite(t, a.stream(false, &journal), "healthy\n")
-		if err := a.end(want); err != nil {
-			t.Fatal(err)
-		}
-		if err := h.more(true); err != nil || h.code != want || out.String() != "val1 \"is\"\nhealthy\n" || errs.String() != "warning\n" {
-			t.Errorf("at last: %v, code %d, %q and %q", err, h.code, out.String(), errs.String())
-		}
-		if journal.String() != "val1 \"is\"\nwarning\nhealthy\n" {
-			t.Errorf("the journal has %q", journal.String())
-		}
-	}
-	// Who asks what somebody else has just asked hears the same.
-	out.Reset()
-	h := hear(dir, "status", &out, &errs)
-	if err := h.more(true); err != nil || h.code != exitUnhealthy || out.String() != "val1 \"is\"\nhealthy\n" {
-		t.Errorf("of the same time: %v, %q", err, out.String())
-	}
-	if info, err := os.Stat(answerPath(dir, "status")); err != nil || info.Mode().Perm() != 0o640 {
-		t.Errorf("%v, %v", info, err)
-	}
-	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o750 {
-		t.Errorf("%v, %v", info, err)
-	}
-
-	// One that breaks off is not taken for the end, and old ones go.
-	broken, err := newAnswer(dir, "disk", os.Getgid())
-	if err != nil {
-		t.Fatal(err)
-	}
-	mustWrite(t, broken.stream(false, &journal), "half")
-	if err := hear(dir, "disk", &out, &errs).more(true); !errors.Is(err, errNoAnswer) {
-		t.Errorf("it broke off: %v", err)
-	}
-	long := time.Now().Add(-2 * operatorKept)
-	if err := os.Chtimes(answerPath(dir, "disk"), long, long); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := newAnswer(dir, "status", os.Getgid()); err != nil {
-		t.Fatal(err)
-	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 || left[0].Name() != "status" {
-		t.Errorf("left: %v, %v", left, err)
-	}
-}
-
 func mustWrite(t *testing.T, w io.Writer, text string) {
 	t.Helper()
 	if _, err := w.Write([]byte(text)); err != nil {
@@ -180,17 +112,17 @@ func TestAnswerOfTheNext(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "operator")
 			var out bytes.Buffer
-			h := hear(dir, "status", &out, &out)
-			next, err := newAnswer(dir, "status", os.Getgid())
+			h := answer.Hear(dir, "status", &out, &out)
+			next, err := answer.New(dir, "status", os.Getgid())
 			if err != nil {
 				t.Fatal(err)
 			}
-			mustWrite(t, next.stream(false, io.Discard), "val1 ")
+			mustWrite(t, next.Stream(false, io.Discard), "val1 ")
 			began := time.Now()
 			time.AfterFunc(900*time.Millisecond, func() { // before its unit is over
-				mustWrite(t, next.stream(false, io.Discard), "runs\n")
+				mustWrite(t, next.Stream(false, io.Discard), "runs\n")
 				if ends {
-					err = next.end(exitUnhealthy)
+					err = next.End(exitUnhealthy)
 				}
 			})
 			a := newApp(io.Discard)
@@ -199,8 +131,8 @@ func TestAnswerOfTheNext(t *testing.T) {
 			if out.String() != "val1 runs\n" || err != nil || time.Since(began) > time.Second+2*hearEvery {
 				t.Errorf("%s: %q after %s, %v", name, out.String(), time.Since(began), err)
 			}
-			if ends && (got != nil || h.code != exitUnhealthy) || !ends && !errors.Is(got, errNoAnswer) {
-				t.Errorf("%s: %v, code %d", name, got, h.code)
+			if ends && (got != nil || h.Code() != exitUnhealthy) || !ends && !errors.Is(got, answer.ErrNoEnd) {
+				t.Errorf("%s: %v, code %d", name, got, h.Code())
 			}
 		})
 	}

@@ -1,4 +1,6 @@
-package main
+// Package answer lets one process hear what another says and how that ended, by
+// a file: the other runs as root, for members of a group who may read it.
+package answer
 
 import (
 	"bufio"
@@ -20,47 +22,51 @@ type utterance struct {
 	Code  *int   `json:"code,omitempty"`  // the last one has the exit code
 }
 
-// answer is what root says to a request, for members of a group to read.
-type answer struct {
+// Kept is how long what was said can be read; who asked reads it at once.
+const Kept = 10 * time.Minute
+
+// Answer is what is said to a request, for members of a group to read.
+type Answer struct {
 	mu   sync.Mutex
 	file *os.File
 	err  error // the first
 }
 
-// answerPath is where what root says to a request is.
-func answerPath(dir, request string) string { return filepath.Join(dir, request) }
+// pathOf is where what is said to a request is.
+func pathOf(dir, request string) string { return filepath.Join(dir, request) }
 
-// newAnswer begins an answer, in a file that no other answer had.
-func newAnswer(dir, request string, gid int) (*answer, error) {
+// New begins the answer to a request in dir, in a file that no other answer had,
+// and that the group gid may read. It removes answers older than [Kept].
+func New(dir, request string, gid int) (*Answer, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, err
 	}
 	if err := os.Chown(dir, -1, gid); err != nil {
 		return nil, err
 	}
-	dropAnswers(dir)
+	dropOld(dir)
 	f, err := os.CreateTemp(dir, ".new-")
 	if err != nil {
 		return nil, err
 	}
-	err = errors.Join(f.Chown(-1, gid), f.Chmod(0o640), os.Rename(f.Name(), answerPath(dir, request)))
+	err = errors.Join(f.Chown(-1, gid), f.Chmod(0o640), os.Rename(f.Name(), pathOf(dir, request)))
 	if err != nil {
 		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
-	return &answer{file: f}, nil
+	return &Answer{file: f}, nil
 }
 
-// dropAnswers removes those that whoever asked has read long ago.
-func dropAnswers(dir string) {
+// dropOld removes those that whoever asked has read long ago.
+func dropOld(dir string) {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > operatorKept {
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > Kept {
 			_ = os.Remove(filepath.Join(dir, e.Name())) // the next one tries again
 		}
 	}
 }
 
-func (a *answer) add(s utterance) {
+func (a *Answer) add(s utterance) {
 	line, err := json.Marshal(s)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -72,8 +78,9 @@ func (a *answer) add(s utterance) {
 	}
 }
 
-// end says how it ended.
-func (a *answer) end(code int) error {
+// End says how it ended, with an exit code. Its error is the first of what was
+// said, too.
+func (a *Answer) End(code int) error {
 	a.add(utterance{Code: &code})
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -83,25 +90,26 @@ func (a *answer) end(code int) error {
 	return nil
 }
 
-// stream is one of a run's streams. What is written is in the journal, too.
-func (a *answer) stream(isError bool, journal io.Writer) io.Writer {
-	return answerStream{a, isError, journal}
+// Stream is one of a run's two streams, that of errors or the other. What is
+// written is in the journal, too.
+func (a *Answer) Stream(isError bool, journal io.Writer) io.Writer {
+	return stream{a, isError, journal}
 }
 
-type answerStream struct {
-	*answer
+type stream struct {
+	*Answer
 	isError bool
 	journal io.Writer
 }
 
-func (s answerStream) Write(p []byte) (int, error) {
+func (s stream) Write(p []byte) (int, error) {
 	s.add(utterance{Text: string(p), Error: s.isError})
 	_, _ = s.journal.Write(p) // a courtesy
 	return len(p), nil
 }
 
-// hearer reads an answer while it is written.
-type hearer struct {
+// Hearer reads an answer while it is written.
+type Hearer struct {
 	path     string
 	before   fs.FileInfo // of the answer to who asked the same before
 	file     *os.File
@@ -112,21 +120,22 @@ type hearer struct {
 	ended    bool
 }
 
-// hear listens for the answer to a request that is made after it.
-func hear(dir, request string, out, err io.Writer) *hearer {
-	h := &hearer{path: answerPath(dir, request), out: out, err: err}
+// Hear listens for the answer to a request that is made after it, and passes on
+// what is said to out and err.
+func Hear(dir, request string, out, err io.Writer) *Hearer {
+	h := &Hearer{path: pathOf(dir, request), out: out, err: err}
 	h.before, _ = os.Stat(h.path)
 	return h
 }
 
-// errNoAnswer is what an answer lacks that breaks off.
-var errNoAnswer = errors.New("the answer has no end")
+// ErrNoEnd says that an answer breaks off.
+var ErrNoEnd = errors.New("the answer has no end")
 
-// more passes on what was said since. At last there is no more to come, but in
-// what somebody has begun to be told meanwhile who asked the same: errNoAnswer,
+// More passes on what was said since. At last there is no more to come, but in
+// what somebody has begun to be told meanwhile who asked the same: ErrNoEnd,
 // and more may be asked for again. An answer that was there before is then that to
 // who asked the same at the same time.
-func (h *hearer) more(last bool) error {
+func (h *Hearer) More(last bool) error {
 	if h.file == nil {
 		f, err := os.Open(h.path)
 		if err != nil {
@@ -158,12 +167,15 @@ func (h *hearer) more(last bool) error {
 	case !last:
 		return nil
 	case !h.ended:
-		return errNoAnswer
+		return ErrNoEnd
 	}
 	return h.file.Close()
 }
 
-func (h *hearer) pass(line []byte) error {
+// Code is the exit code of an answer that has ended, else 0.
+func (h *Hearer) Code() int { return h.code }
+
+func (h *Hearer) pass(line []byte) error {
 	var s utterance
 	if err := json.Unmarshal(line, &s); err != nil {
 		return err
