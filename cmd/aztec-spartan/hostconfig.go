@@ -43,7 +43,7 @@ type hostConfig struct {
 		busyConfig
 	} `toml:"update"`
 	Network struct {
-		IPServices []string `toml:"ip_services"` // URLs that answer with the public address of who asks; none: defaultIPServices
+		IPServices []string `toml:"ip_services"` // URLs that answer with the public address of who asks; none: the usual ones
 		Firewall   bool     `toml:"firewall"`    // close RPC and admin ports to other machines
 		WatchIP    bool     `toml:"watch_ip"`    // have aztec-watch.timer ask them once an hour
 		ApplyIP    bool     `toml:"apply_ip"`    // and restart nodes with a new address when they are not busy
