@@ -19,4 +19,13 @@ func (g *guest) resynced() {
 	if s := g.status(); s.Health != "healthy" {
 		g.t.Errorf("after a resync: %+v", s)
 	}
+	// As one that was killed while the node was stopped leaves it.
+	g.sh("touch " + data + "/archiver/old && systemctl stop aztec-sequencer@val1 && id=$(systemctl show -p InvocationID --value aztec-sequencer@val1) && " +
+		`test -n "$id" && echo "{\"invocation\": \"$id\", \"last_stop\": \"$(cat /run/aztec-spartan/val1.stopped 2>&-)\", \"enabled\": true}" > /run/aztec-spartan/val1.resync`)
+	if s := g.status(); s.Health != "unhealthy" || !strings.Contains(s.Reason, "aztec-spartan resync val1") {
+		g.t.Errorf("after a resync that was killed: %+v", s)
+	}
+	g.sh("aztec-spartan watch && systemctl is-active aztec-sequencer@val1 && test ! -e " + data + "/archiver/old && test ! -e /run/aztec-spartan/val1.resync")
+	g.until("aztec-spartan probe val1")
+	g.sh("aztec-spartan resync val1 --timeout 1m && test ! -e " + data + "/" + asideDir)
 }

@@ -50,7 +50,10 @@ removed. What it has signed (signing-protection), its keys and all else stay.
 
 A sync takes minutes to hours. When it is not waited for (--no-wait, Ctrl-C, a
 lost terminal, a node in standby), the old stores stay until resync is called
-again. --undo puts them back.`,
+again. --undo puts them back.
+
+A resync that is killed while its node is stopped leaves it stopped. status says
+so; the same call goes on with it, and so does aztec-watch.timer, if enabled.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -104,13 +107,14 @@ func (a *app) resync(ctx context.Context, m *manager.Manager, inst profiles.Inst
 	if err != nil {
 		return err
 	}
-	running := !s.Down()
+	left := a.leftByResync(inst.Name, s) != nil
+	running := !s.Down() || left
 	pending, complete := r.state()
 	switch {
-	case f.undo && !pending:
+	case f.undo && !pending && !left:
 		return usage(fail(errors.New("no stores are aside")))
-	case f.undo, !complete:
-		if err := a.exchange(ctx, m, inst.Name, unit, last, running, f.undo, r); err != nil {
+	case f.undo, !complete, left:
+		if err := a.exchange(ctx, m, inst.Name, s, last, running, f.undo, r); err != nil {
 			return fail(err)
 		}
 	}
@@ -140,22 +144,28 @@ func (a *app) resync(ctx context.Context, m *manager.Manager, inst profiles.Inst
 // stopStart is what an exchange of stores needs of [manager.Manager].
 type stopStart interface {
 	stopper
+	unitReader
 	Start(ctx context.Context, unit string, opts ...manager.Option) error
 }
 
 // exchange moves stores aside, or back, while the node does not run. Whatever ends
 // it, Ctrl-C while the node stops, or a terminal that goes away, the node that ran
 // is started, unless somebody has stopped it since last: our own stop is not to be
-// told from that one by what the unit does.
-func (a *app) exchange(ctx context.Context, m stopStart, name, unit, last string, running, back bool, r aside) (err error) {
+// told from that one by what the unit does. was is how the unit is before; running,
+// whether it ran, now or before another exchange that was killed.
+func (a *app) exchange(ctx context.Context, m stopStart, name string, was manager.UnitState, last string, running, back bool, r aside) (err error) {
+	unit := was.Unit
 	gone, mortal := outlive()
 	defer mortal()
 	if running {
+		if err := a.noteResync(name, last, was, back); err != nil {
+			return err
+		}
 		defer func() {
 			serr := a.unlessStopped(ctx, m, name, unit, last, func() error {
 				return m.Start(context.WithoutCancel(ctx), unit, a.waiting(unit, "start")...)
 			})
-			err = errors.Join(err, serr)
+			err = errors.Join(err, serr, os.Remove(a.resyncMarkPath(name)))
 			select {
 			case <-gone:
 				err = errors.Join(err, errHungUp)

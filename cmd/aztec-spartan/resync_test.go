@@ -159,6 +159,7 @@ func TestDisk(t *testing.T) {
 
 // fakeJobs are stops and starts of a unit.
 type fakeJobs struct {
+	fakeUnits
 	stop func(ctx context.Context) error
 	told []string
 }
@@ -210,7 +211,7 @@ func TestExchangeLeavesNoNodeDown(t *testing.T) {
 				}
 				return err
 			}}
-			if err := a.exchange(ctx, m, "val1", someUnit, a.lastStop("val1"), true, false, r); !errors.Is(err, c.want) {
+			if err := a.exchange(ctx, m, "val1", manager.UnitState{Unit: someUnit}, a.lastStop("val1"), true, false, r); !errors.Is(err, c.want) {
 				t.Errorf("got %v", err)
 			}
 			want := "stop start"
@@ -222,6 +223,9 @@ func TestExchangeLeavesNoNodeDown(t *testing.T) {
 			}
 			if _, complete := r.state(); complete != c.moved {
 				t.Errorf("moved: %t", complete)
+			}
+			if exists(a.resyncMarkPath("val1")) {
+				t.Error("it says that it was killed")
 			}
 		})
 	}

@@ -72,7 +72,8 @@ func sinceStopped(ctx context.Context, m unitReader, u manager.UnitState) manage
 }
 
 // obstacle is what keeps an instance down that systemd wants to run, beyond what
-// its unit says: data whose disk is away, or keys that this host cannot read.
+// its unit says: data whose disk is away, keys that this host cannot read, or a
+// resync that was killed.
 // nil: none is known.
 func (a *app) obstacle(ctx context.Context, name string, u manager.UnitState) error {
 	var err error
@@ -84,6 +85,8 @@ func (a *app) obstacle(ctx context.Context, name string, u manager.UnitState) er
 	case u.ActiveState == "inactive":
 		if _, err = a.dataPath(name); err != nil {
 			err = withHint(err, "mount the disk that they are on, then: aztec-spartan start %s", name)
+		} else {
+			err = a.stoppedByResync(name, u)
 		}
 	}
 	if errors.Is(err, fs.ErrPermission) {

@@ -87,7 +87,7 @@ func (a *app) watch(ctx context.Context) error {
 			silent = append(silent, s.Name)
 		}
 	}
-	return errors.Join(a.restartUnhealthy(ctx, overdue), a.resumeAll(ctx, silent, false))
+	return errors.Join(a.resumeResyncs(ctx), a.restartUnhealthy(ctx, overdue), a.resumeAll(ctx, silent, false))
 }
 
 // tellSeen tells what was seen, fit to be told.
