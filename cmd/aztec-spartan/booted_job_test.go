@@ -156,6 +156,9 @@ func (g *guest) logs() {
 			g.t.Errorf("logs %s: %s lines, want %s", flags, got, want)
 		}
 	}
+	for _, wrong := range []string{"logs val1 --since nonsense", "logs val1 --since today --until yesterday", "logs val1 -g '('", "logs val1 -n -2", "report val1 --since nonsense"} {
+		g.fails(exitUsage, "aztec-spartan "+wrong, "reading the journal: ", "hint: a time is ")
+	}
 	// Following goes on over a restart, in which the unit writes more than ten thousand lines a second; none is lost, and Ctrl-C ends it with code 0.
 	// The last of them and the node's first line have two streams, of which journald may read either first: it is followed until both were seen.
 	const dropIn = "/run/systemd/system/" + val1 + ".d"

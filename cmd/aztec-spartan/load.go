@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -62,6 +63,8 @@ Verbs that would ask a registry use it with --no-pull.`,
 				return withHint(err, "--name takes all of a name, of a tag or of a digest")
 			case errors.Is(err, extract.ErrDigest):
 				return withHint(err, "the archive is damaged: copy or save it again; nothing was kept")
+			case errors.Is(err, fs.ErrNotExist) && in == nil && !exists(path):
+				return usage(err)
 			}
 			if err != nil {
 				return err

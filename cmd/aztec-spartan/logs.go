@@ -77,10 +77,7 @@ Following goes on across restarts, rolls and new versions of the node.`,
 			if q.Follow && cmd.Context().Err() != nil {
 				return nil // Ctrl-C is how following ends
 			}
-			if err != nil {
-				return fmt.Errorf("reading the journal: %w", err)
-			}
-			return nil
+			return askedOfJournal(err)
 		},
 	}
 	fs := cmd.Flags()
@@ -92,6 +89,18 @@ Following goes on across restarts, rolls and new versions of the node.`,
 	fs.StringVar(&level, "level", "", "only this level and above")
 	fs.StringVarP(&output, "output", "o", "short", "format: short, cat or json")
 	return cmd
+}
+
+// askedOfJournal gives what was asked wrong the exit code of a usage error.
+func askedOfJournal(err error) error {
+	if err == nil {
+		return nil
+	}
+	_, wrong := errors.AsType[*journal.QueryError](err)
+	if err = fmt.Errorf("reading the journal: %w", err); wrong {
+		return withHint(usage(err), "a time is '2026-11-28 18:00', '1 hour ago' or yesterday (systemd.time(7)), and --since is before --until; a pattern is one of grep -P")
+	}
+	return err
 }
 
 // noteReaders tells who may not read the journal: to them it looks as if nothing

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/aztec-spartan/aztec-spartan/profiles/redact"
 	"github.com/aztec-spartan/aztec-spartan/units/atomicfile"
+	"github.com/aztec-spartan/aztec-spartan/units/journal"
 )
 
 // part is one file of a report.
@@ -62,6 +64,13 @@ func (a *app) writeReport(ctx context.Context, name, since, output string) error
 	inst, err := a.loadInstance(name)
 	if err != nil {
 		return err
+	}
+	if a.live() {
+		// Else the journal lacks, and says why: that must not keep the rest.
+		err := journal.CheckTime(ctx, since)
+		if _, wrong := errors.AsType[*journal.QueryError](err); wrong {
+			return askedOfJournal(err)
+		}
 	}
 	now := time.Now()
 	if output == "" {

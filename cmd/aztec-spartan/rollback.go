@@ -101,5 +101,5 @@ func previous(s roll.State, active int, version string) (roll.Generation, error)
 			return g, nil
 		}
 	}
-	return roll.Generation{}, withHint(fmt.Errorf("%s: %w", version, errNoSuchVersion), "aztec-spartan versions lists what is installed; update --to fetches others")
+	return roll.Generation{}, withHint(usage(fmt.Errorf("%s: %w", version, errNoSuchVersion)), "aztec-spartan versions lists what is installed; update --to fetches others")
 }

@@ -66,6 +66,8 @@ func TestPrevious(t *testing.T) {
 	for _, version := range []string{"4.1.3", "9.9.9"} {
 		if g, err := previous(s, 4, version); err == nil {
 			t.Errorf("previous(%q) = %d, want an error", version, g.Number)
+		} else if codeOf(err) != exitUsage {
+			t.Errorf("previous(%q): exit code %d", version, codeOf(err))
 		}
 	}
 }

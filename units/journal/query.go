@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -36,6 +37,25 @@ type Query struct {
 
 // fields are all that is asked for: entries have some thirty.
 const fields = "MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,_PID,_UID,_SYSTEMD_UNIT,UNIT,OBJECT_SYSTEMD_UNIT,COREDUMP_UNIT,_SYSTEMD_INVOCATION_ID,INVOCATION_ID"
+
+// QueryError says that what was asked for means nothing: a time that is none, for
+// example.
+type QueryError struct{ Err error }
+
+func (e *QueryError) Error() string { return e.Err.Error() }
+
+// Unwrap is the error that has the same words.
+func (e *QueryError) Unwrap() error { return e.Err }
+
+// CheckTime returns a *QueryError for what is no time to begin at. It asks
+// journalctl, whose times they are.
+func CheckTime(ctx context.Context, since string) error {
+	q := Query{Units: []string{"-.slice"}, Since: since, Lines: 1}
+	if err := q.check(); err != nil {
+		return &QueryError{err}
+	}
+	return run(ctx, q, func(Entry) error { return errEnough })
+}
 
 func (q Query) check() error {
 	if len(q.Units) == 0 {

@@ -25,7 +25,7 @@ const maxLine = 4 << 20
 // is that of ctx. journalctl does not outlive Read.
 func Read(ctx context.Context, q Query, yield func(Entry) error) error {
 	if err := q.check(); err != nil {
-		return err
+		return &QueryError{err}
 	}
 	var l levels
 	if q.Lines > 0 && q.backwards() {
@@ -96,12 +96,21 @@ func run(parent context.Context, q Query, yield func(Entry) error, extra ...stri
 	case found == nil && ended != nil && q.Grep != "" && exitCode(ended) == 1 && complaint.String() == "":
 		return nil // nothing matched
 	case ended != nil && complaint.String() != "":
-		return fmt.Errorf("running %s: %w: %s", name, ended, complaint.String())
+		err := fmt.Errorf("running %s: %w: %s", name, ended, complaint.String())
+		for _, c := range askedWrong {
+			if strings.HasPrefix(complaint.String(), c) {
+				return &QueryError{err}
+			}
+		}
+		return err
 	case ended != nil && found == nil:
 		return fmt.Errorf("running %s: %w", name, ended)
 	}
 	return found
 }
+
+// askedWrong is how journalctl begins to complain of times and patterns.
+var askedWrong = []string{"Failed to parse timestamp", "--since= must be before --until=", "Bad pattern"}
 
 func exitCode(err error) int {
 	var exit *exec.ExitError

@@ -141,6 +141,9 @@ func TestReadRejects(t *testing.T) {
 		if err == nil || err.Error() != c.want || f.runs(t) != nil {
 			t.Errorf("got %v, want %s", err, c.want)
 		}
+		if _, wrong := errors.AsType[*QueryError](err); !wrong {
+			t.Errorf("%v: is not of what was asked for", err)
+		}
 	}
 }
 
@@ -151,19 +154,23 @@ func TestReadFailures(t *testing.T) {
 		files map[string]string
 		q     Query
 		want  string // after "running PATH: "
+		wrong bool   // what was asked for means nothing
 	}{
-		{"complaint", map[string]string{"stderr": "\x1b[0;1;31mFailed to parse timestamp: bogus\x1b[0m\n", "code": "1"}, Query{Lines: -1}, "exit status 1: Failed to parse timestamp: bogus"},
-		{"silent", map[string]string{"code": "1"}, Query{Lines: -1}, "exit status 1"},
-		{"bad pattern", map[string]string{"stderr": "Bad pattern", "code": "1"}, Query{Lines: -1, Grep: "("}, "exit status 1: Bad pattern"},
-		{"silent, but not as without matches", map[string]string{"code": "2"}, Query{Lines: -1, Grep: "x"}, "exit status 2"},
-		{"backwards", map[string]string{"stderr": "No journal files were opened due to insufficient permissions.", "code": "1"}, Query{Lines: 1, Level: Warn}, "exit status 1: No journal files were opened due to insufficient permissions."},
-		{"endless complaint", map[string]string{"stderr": strings.Repeat("x", 1<<20), "code": "1"}, Query{Lines: -1}, "exit status 1: " + strings.Repeat("x", 4096)},
+		{"complaint", map[string]string{"stderr": "\x1b[0;1;31mFailed to parse timestamp: bogus\x1b[0m\n", "code": "1"}, Query{Lines: -1}, "exit status 1: Failed to parse timestamp: bogus", true},
+		{"silent", map[string]string{"code": "1"}, Query{Lines: -1}, "exit status 1", false},
+		{"bad pattern", map[string]string{"stderr": "Bad pattern", "code": "1"}, Query{Lines: -1, Grep: "("}, "exit status 1: Bad pattern", true},
+		{"silent, but not as without matches", map[string]string{"code": "2"}, Query{Lines: -1, Grep: "x"}, "exit status 2", false},
+		{"backwards", map[string]string{"stderr": "No journal files were opened due to insufficient permissions.", "code": "1"}, Query{Lines: 1, Level: Warn}, "exit status 1: No journal files were opened due to insufficient permissions.", false},
+		{"endless complaint", map[string]string{"stderr": strings.Repeat("x", 1<<20), "code": "1"}, Query{Lines: -1}, "exit status 1: " + strings.Repeat("x", 4096), false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			q := journalctl(t, c.files).query(c.q)
 			err := Read(t.Context(), q, nothing)
 			if want := "running " + q.Command + ": " + c.want; err == nil || err.Error() != want {
 				t.Errorf("got %v, want %s", err, want)
+			}
+			if _, wrong := errors.AsType[*QueryError](err); wrong != c.wrong {
+				t.Errorf("it was asked wrong: %t", wrong)
 			}
 		})
 	}
