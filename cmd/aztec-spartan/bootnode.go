@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/aztec-spartan/aztec-spartan/profiles"
+	"github.com/aztec-spartan/aztec-spartan/units/jsonrpc"
 )
 
 const (
@@ -43,25 +42,22 @@ func nodeInfo(ctx context.Context, bootnode string) (profiles.NodeInfo, error) {
 // callNode calls a method without parameters of a node of the network, and
 // returns the whole answer, cut after a byte more than limit. No error has
 // anything of the URL in it.
-func callNode(ctx context.Context, node, method string, limit int64) ([]byte, error) {
+func callNode(ctx context.Context, node, method string, limit int) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, bootnodeTimeout)
 	defer cancel()
-	body := strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":[]}`)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, node, body)
+	req, err := jsonrpc.NewRequest(ctx, node, method, "[]")
 	if err != nil {
 		return nil, errors.New("it is no URL of a node") // err quotes the URL
 	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		if u, ok := errors.AsType[*url.Error](err); ok {
-			err = u.Err
-		}
-		return nil, err
+	a, err := jsonrpc.Send(http.DefaultClient, req, limit)
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return nil, u.Err
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("it answers %d", resp.StatusCode)
+	if a.Status != 0 && a.Status != http.StatusOK {
+		return nil, fmt.Errorf("it answers %d", a.Status)
 	}
-	return io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if _, long := errors.AsType[jsonrpc.LongError](err); long {
+		err = nil
+	}
+	return a.Body, err
 }

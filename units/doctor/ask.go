@@ -1,26 +1,24 @@
 package doctor
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/units/jsonrpc"
 )
 
 const (
 	askTimeout = 8 * time.Second
 	maxAnswer  = 4 << 20 // bytes; a block with the hashes of its transactions has below 100 kB
-	// methodNotFound is the code of JSON-RPC 2.0, section 5.1.
-	methodNotFound = -32601
 )
 
 // Client returns a client for L1 and other services on the internet. It keeps no
@@ -52,11 +50,8 @@ func (e httpError) Error() string {
 	return text
 }
 
-// rpcError is that of JSON-RPC.
-type rpcError struct {
-	Code    int    `json:"code"`
-	Message string `json:"message"`
-}
+// rpcError is that of JSON-RPC, in words.
+type rpcError jsonrpc.Error
 
 func (e *rpcError) Error() string { return fmt.Sprintf("it says %q", clip(e.Message)) }
 
@@ -68,7 +63,7 @@ func noMethod(err error) bool {
 		return false
 	}
 	text := strings.ToLower(e.Message)
-	return e.Code == methodNotFound || e.Code == -32004 ||
+	return e.Code == jsonrpc.MethodNotFound || e.Code == -32004 ||
 		strings.Contains(text, "not available") || strings.Contains(text, "not supported") || strings.Contains(text, "does not exist")
 }
 
@@ -77,38 +72,43 @@ func (e exam) rpc(ctx context.Context, target, method string, result any, params
 	if params == nil {
 		params = []any{}
 	}
-	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+	list, err := json.Marshal(params)
 	if err != nil {
 		return err
 	}
-	data, err := e.fetch(ctx, http.MethodPost, target, body)
-	var answer struct {
-		Result json.RawMessage `json:"result"`
-		Error  *rpcError       `json:"error"`
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	req, err := jsonrpc.NewRequest(ctx, target, method, string(list))
+	if err != nil {
+		return errNoURL
 	}
-	// An error of JSON-RPC may come with any status.
-	if json.Unmarshal(data, &answer) == nil && answer.Error != nil {
-		return answer.Error
+	a, err := e.send(req)
+	raw, wrong := a.Result()
+	if said, ok := errors.AsType[*jsonrpc.Error](wrong); ok {
+		return (*rpcError)(said)
 	}
 	switch {
 	case err != nil:
 		return err
-	case len(answer.Result) == 0:
+	case wrong != nil || len(raw) == 0:
 		return errors.New("its answer is not one of JSON-RPC")
-	case json.Unmarshal(answer.Result, result) != nil:
+	case json.Unmarshal(raw, result) != nil:
 		return errors.New("its answer cannot be read")
 	}
 	return nil
 }
 
+// errNoURL quotes nothing of what is none.
+var errNoURL = errors.New("it is not a URL")
+
 // get asks a beacon node, whose answers are in "data".
 func (e exam) get(ctx context.Context, base, path string, result any) error {
 	u, err := url.Parse(base)
 	if err != nil {
-		return errors.New("it is not a URL")
+		return errNoURL
 	}
 	u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/")+path, "" // a key may follow in the query
-	data, err := e.fetch(ctx, http.MethodGet, u.String(), nil)
+	data, err := e.fetch(ctx, u.String())
 	if err != nil || result == nil {
 		return err
 	}
@@ -121,32 +121,31 @@ func (e exam) get(ctx context.Context, base, path string, result any) error {
 	return nil
 }
 
-// fetch returns the body, with an error too. No error has more of the URL in it
-// than its host.
-func (e exam) fetch(ctx context.Context, method, target string, body []byte) ([]byte, error) {
+// fetch returns the body of a page.
+func (e exam) fetch(ctx context.Context, target string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
-		return nil, errors.New("it is not a URL")
+		return nil, errNoURL
 	}
+	a, err := e.send(req)
+	return a.Body, err
+}
+
+// send returns the answer with an error, too, and one that is too long as if it
+// ended there, where nobody can read it. No error has more of the URL in it than
+// its host.
+func (e exam) send(req *http.Request) (jsonrpc.Answer, error) {
 	req.Header.Set("Accept", "application/json")
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+	a, err := jsonrpc.Send(e.Client, req, maxAnswer)
+	if _, long := errors.AsType[jsonrpc.LongError](err); err != nil && !long {
+		return jsonrpc.Answer{}, why(err)
 	}
-	resp, err := e.Client.Do(req)
-	if err != nil {
-		return nil, why(err)
+	if a.Status != http.StatusOK {
+		return a, httpError(a.Status)
 	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return nil, why(err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return data, httpError(resp.StatusCode)
-	}
-	return data, nil
+	return a, nil
 }
 
 // errUntrusted says that a server has shown a certificate of nobody known.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
@@ -160,7 +159,7 @@ func (e exam) reach(ctx context.Context) []Finding {
 // "reachable" in JSON, as ifconfig.co/port/N does.
 func (e exam) askReach(ctx context.Context, port int) Finding {
 	target := strings.ReplaceAll(e.Reach, "{port}", strconv.Itoa(port))
-	data, err := e.fetch(ctx, http.MethodGet, target, nil)
+	data, err := e.fetch(ctx, target)
 	var answer struct {
 		Reachable *bool `json:"reachable"`
 	}

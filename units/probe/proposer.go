@@ -1,18 +1,18 @@
 package probe
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/big"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/units/jsonrpc"
 )
 
 // Selectors of functions of the rollup contract (IStaking and
@@ -123,24 +123,16 @@ func (l l1) call(ctx context.Context, data string) ([]byte, error) {
 func (l l1) ask(ctx context.Context, method, params string, result any) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"%s","params":[%s]}`, method, params)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.url, bytes.NewReader([]byte(body)))
+	req, err := jsonrpc.NewRequest(ctx, l.url, method, "["+params+"]")
 	if err != nil {
 		return fmt.Errorf("asking L1: %s is no request", method)
 	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := l.client.Do(req)
+	a, err := jsonrpc.Send(l.client, req, maxBody)
 	if err != nil {
 		return fmt.Errorf("asking L1: %s", why(err))
 	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
-	if err != nil {
-		return fmt.Errorf("asking L1: %s", why(err))
-	}
-	r := response{code: resp.StatusCode, header: resp.Header, body: text}
 	var raw json.RawMessage
-	if err := r.decode(&raw); err != nil {
+	if err := decode(a, &raw); err != nil {
 		return fmt.Errorf("asking L1: %s", why(err))
 	}
 	if err := json.Unmarshal(raw, result); err != nil {

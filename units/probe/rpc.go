@@ -1,7 +1,7 @@
 package probe
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,13 +14,13 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/aztec-spartan/aztec-spartan/units/jsonrpc"
 )
 
 const (
 	callTimeout = 3 * time.Second
 	maxBody     = 1 << 20
-	// methodNotFound is the code of JSON-RPC 2.0, section 5.1.
-	methodNotFound = -32601
 )
 
 // Client returns a client for Check and Alive. It knows no proxies, follows no
@@ -67,41 +67,21 @@ func newNode(client *http.Client, target string) (*node, error) {
 // status asks for the HTTP code of /status. An error says that nothing
 // answered.
 func (n *node) status(ctx context.Context) (int, error) {
-	a, err := n.do(ctx, http.MethodGet, "/status", nil)
-	return a.code, err
-}
-
-// response is what one request got. Its code is 0 if nothing answered.
-type response struct {
-	code   int
-	header http.Header
-	body   []byte
-}
-
-// do makes one request and reads its bounded body.
-func (n *node) do(ctx context.Context, method, path string, body []byte) (response, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, n.base.JoinPath(path).String(), bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, n.base.JoinPath("/status").String(), http.NoBody)
 	if err != nil {
-		return response{}, err
+		return 0, err
 	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json") // 4.1.2 refuses others
-	}
+	a, err := n.send(req)
+	return a.Status, err
+}
+
+func (n *node) send(req *http.Request) (jsonrpc.Answer, error) {
 	if n.key != "" {
 		req.Header.Set("X-Api-Key", n.key)
 	}
-	resp, err := n.client.Do(req)
-	if err != nil {
-		return response{}, err
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, int64(n.limit)+1))
-	if err == nil && len(data) > n.limit {
-		err = fmt.Errorf("the answer is longer than %d bytes", n.limit)
-	}
-	return response{resp.StatusCode, resp.Header, data}, err
+	return jsonrpc.Send(n.client, req, n.limit)
 }
 
 // rpcError is an answer that is an error: of JSON-RPC, or of HTTP where there
@@ -126,7 +106,7 @@ func absent(err error) bool {
 	if !errors.As(err, &e) {
 		return false
 	}
-	return e.code == methodNotFound || e.code == 0 && (e.http == http.StatusNotFound || e.http == http.StatusMethodNotAllowed)
+	return e.code == jsonrpc.MethodNotFound || e.code == 0 && (e.http == http.StatusNotFound || e.http == http.StatusMethodNotAllowed)
 }
 
 // errNoResult is an answer without a result: undefined in JavaScript.
@@ -142,40 +122,35 @@ func (n *node) call(ctx context.Context, method string, result any) error {
 // of the package that answers, as its header has it (getVersioningMiddleware of
 // @aztec/stdlib, in 4.1.2); "" if it has none.
 func (n *node) callWith(ctx context.Context, method, params string, result any) (version string, err error) {
-	request := `{"jsonrpc":"2.0","id":1,"method":` + strconv.Quote(method) + `,"params":` + params + `}`
-	r, err := n.do(ctx, http.MethodPost, "/", []byte(request))
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	req, err := jsonrpc.NewRequest(ctx, n.base.JoinPath("/").String(), method, params)
 	if err != nil {
 		return "", err
 	}
-	return clip(strings.TrimSpace(r.header.Get("X-Aztec-PackageVersion"))), r.decode(result)
+	a, err := n.send(req)
+	if err != nil {
+		return "", err
+	}
+	return clip(strings.TrimSpace(a.Header.Get("X-Aztec-PackageVersion"))), decode(a, result)
 }
 
 // decode reads the result of a call.
-func (r response) decode(result any) error {
-	var answer struct {
-		Result json.RawMessage `json:"result"`
-		Error  *struct {
-			Code    number `json:"code"`
-			Message string `json:"message"`
-		} `json:"error"`
-	}
-	malformed := json.Unmarshal(r.body, &answer)
+func decode(a jsonrpc.Answer, result any) error {
+	raw, err := a.Result()
+	said, refused := errors.AsType[*jsonrpc.Error](err)
 	switch {
-	case malformed == nil && answer.Error != nil:
-		// Version 4 sends these with status 400, others with 200.
-		e := &rpcError{http: r.code, code: int(answer.Error.Code.signed), message: answer.Error.Message}
-		if e.code == 0 {
-			e.code = -32603 // it says "internal error" elsewhere
-		}
-		return e
-	case r.code != http.StatusOK:
-		return &rpcError{http: r.code}
-	case malformed != nil:
-		return errors.New("the answer is not JSON-RPC")
-	case len(answer.Result) == 0 || string(answer.Result) == "null":
+	case refused:
+		// Without a code it says "internal error" elsewhere.
+		return &rpcError{http: a.Status, code: cmp.Or(said.Code, -32603), message: said.Message}
+	case a.Status != http.StatusOK:
+		return &rpcError{http: a.Status}
+	case err != nil:
+		return err
+	case len(raw) == 0 || string(raw) == "null":
 		return errNoResult
 	}
-	if err := json.Unmarshal(answer.Result, result); err != nil {
+	if err := json.Unmarshal(raw, result); err != nil {
 		return errors.New("the result has another form than expected")
 	}
 	return nil
