@@ -312,7 +312,7 @@ func (g *guest) takenBackFirst() {
 	g.sh("aztec-spartan update val1")
 	// What is on disk is what is left between the switch and the gate.
 	g.sh(`jq '.intent = {kind: "update", from: 1, to: .generations[-1].number, begun: true, was_active: true, gate: {timeout_ns: 60000000000, settle_ns: 1000000000}} | del(.last_roll)' ` + state + " >/root/cut && cp /root/cut " + state)
-	g.fails(exitFailed, "aztec-spartan config val1 --verbose", "not finished", "rollback val1")
+	g.fails(exitLocked, "aztec-spartan config val1 --verbose", "not finished", "rollback val1")
 	g.fails(exitRolledBack, "aztec-spartan update val1", "interrupted", "4.1.2 is back")
 	if s := g.status(); s.Version != "4.1.2" || s.Health != "healthy" || s.Roll != "" || len(s.Skipped) != 0 {
 		g.t.Errorf("afterwards: %+v", s)

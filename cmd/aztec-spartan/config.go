@@ -231,8 +231,8 @@ func (a *app) settle(ctx context.Context, catalog profiles.Catalog, p *configPla
 	if err := a.checkPolicy(ctx, p, f); err != nil {
 		return fmt.Errorf("configuring %s: %w", name, err)
 	}
-	if p.state.Intent != nil && p.state.Intent.Begun {
-		return withHint(fmt.Errorf("configuring %s: its roll to another version is not finished", name), "if nothing rolls, it was interrupted: aztec-spartan rollback %s takes it back", name)
+	if err := unfinishedRoll(p.state, "configuring", name); err != nil {
+		return err
 	}
 	if p.running, err = a.isRunning(ctx, p.state.Unit); err != nil {
 		return err

@@ -329,8 +329,8 @@ func (a *app) keepKeys(ctx context.Context, inst profiles.Instance, sec secrets)
 	if err != nil {
 		return err
 	}
-	if state.Intent != nil && state.Intent.Begun {
-		return withHint(fmt.Errorf("changing the keys of %s: its roll to another version is not finished", inst.Name), "if nothing rolls, it was interrupted: aztec-spartan rollback %s takes it back", inst.Name)
+	if err := unfinishedRoll(state, "changing the keys of", inst.Name); err != nil {
+		return err
 	}
 	changed := sec.rekey
 	if err := os.MkdirAll(a.path(instancePath(inst.Name, "")), 0o750); err != nil {

@@ -66,8 +66,8 @@ func (a *app) planRemoval(ctx context.Context, name string, purge bool) (*remova
 	if errors.As(err, &newer) {
 		return nil, err
 	}
-	if state.Intent != nil && state.Intent.Begun {
-		return nil, refuse("if nothing rolls, it was interrupted: aztec-spartan rollback %s takes it back", errors.New("its roll to another version is not finished"), name)
+	if err := unfinishedRoll(state, "removing", name); err != nil {
+		return nil, err
 	}
 	if off := state.NoSigning; off != nil && !purge { // made again, it would know nothing of that
 		return nil, refuse("aztec-spartan start %s --sign, from %s on, lets it, and then this again", fmt.Errorf("it must not sign: %s", off.Reason), name, off.Until.Local().Format(time.DateTime))

@@ -37,7 +37,7 @@ func TestUnfinishedRoll(t *testing.T) {
 	}
 	for verb, do := range map[string]func() error{
 		"starting": func() error { _, err := a.prepare(t.Context(), inst); return err },
-		"starting with --sign": func() error {
+		"starting, with --sign": func() error {
 			_, err := a.resumeSigning(t.Context(), "val1", "aztec-sequencer@val1.service", noRestart)
 			return err
 		},
@@ -45,8 +45,13 @@ func TestUnfinishedRoll(t *testing.T) {
 		"exporting": func() error {
 			return a.export(t.Context(), inst, filepath.Join(t.TempDir(), "val1.age"), nil, exportFlags{})
 		},
+		"removing":             func() error { _, err := a.planRemoval(t.Context(), "val1", false); return err },
+		"changing the keys of": func() error { return a.keepKeys(t.Context(), inst, secrets{}) },
+		"configuring": func() error {
+			return a.configAll(t.Context(), "val1", configFlags{set: []string{"LOG_LEVEL=debug"}, changed: func(flag string) bool { return flag == "set" }})
+		},
 	} {
-		verb, _, _ := strings.Cut(verb, " ")
+		verb, _, _ := strings.Cut(verb, ",")
 		err := do()
 		said.Reset()
 		if code := a.report(err); code != exitLocked || !strings.Contains(said.String(), verb+" val1: its roll to another version is not finished") ||
