@@ -33,6 +33,11 @@ type app struct {
 func newApp(out io.Writer) *app { return &app{root: "/", out: out, err: out} }
 
 func run(ctx context.Context, args []string, in io.Reader, out, err io.Writer) int {
+	var checked *results
+	if !isTerminal(out) { // one that goes away ends the program, or is outlived
+		checked = &results{Writer: out}
+		out = checked
+	}
 	a := newApp(out)
 	a.in, a.err = in, err
 	cmd := a.command()
@@ -40,7 +45,11 @@ func run(ctx context.Context, args []string, in io.Reader, out, err io.Writer) i
 	cmd.SetIn(in)
 	cmd.SetOut(out)
 	cmd.SetErr(err)
-	return a.report(cmd.ExecuteContext(ctx))
+	code := a.report(cmd.ExecuteContext(ctx))
+	if code == 0 && checked != nil {
+		code = a.report(checked.failed())
+	}
+	return code
 }
 
 const longHelp = `aztec-spartan runs Aztec nodes as systemd services, with no container runtime.

@@ -292,7 +292,7 @@ type streams struct {
 func (a *app) streams() (*streams, error) {
 	s := &streams{}
 	for i, stream := range []any{a.in, a.out, a.err} {
-		f, ok := stream.(*os.File)
+		f, ok := fileOf(stream)
 		if ok && reopens(f, i == 0) {
 			s.paths[i] = fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd())
 			continue
@@ -341,7 +341,7 @@ func reopens(f *os.File, input bool) bool {
 }
 
 func sameFile(f *os.File, stream any) bool {
-	g, ok := stream.(*os.File)
+	g, ok := fileOf(stream)
 	if !ok {
 		return false
 	}
