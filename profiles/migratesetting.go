@@ -45,10 +45,6 @@ func (m *migrator) setting(v Variable, value string) Change {
 			return refuse(Refused, "no network here has that name")
 		}
 		out.To = "network"
-	case "image":
-		out = text(&inst.Image, value)
-	case "bootnode":
-		out = text(&inst.Bootnode, value)
 	case "data_dir":
 		if err := ValidHostDir(value); err != nil {
 			return refuse(Refused, "%v", err)
@@ -59,23 +55,11 @@ func (m *migrator) setting(v Variable, value string) Change {
 			return refuse(Dropped, "%v", err)
 		}
 		out = text(&inst.CRS, value)
-	case "log_level":
-		out = text(&inst.LogLevel, value)
-	case "coinbase":
-		out = text(&inst.Coinbase, value)
-	case "fee_recipient":
-		out = text(&inst.FeeRecipient, value)
 	case "payload":
 		if strings.Trim(strings.TrimPrefix(value, "0x"), "0") == "" {
 			value = NoPayload
 		}
 		out = text(&inst.Payload, value)
-	case "registry_address":
-		out = text(&inst.Registry, value)
-	case "l1.rpc":
-		out = list(&inst.L1.RPC)
-	case "l1.consensus":
-		out = list(&inst.L1.Consensus)
 	case "l1.chain_id":
 		out = m.chain(v, value)
 	case "ports.rpc", "ports.admin", "ports.p2p":
@@ -84,24 +68,18 @@ func (m *migrator) setting(v Variable, value string) Change {
 		out = m.p2pSwitch(v, value)
 	case "p2p.ip":
 		out = m.publicIP(v, value)
-	case "p2p.bootstrap_nodes":
-		out = list(&inst.P2P.BootstrapNodes)
-	case "prover.broker":
-		out = text(&inst.Prover.Broker, value)
-	case "prover.id":
-		out = text(&inst.Prover.ID, value)
 	case "prover.agents":
 		out = m.agents(v, value)
 	case "prover.poll_interval_ms":
-		n, err := strconv.Atoi(value)
-		if err != nil || n == 0 {
-			return refuse(Dropped, "the node's own interval is meant")
-		}
-		inst.Prover.PollIntervalMS = &n
-	case "prover.nodes":
-		out = list(&inst.Prover.Nodes)
+		out = m.pollInterval(v, value)
 	default:
-		return refuse(Refused, "%s is not a setting that it could become", v.Setting)
+		if to := textSetting(inst, v.Setting); to != nil {
+			out = text(to, value)
+		} else if to := listSetting(inst, v.Setting); to != nil {
+			out = list(to)
+		} else {
+			return refuse(Refused, "%s is not a setting that it could become", v.Setting)
+		}
 	}
 	if out.Action == Moved {
 		if out.Reason == "" {
@@ -110,6 +88,23 @@ func (m *migrator) setting(v Variable, value string) Change {
 		m.from[v.Setting] = v.Name
 	}
 	return out
+}
+
+// textSetting is one that takes over any value as it is; nil if it is none.
+func textSetting(inst *Instance, name string) *string {
+	return map[string]*string{
+		"image": &inst.Image, "bootnode": &inst.Bootnode, "log_level": &inst.LogLevel,
+		"coinbase": &inst.Coinbase, "fee_recipient": &inst.FeeRecipient, "registry_address": &inst.Registry,
+		"prover.broker": &inst.Prover.Broker, "prover.id": &inst.Prover.ID,
+	}[name]
+}
+
+// listSetting is one that takes over any list; nil if it is none.
+func listSetting(inst *Instance, name string) *[]string {
+	return map[string]*[]string{
+		"l1.rpc": &inst.L1.RPC, "l1.consensus": &inst.L1.Consensus,
+		"p2p.bootstrap_nodes": &inst.P2P.BootstrapNodes, "prover.nodes": &inst.Prover.Nodes,
+	}[name]
 }
 
 // networkName finds the network by its own name, or by one of --network.
@@ -220,5 +215,14 @@ func (m *migrator) agents(v Variable, value string) Change {
 		return Change{v.Name, Refused, "", before + " says something else"}
 	}
 	p.Agents = &n
+	return Change{Name: v.Name, Action: Moved, To: v.Setting, Reason: v.Fate}
+}
+
+func (m *migrator) pollInterval(v Variable, value string) Change {
+	n, err := strconv.Atoi(value)
+	if err != nil || n == 0 {
+		return Change{v.Name, Dropped, "", "the node's own interval is meant"}
+	}
+	m.m.Instance.Prover.PollIntervalMS = &n
 	return Change{Name: v.Name, Action: Moved, To: v.Setting, Reason: v.Fate}
 }

@@ -119,24 +119,50 @@ func (p *configPlan) version() string {
 // planConfig decides everything about one instance and writes nothing but the
 // image. earlier are plans of the same call, which are not written either.
 func (a *app) planConfig(ctx context.Context, t target, earlier []*configPlan) (*configPlan, error) {
-	name, f, p := t.name, t.flags, &configPlan{}
+	p := &configPlan{}
 	catalog, err := a.catalog()
 	if err != nil {
 		return nil, err
 	}
-	if p.old, p.inst, err = a.before(name, f); err != nil {
+	if p.old, p.inst, err = a.before(t.name, t.flags); err != nil {
 		return nil, err
 	}
 	if p.old != nil {
 		a.endStandby(&p.inst)
 	}
-	if p.sec, err = a.loadSecrets(ctx, name); err != nil {
+	if p.sec, err = a.loadSecrets(ctx, t.name); err != nil {
 		return nil, err
 	}
-	others, err := a.tenants(ctx, name, earlier)
+	others, err := a.tenants(ctx, t.name, earlier)
 	if err != nil {
 		return nil, err
 	}
+	f, err := a.gather(ctx, catalog, p, t, earlier, others)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.settle(ctx, catalog, p, f, others); err != nil {
+		return nil, err
+	}
+	if err := a.renderPlan(ctx, catalog, p, f); err != nil {
+		return nil, err
+	}
+	if p.old != nil && bytes.Equal(p.old.Encode(), p.inst.Encode()) && !p.sec.changed() {
+		p.asked = false // there is nothing to agree to
+	}
+	a.noteStandby(p, others)
+	// Which rollup an instance is on is known by the version of its image.
+	if err := checkCollisions(catalog, a.tenant(p.inst, p.sec.keystore, p.version()), others); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// gather finds all that the instance needs: in the flags, in what others have, and
+// by asking. It returns the flags as if they had said what was answered.
+func (a *app) gather(ctx context.Context, catalog profiles.Catalog, p *configPlan, t target, earlier []*configPlan, others []profiles.Tenant) (configFlags, error) {
+	var err error
+	f := t.flags
 	for _, e := range earlier {
 		if p.old == nil {
 			f = f.inherit(&p.inst, e.inst)
@@ -146,71 +172,58 @@ func (a *app) planConfig(ctx context.Context, t target, earlier []*configPlan) (
 		}
 	}
 	if err := a.standbyKeys(ctx, &p.inst, &p.sec, f); err != nil {
-		return nil, err
+		return f, err
 	}
 	a.decideBroker(catalog, &p.inst, instancesOf(others))
 	if p.old == nil {
 		if err := a.proposePorts(catalog, &p.inst, instancesOf(others), f); err != nil {
-			return nil, err
+			return f, err
 		}
 	}
 	if p.asked, err = a.asks(p.old, f); err != nil {
-		return nil, err
+		return f, err
 	}
 	if p.asked {
 		if err := a.promptInstance(ctx, p.old, &p.inst, &f, p.sec); err != nil {
-			return nil, err
+			return f, err
 		}
 	}
 	if err := a.decideIP(ctx, &p.inst); err != nil {
-		return nil, err
+		return f, err
 	}
 	if p.inst.Image != "" {
 		if p.inst.Image, err = a.reference(p.inst.Network, p.inst.Image); err != nil {
-			return nil, err
+			return f, err
 		}
 	}
 	if p.inst, err = a.decideNetwork(ctx, catalog, p.inst, f); err != nil {
-		return nil, err
+		return f, err
 	}
 	if lacks := missing(catalog, p.inst, p.sec, f); p.old == nil && len(lacks) > 0 {
-		err := usage(fmt.Errorf("configuring %s: missing: %s", name, join(lacks)))
-		return nil, withHint(err, "without a terminal nothing is asked: give them all; aztec-spartan config --help says what they are")
+		err := usage(fmt.Errorf("configuring %s: missing: %s", t.name, join(lacks)))
+		return f, withHint(err, "without a terminal nothing is asked: give them all; aztec-spartan config --help says what they are")
 	}
-	if err := a.settle(ctx, catalog, p, f, others); err != nil {
-		return nil, err
-	}
+	return f, nil
+}
+
+// renderPlan fetches the image, if it may, and renders the unit for it.
+func (a *app) renderPlan(ctx context.Context, catalog profiles.Catalog, p *configPlan, f configFlags) error {
 	img, err := a.imageFor(ctx, p.inst, p.active, f)
-	if err != nil {
-		return nil, err
+	if err != nil || img == nil {
+		return err
 	}
-	if img != nil && p.active.Image == "" {
+	if p.active.Image == "" {
 		if err := a.beginsOn(catalog, p.inst, img); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if img != nil {
-		if p.rendered, err = a.render(ctx, p.inst, img, p.sec, p.state.Next()); err != nil {
-			return nil, err
-		}
-		for _, w := range p.rendered.warnings {
-			a.note("warning: %s", w)
-		}
+	if p.rendered, err = a.render(ctx, p.inst, img, p.sec, p.state.Next()); err != nil {
+		return err
 	}
-	if p.old != nil && bytes.Equal(p.old.Encode(), p.inst.Encode()) && !p.sec.changed() {
-		p.asked = false // there is nothing to agree to
+	for _, w := range p.rendered.warnings {
+		a.note("warning: %s", w)
 	}
-	if p.old == nil && p.inst.StandbyOf != "" {
-		a.note("%s has the keys of %s, for another rollup: the two must never run on one", name, p.inst.StandbyOf)
-		if shared := sharedPublishers(a.tenant(p.inst, p.sec.keystore, ""), others); len(shared) > 0 {
-			a.note("warning: from the cutover until promote %s, both pay on L1 from %s, and two senders take each other's nonces; --publisher-key-file gives %s an account of its own", name, join(shared), name)
-		}
-	}
-	// Which rollup an instance is on is known by the version of its image.
-	if err := checkCollisions(catalog, a.tenant(p.inst, p.sec.keystore, p.version()), others); err != nil {
-		return nil, err
-	}
-	return p, nil
+	return nil
 }
 
 // settle judges the settings against each other and the host.

@@ -13,40 +13,12 @@ import (
 // apply writes what config decided. The unit comes last: until it is in
 // place nothing that runs, or starts at boot, has changed.
 func (a *app) apply(ctx context.Context, p *configPlan) error {
-	inst, sec, state, active, r, running := p.inst, p.sec, p.state, p.active.Generation, p.rendered, p.running
+	inst, state, active, r, running := p.inst, p.state, p.active.Generation, p.rendered, p.running
 	if err := a.files().Drop(inst.Name); err != nil { // of a roll that was recorded and never begun
 		return err
 	}
 	state.Intent = nil
-	if err := os.MkdirAll(a.path(instancePath(inst.Name, "")), 0o750); err != nil {
-		return fmt.Errorf("configuring %s: %w", inst.Name, err)
-	}
-	if err := a.ensureUser(ctx, inst.Name); err != nil {
-		return err
-	}
-	if p.migration != nil {
-		if err := a.backup(inst.Name, time.Now()); err != nil {
-			return err
-		}
-	}
-	if err := a.moveData(ctx, p); err != nil {
-		return err
-	}
-	if p.policy {
-		// No unit depends on it: it holds at once, and with whatever is in place.
-		if err := a.savePolicy(inst); err != nil {
-			return err
-		}
-	}
-	var env []byte
-	if r != nil {
-		env = r.secretEnv
-	}
-	if err := a.saveSecrets(ctx, inst.Name, sec, env); err != nil {
-		return err
-	}
-	changed := sec.changed()
-	if err := a.keepPolicy(inst, active); err != nil {
+	if err := a.writeConfig(ctx, p); err != nil {
 		return err
 	}
 	if r == nil {
@@ -56,6 +28,7 @@ func (a *app) apply(ctx context.Context, p *configPlan) error {
 		a.print("%s is configured; its image is fetched at the first start", inst.Name)
 		return nil
 	}
+	changed := p.sec.changed()
 	current, err := a.files().Read(inst.Name, active)
 	stale, fresh := changed, a.upToDate(ctx, p)
 	if active == 0 || err != nil || !r.same(current, active) {
@@ -79,6 +52,47 @@ func (a *app) apply(ctx context.Context, p *configPlan) error {
 			}
 		}
 	}
+	a.sayConfigured(p, changed, running)
+	return nil
+}
+
+// writeConfig writes all but the unit.
+func (a *app) writeConfig(ctx context.Context, p *configPlan) error {
+	inst := p.inst
+	if err := os.MkdirAll(a.path(instancePath(inst.Name, "")), 0o750); err != nil {
+		return fmt.Errorf("configuring %s: %w", inst.Name, err)
+	}
+	if err := a.ensureUser(ctx, inst.Name); err != nil {
+		return err
+	}
+	if p.migration != nil {
+		if err := a.backup(inst.Name, time.Now()); err != nil {
+			return err
+		}
+	}
+	if err := a.moveData(ctx, p); err != nil {
+		return err
+	}
+	if p.policy {
+		// No unit depends on it: it holds at once, and with whatever is in place.
+		if err := a.savePolicy(inst); err != nil {
+			return err
+		}
+	}
+	var env []byte
+	if p.rendered != nil {
+		env = p.rendered.secretEnv
+	}
+	if err := a.saveSecrets(ctx, inst.Name, p.sec, env); err != nil {
+		return err
+	}
+	return a.keepPolicy(inst, p.active.Generation)
+}
+
+// sayConfigured says what has changed, and what is to be done for it to hold: a
+// node that runs has to be started again.
+func (a *app) sayConfigured(p *configPlan, changed, runs bool) {
+	inst, sec := p.inst, p.sec
 	switch {
 	case !changed && sec.reform():
 		a.print("%s: only the form of its keystore on disk changed; no restart is needed", inst.Name)
@@ -88,12 +102,11 @@ func (a *app) apply(ctx context.Context, p *configPlan) error {
 		a.print("%s: nothing else to change; no restart is needed", inst.Name) // of that key it was told
 	case !changed:
 		a.print("%s: nothing to change", inst.Name)
-	case running:
+	case runs:
 		a.print("%s is configured: restart needed (aztec-spartan restart %s)", inst.Name, inst.Name)
 	default:
-		a.print("%s is configured (%s, %s); next: aztec-spartan start %s", inst.Name, inst.Role, r.Version, inst.Name)
+		a.print("%s is configured (%s, %s); next: aztec-spartan start %s", inst.Name, inst.Role, p.rendered.Version, inst.Name)
 	}
-	return nil
 }
 
 // switchOffline adds a generation and puts it in place without touching what

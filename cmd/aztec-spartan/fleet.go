@@ -150,18 +150,9 @@ func (a *app) configAll(ctx context.Context, name string, f configFlags) error {
 
 // configTargets returns the plans that it has written.
 func (a *app) configTargets(ctx context.Context, list []target, f configFlags) ([]*configPlan, error) {
-	var plans []*configPlan
-	for _, t := range list {
-		p, err := a.planConfig(ctx, t, plans)
-		if err != nil {
-			return nil, err
-		}
-		if f.applies {
-			if err := a.canApply(p); err != nil {
-				return nil, err
-			}
-		}
-		plans = append(plans, p)
+	plans, err := a.planTargets(ctx, list, f)
+	if err != nil {
+		return nil, err
 	}
 	if f.explain != "" {
 		for _, p := range plans {
@@ -183,27 +174,8 @@ func (a *app) configTargets(ctx context.Context, list []target, f configFlags) (
 		}
 		return plans, nil
 	}
-	for _, p := range plans {
-		if !a.live() || f.applies {
-			continue // under --root nothing runs, and there is nothing to lose
-		}
-		written := p.active.Reference
-		if is, err := a.loadInstance(p.inst.Name); err == nil {
-			written = is.Image
-		}
-		if err := canSwitch(p, written); err != nil {
-			return nil, err
-		}
-	}
-	for _, p := range plans {
-		switch {
-		case p.asked:
-			a.checkup(ctx, p.inst)
-		case f.applies:
-			if err := a.mayReplace(ctx, "configuring "+p.inst.Name, p.inst, f.unattended); err != nil {
-				return nil, err
-			}
-		}
+	if err := a.mayConfig(ctx, plans, f); err != nil {
+		return nil, err
 	}
 	if err := a.confirm(ctx, plans); err != nil {
 		return nil, err
@@ -217,4 +189,51 @@ func (a *app) configTargets(ctx context.Context, list []target, f configFlags) (
 		}
 	}
 	return plans, nil
+}
+
+// planTargets decides everything about all instances.
+func (a *app) planTargets(ctx context.Context, list []target, f configFlags) ([]*configPlan, error) {
+	var plans []*configPlan
+	for _, t := range list {
+		p, err := a.planConfig(ctx, t, plans)
+		if err != nil {
+			return nil, err
+		}
+		if f.applies {
+			if err := a.canApply(p); err != nil {
+				return nil, err
+			}
+		}
+		plans = append(plans, p)
+	}
+	return plans, nil
+}
+
+// mayConfig refuses, before anything of any plan is written, an image that has to
+// be rolled to, and a roll on a host on which no node would be healthy. Of a first
+// start it only says what stands in its way.
+func (a *app) mayConfig(ctx context.Context, plans []*configPlan, f configFlags) error {
+	for _, p := range plans {
+		if !a.live() || f.applies {
+			continue // under --root nothing runs, and there is nothing to lose
+		}
+		written := p.active.Reference
+		if is, err := a.loadInstance(p.inst.Name); err == nil {
+			written = is.Image
+		}
+		if err := canSwitch(p, written); err != nil {
+			return err
+		}
+	}
+	for _, p := range plans {
+		switch {
+		case p.asked:
+			a.checkup(ctx, p.inst)
+		case f.applies:
+			if err := a.mayReplace(ctx, "configuring "+p.inst.Name, p.inst, f.unattended); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

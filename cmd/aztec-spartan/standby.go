@@ -228,3 +228,16 @@ func keyCollision(doing string, err error) error {
 	}
 	return withHint(failed, "every node needs a publisher of its own: --publisher-key-file")
 }
+
+// noteStandby says what an instance that is made with the keys of another one
+// shares with it.
+func (a *app) noteStandby(p *configPlan, others []profiles.Tenant) {
+	if p.old != nil || p.inst.StandbyOf == "" {
+		return
+	}
+	name := p.inst.Name
+	a.note("%s has the keys of %s, for another rollup: the two must never run on one", name, p.inst.StandbyOf)
+	if shared := sharedPublishers(a.tenant(p.inst, p.sec.keystore, ""), others); len(shared) > 0 {
+		a.note("warning: from the cutover until promote %s, both pay on L1 from %s, and two senders take each other's nonces; --publisher-key-file gives %s an account of its own", name, join(shared), name)
+	}
+}

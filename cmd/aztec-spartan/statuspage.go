@@ -52,22 +52,7 @@ func (a *app) statusPage(s status) {
 	line("image", "%s", s.Reference)
 	line("digest", "%s", s.Digest)
 	line("unit", "%s", s.Unit)
-	enabled := "disabled at boot"
-	if s.Enabled {
-		enabled = "enabled at boot"
-	}
-	state := fmt.Sprintf("%s (%s), %s", orDefault(s.ActiveState, healthUnknown), orDefault(s.SubState, healthUnknown), enabled)
-	if s.Since != nil {
-		state += fmt.Sprintf(", pid %d, since %s", s.MainPID, s.Since.Local().Format(time.DateTime))
-	}
-	restarts := fmt.Sprintf("%d restarts", s.Restarts)
-	if s.Restarts == 1 {
-		restarts = "1 restart"
-	}
-	if s.Restarted != nil {
-		restarts += ", " + s.Restarted.String()
-	}
-	line("state", "%s, %s", state, restarts)
+	line("state", "%s", stateWords(s))
 	line("health", "%s: %s", s.Health, s.Reason)
 	if s.Exposed != "" {
 		line("firewall", "RPC and admin ports are open to other machines: %s", s.Exposed)
@@ -89,6 +74,46 @@ func (a *app) statusPage(s status) {
 		line("roll", "the last one was interrupted; aztec-spartan rollback %s takes it back", s.Name)
 	}
 	a.statusChain(s, line)
+	statusResources(s, line)
+	line("previous", "%s", orDefault(s.PreviousVersion, "none"))
+	a.statusRolls(s, line)
+	if s.NextCheck != nil {
+		line("next check", "%s", s.NextCheck.Local().Format(time.DateTime))
+	}
+	if e := s.LastError; e != nil {
+		line("last error", "%s %s", e.Time.Local().Format(time.DateTime), e.Message)
+	}
+	for _, text := range s.Unknown {
+		line("not known", "%s", text)
+	}
+	for _, k := range s.Skipped {
+		line("skipped", "%s since %s: %s", k.Version, k.Since.Local().Format(time.DateTime), k.Reason)
+	}
+}
+
+// stateWords is what systemd says of the unit, and how often the node was
+// started again.
+func stateWords(s status) string {
+	enabled := "disabled at boot"
+	if s.Enabled {
+		enabled = "enabled at boot"
+	}
+	state := fmt.Sprintf("%s (%s), %s", orDefault(s.ActiveState, healthUnknown), orDefault(s.SubState, healthUnknown), enabled)
+	if s.Since != nil {
+		state += fmt.Sprintf(", pid %d, since %s", s.MainPID, s.Since.Local().Format(time.DateTime))
+	}
+	restarts := fmt.Sprintf("%d restarts", s.Restarts)
+	if s.Restarts == 1 {
+		restarts = "1 restart"
+	}
+	if s.Restarted != nil {
+		restarts += ", " + s.Restarted.String()
+	}
+	return state + ", " + restarts
+}
+
+// statusResources shows what the node uses of the host.
+func statusResources(s status, line pageLine) {
 	line("memory", "%s", humanize.IBytes(s.MemoryBytes))
 	if s.CPUSeconds > 0 {
 		text := time.Duration(s.CPUSeconds * float64(time.Second)).Round(100 * time.Millisecond).String()
@@ -103,7 +128,10 @@ func (a *app) statusPage(s status) {
 	if s.RootfsBytes > 0 {
 		line("rootfs", "%s", humanize.IBytes(uint64(s.RootfsBytes)))
 	}
-	line("previous", "%s", orDefault(s.PreviousVersion, "none"))
+}
+
+// statusRolls shows what the last roll has come to, and what it has left.
+func (a *app) statusRolls(s status, line pageLine) {
 	if r := s.LastRoll; r != nil {
 		text := fmt.Sprintf("%s %s -> %s: %s at %s", r.Kind, r.From, r.To, r.Result, r.Finished.Local().Format(time.DateTime))
 		if r.DowntimeSeconds > 0 {
@@ -126,18 +154,6 @@ func (a *app) statusPage(s status) {
 		if by, err := a.resumesByPolicy(s.Name); by && err == nil {
 			line("", "an unattended update, or aztec-watch.timer, does it (resume_signing)")
 		}
-	}
-	if s.NextCheck != nil {
-		line("next check", "%s", s.NextCheck.Local().Format(time.DateTime))
-	}
-	if e := s.LastError; e != nil {
-		line("last error", "%s %s", e.Time.Local().Format(time.DateTime), e.Message)
-	}
-	for _, text := range s.Unknown {
-		line("not known", "%s", text)
-	}
-	for _, k := range s.Skipped {
-		line("skipped", "%s since %s: %s", k.Version, k.Since.Local().Format(time.DateTime), k.Reason)
 	}
 }
 
