@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Unknown is the value of a counter that systemd does not keep, for example
@@ -36,7 +38,7 @@ type UnitState struct {
 	CPUUsageNSec   uint64    // nanoseconds, or Unknown
 	Job            bool      // a job for it is queued or running
 	Unmet          bool      // a Condition...= did not hold when it was to be started last
-	NextElapse     time.Time // of a timer with OnCalendar=: when it fires next; zero if it does not
+	NextElapse     time.Time // of a timer: when it fires next, as far as is known now; zero if it does not
 	LastTrigger    time.Time // of a timer: when it fired last
 }
 
@@ -82,7 +84,7 @@ func stateOf(unit string, p map[string]any) UnitState {
 		ExecMainCode:   value[int32](p, "ExecMainCode"),
 		MemoryCurrent:  Unknown,
 		CPUUsageNSec:   Unknown,
-		NextElapse:     instant(p, "NextElapseUSecRealtime"),
+		NextElapse:     nextElapse(p, time.Now(), monotonic()),
 		LastTrigger:    instant(p, "LastTriggerUSec"),
 		Job:            jobOf(p) != 0,
 	}
@@ -114,6 +116,31 @@ func jobOf(p map[string]any) uint32 {
 func value[T any](p map[string]any, name string) T {
 	v, _ := p[name].(T)
 	return v
+}
+
+// nextElapse is the sooner of what the calendar says and what a clock that is never
+// set says (systemctl list-timers shows the same): after a clock was set back the
+// calendar's may be far away. One that is past was not cleared by systemd.
+func nextElapse(p map[string]any, now time.Time, up time.Duration) time.Time {
+	next := instant(p, "NextElapseUSecRealtime")
+	usec := value[uint64](p, "NextElapseUSecMonotonic")
+	if usec > math.MaxInt64/1000 || time.Duration(usec)*time.Microsecond <= up {
+		return next
+	}
+	at := now.Add(time.Duration(usec)*time.Microsecond - up)
+	if next.IsZero() || at.Before(next) {
+		return at
+	}
+	return next
+}
+
+// monotonic is CLOCK_MONOTONIC, by which systemd counts; 0 if it cannot be read.
+func monotonic() time.Duration {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) != nil {
+		return 0
+	}
+	return time.Duration(t.Nano())
 }
 
 // instant reads a CLOCK_REALTIME property in microseconds; 0 is never.

@@ -165,3 +165,27 @@ func TestSettleWithoutDirectory(t *testing.T) {
 		t.Errorf("%v, calls %q", err, f.calls)
 	}
 }
+
+// After the clock was set back, a timer waits by the clock that is never set.
+func TestNextElapse(t *testing.T) {
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	const up = 3 * time.Hour
+	calendar := func(at time.Time) uint64 { return uint64(at.UnixMicro()) }
+	for name, c := range map[string]struct {
+		realtime, monotonic uint64
+		want                time.Time
+	}{
+		"the calendar":       {calendar(now.Add(time.Hour)), uint64((up + 2*time.Hour).Microseconds()), now.Add(time.Hour)},
+		"the clock was back": {calendar(now.Add(9 * time.Hour)), uint64((up + 2*time.Hour).Microseconds()), now.Add(2 * time.Hour)},
+		"no calendar":        {0, uint64((up + time.Minute).Microseconds()), now.Add(time.Minute)},
+		"calendar alone":     {calendar(now.Add(time.Hour)), 0, now.Add(time.Hour)},
+		"none of the other":  {calendar(now.Add(time.Hour)), Unknown, now.Add(time.Hour)},
+		"long past":          {calendar(now.Add(time.Hour)), uint64(time.Hour.Microseconds()), now.Add(time.Hour)},
+		"nothing":            {Unknown, Unknown, time.Time{}},
+	} {
+		got := nextElapse(map[string]any{"NextElapseUSecRealtime": c.realtime, "NextElapseUSecMonotonic": c.monotonic}, now, up)
+		if !got.Equal(c.want) {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
