@@ -1,10 +1,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -50,20 +50,13 @@ damaged, with what brings it back. --json lists the installed ones.`,
 			if a.json {
 				return a.printJSON(list)
 			}
-			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 			if len(list) == 0 {
 				a.note("there is no image on this host; aztec-spartan pull VERSION fetches one, and so does config")
-			} else {
-				fmt.Fprintln(w, "VERSION\tDIGEST\tREFERENCE\tRUN BY\tPINNED")
 			}
-			for _, v := range list {
-				pin := "-"
-				if v.Pinned {
-					pin = "pinned"
-				}
-				fmt.Fprintf(w, "%s\t%.19s\t%s\t%s\t%s\n", orDefault(v.Version, unknownVersion(v)), v.Digest, orDefault(v.Reference, "unknown"), orDefault(join(v.ActiveFor), "-"), pin)
+			for _, line := range versionLines(list) {
+				a.print("%s", line)
 			}
-			if err := errors.Join(w.Flush(), a.showKept()); err != nil || offline {
+			if err := a.showKept(); err != nil || offline {
 				return err
 			}
 			return a.printOffered(cmd.Context(), list, all)
@@ -72,6 +65,31 @@ damaged, with what brings it back. --json lists the installed ones.`,
 	cmd.Flags().BoolVar(&all, "all", false, "every tag that the registry offers")
 	cmd.Flags().BoolVar(&offline, "offline", false, "do not ask the registry")
 	return cmd
+}
+
+// versionLines are the table of what is installed. Where it is too wide, digests
+// lose what they all begin with, and then references their ends, which are versions.
+func versionLines(list []installed) []string {
+	if len(list) == 0 {
+		return nil
+	}
+	const digest, reference, runBy = 1, 2, 3
+	rows := [][]string{{"VERSION", "DIGEST", "REFERENCE", "RUN BY", "PINNED"}}
+	for _, v := range list {
+		pin := "-"
+		if v.Pinned {
+			pin = "pinned"
+		}
+		rows = append(rows, []string{orDefault(v.Version, unknownVersion(v)), fmt.Sprintf("%.19s", v.Digest), orDefault(v.Reference, "unknown"), orDefault(join(v.ActiveFor), "-"), pin})
+	}
+	lines := fit(rows, tableWidth, nil, nil)
+	if !slices.ContainsFunc(lines, func(line string) bool { return utf8.RuneCountInString(line) > tableWidth }) {
+		return lines
+	}
+	for _, row := range rows[1:] {
+		row[digest] = strings.TrimPrefix(row[digest], "sha256:")
+	}
+	return fit(rows, tableWidth, nil, []column{reference, runBy})
 }
 
 func unknownVersion(v installed) string {

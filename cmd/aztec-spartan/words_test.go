@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/profiles/keystore"
 	"github.com/aztec-spartan/aztec-spartan/profiles/redact"
@@ -105,5 +107,37 @@ func TestOwnKeystoreIsKept(t *testing.T) {
 	}
 	if err := own.setRecipients(&changed, old); err == nil || own.rekey {
 		t.Error("the operator's keystore was rewritten")
+	}
+}
+
+// What is installed fits into a terminal, and the digest is one that verbs take.
+func TestVersionLines(t *testing.T) {
+	const digest = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+	version := func(version, reference string, users ...string) installed {
+		v := installed{ActiveFor: users, Pinned: true}
+		v.Version, v.Digest, v.Reference = version, digest, reference
+		return v
+	}
+	for name, c := range map[string]struct {
+		list []installed
+		want []string
+	}{
+		"none": {nil, nil},
+		"narrow": {[]installed{version("4.1.2", "r/aztec:4.1.2")}, []string{
+			"VERSION  DIGEST               REFERENCE      RUN BY  PINNED",
+			"4.1.2    sha256:9f86d081884c  r/aztec:4.1.2  -       pinned",
+		}},
+		"as upstream's": {[]installed{version("4.1.2", "docker.io/aztecprotocol/aztec:4.1.2", "val1", "val2")}, []string{
+			"VERSION  DIGEST        REFERENCE                            RUN BY      PINNED",
+			"4.1.2    9f86d081884c  docker.io/aztecprotocol/aztec:4.1.2  val1, val2  pinned",
+		}},
+		"many": {[]installed{version("5.0.0-rc.1", "registry.example/a-mirror/aztecprotocol/aztec:5.0.0-rc.1", "val1", "val2", "val3")}, []string{
+			"VERSION     DIGEST        REFERENCE                     RUN BY            PINNED",
+			"5.0.0-rc.1  9f86d081884c  registry.example/a-mirror/a…  val1, val2, val3  pinned",
+		}},
+	} {
+		if diff := cmp.Diff(c.want, versionLines(c.list)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 }
