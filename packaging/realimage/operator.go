@@ -18,10 +18,7 @@ const (
 
 // ProverKey is the third of them: whoever proves pays with another account than
 // the sequencer, whose transactions it would otherwise replace.
-const (
-	ProverKey     = "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a"
-	ProverAddress = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"
-)
+const ProverKey = "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a"
 
 // EpochTime is how long an epoch lasts there. Its proof can be accepted after it.
 const EpochTime = 4 * 24 * time.Second
