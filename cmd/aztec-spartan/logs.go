@@ -42,13 +42,6 @@ Following goes on across restarts, rolls and new versions of the node.`,
 			if !a.live() {
 				return withCode(exitUnsupported, errors.New("logs: --root has no journal"))
 			}
-			for _, name := range names {
-				unit, err := a.installedUnit(name)
-				if err != nil {
-					return err
-				}
-				q.Units = append(q.Units, unit, rollUnit(name))
-			}
 			if level != "" {
 				if q.Level, err = journal.ParseLevel(level); err != nil {
 					return usage(err)
@@ -57,27 +50,11 @@ Following goes on across restarts, rolls and new versions of the node.`,
 			if a.json {
 				output = "json"
 			}
-			w, err := journal.NewWriter(a.out, output, isTerminal(a.out) && os.Getenv("NO_COLOR") == "")
-			if err != nil {
-				return usage(err)
-			}
 			// What was asked for by time is wanted whole.
 			if !cmd.Flags().Changed("lines") && (q.Since != "" || q.Until != "") {
 				q.Lines = -1
 			}
-			a.noteReaders()
-			hidden := a.journalSecrets(cmd.Context(), names)
-			err = interruptible(cmd.Context(), func(ctx context.Context) error {
-				return journal.Read(ctx, q, func(e journal.Entry) error {
-					// Here, since JSON would spell them in another way.
-					e.Message = hidden.Text(e.Message)
-					return w.Write(e)
-				})
-			})
-			if q.Follow && cmd.Context().Err() != nil {
-				return nil // Ctrl-C is how following ends
-			}
-			return askedOfJournal(err)
+			return a.logs(cmd.Context(), names, q, output)
 		},
 	}
 	fs := cmd.Flags()
@@ -89,6 +66,35 @@ Following goes on across restarts, rolls and new versions of the node.`,
 	fs.StringVar(&level, "level", "", "only this level and above")
 	fs.StringVarP(&output, "output", "o", "short", "format: short, cat or json")
 	return cmd
+}
+
+// logs shows what the journal has of instances and their rolls, without the
+// secrets of either.
+func (a *app) logs(ctx context.Context, names []string, q journal.Query, output string) error {
+	for _, name := range names {
+		unit, err := a.installedUnit(name)
+		if err != nil {
+			return err
+		}
+		q.Units = append(q.Units, unit, rollUnit(name))
+	}
+	w, err := journal.NewWriter(a.out, output, isTerminal(a.out) && os.Getenv("NO_COLOR") == "")
+	if err != nil {
+		return usage(err)
+	}
+	a.noteReaders()
+	hidden := a.journalSecrets(ctx, names)
+	err = interruptible(ctx, func(ctx context.Context) error {
+		return journal.Read(ctx, q, func(e journal.Entry) error {
+			// Here, since JSON would spell them in another way.
+			e.Message = hidden.Text(e.Message)
+			return w.Write(e)
+		})
+	})
+	if q.Follow && ctx.Err() != nil {
+		return nil // Ctrl-C is how following ends
+	}
+	return askedOfJournal(err)
 }
 
 // askedOfJournal gives what was asked wrong the exit code of a usage error.
