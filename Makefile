@@ -96,7 +96,7 @@ test-docker: deps package ## adopt, with real docker on booted hosts (root; not 
 	$(WITH_DEB) go test -tags soak -run SoakAdopt -p 1 -count=1 -timeout 15m -v ./cmd/aztec-spartan ./packaging/handbook
 
 golden: ## rewrite golden files after an intended change
-	go test ./cmd/... ./units/... ./profiles/... -update
+	go test $(sort $(dir $(addprefix ./,$(shell grep -rl --include='*_test.go' '"update", false' cmd extract profiles units)))) -update
 
 lint: ## gofumpt, vet, staticcheck
 	@out=$$($(GOFUMPT) -l .) && { [ -z "$$out" ] || { echo "gofumpt: $$out"; exit 1; }; }
