@@ -29,7 +29,7 @@ type faulty struct {
 	server  *httptest.Server
 	fault   atomic.Value // string
 	refused atomic.Bool  // the one answer that "busy" refuses
-	stalled chan struct{}
+	stalled atomic.Value // chan struct{}, of the last "stall": an interrupted pull has several requests that stall, and none is one of the next pull
 }
 
 func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -54,7 +54,7 @@ func (f *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "{}", http.StatusTooManyRequests)
 		return
 	case kind == "stall" && blob:
-		w = &stalling{ResponseWriter: w, until: r.Context().Done(), stalled: f.stalled}
+		w = &stalling{ResponseWriter: w, until: r.Context().Done(), stalled: f.stalled.Load().(chan struct{})}
 	}
 	f.honest.ServeHTTP(w, r)
 }
@@ -91,12 +91,7 @@ func spoil(ts *testscript.TestScript, neg bool, args []string) {
 		return
 	}
 	if args[0] == "stall" {
-		// A pull that was interrupted may have had several requests that stalled; none of them is to be taken for one of the next pull.
-		f.server.CloseClientConnections()
-		select {
-		case <-f.stalled:
-		default:
-		}
+		f.stalled.Store(make(chan struct{}, 1))
 	}
 	f.fault.Store(args[0])
 }
@@ -107,7 +102,7 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: await stall|DIR")
 	}
 	if args[0] == "stall" {
-		<-ts.Value(faultyKey{}).(*faulty).stalled
+		<-ts.Value(faultyKey{}).(*faulty).stalled.Load().(chan struct{})
 		return
 	}
 	want, err := os.Stat(ts.MkAbs(args[0]))

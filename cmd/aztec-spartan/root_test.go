@@ -37,7 +37,7 @@ func TestRootScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/root", UpdateScripts: *update,
 		Setup: func(e *testscript.Env) error {
-			f := &faulty{honest: handler, stalled: make(chan struct{}, 1)}
+			f := &faulty{honest: handler}
 			f.server = httptest.NewServer(f)
 			e.Defer(f.server.Close)
 			e.Values[faultyKey{}] = f
