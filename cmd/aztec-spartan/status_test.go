@@ -263,12 +263,7 @@ func TestVerdictOnAClosedPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	meta.RPCPort = l.Addr().(*net.TCPAddr).Port
-	l.Close()
+	meta.RPCPort = 1 // one that was free a moment ago is given to whoever asks next
 	at := time.Now().Add(-30 * time.Minute)
 	for _, c := range []struct {
 		unit  manager.UnitState

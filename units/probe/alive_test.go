@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -40,15 +41,28 @@ func child(t *testing.T, seconds string, collect bool) int {
 	return cmd.Process.Pid
 }
 
-// closedPort is an address at which nothing answers.
-func closedPort(t *testing.T) string {
+// closedPort is an address at which nothing answers: one that was free a moment
+// ago is given to whoever asks next.
+const closedPort = "http://127.0.0.1:1"
+
+// bound is a socket with a port of its own, at which nothing answers before it
+// listens.
+func bound(t *testing.T) (socket *os.File, address string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return "http://" + l.Addr().String()
+	socket = os.NewFile(uintptr(fd), "socket")
+	t.Cleanup(func() { socket.Close() })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return socket, fmt.Sprintf("127.0.0.1:%d", name.(*unix.SockaddrInet4).Port)
 }
 
 func TestAlive(t *testing.T) {
@@ -58,7 +72,7 @@ func TestAlive(t *testing.T) {
 	defer close(hung)
 	for _, c := range []struct {
 		name     string
-		url      func(t *testing.T) string
+		url      string
 		lives    string // seconds
 		collect  bool
 		budget   time.Duration
@@ -66,15 +80,15 @@ func TestAlive(t *testing.T) {
 		min, max time.Duration
 	}{
 		{"nothing answers", closedPort, "100", true, 300 * time.Millisecond, nil, 300 * time.Millisecond, 30 * time.Second},
-		{"accepts and is silent", func(*testing.T) string { return silent.URL }, "100", true, 300 * time.Millisecond, nil, 300 * time.Millisecond, 30 * time.Second},
+		{"accepts and is silent", silent.URL, "100", true, 300 * time.Millisecond, nil, 300 * time.Millisecond, 30 * time.Second},
 		{"ends", closedPort, "0.3", true, time.Minute, ErrGone, 200 * time.Millisecond, 30 * time.Second},
-		{"ends while a request hangs", func(*testing.T) string { return silent.URL }, "0.3", true, time.Minute, ErrGone, 200 * time.Millisecond, 30 * time.Second},
+		{"ends while a request hangs", silent.URL, "0.3", true, time.Minute, ErrGone, 200 * time.Millisecond, 30 * time.Second},
 		{"ends as a zombie", closedPort, "0.3", false, time.Minute, ErrGone, 200 * time.Millisecond, 30 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			began := time.Now()
 			pid := child(t, c.lives, c.collect)
-			err := Alive(t.Context(), AliveParams{PID: pid, URL: c.url(t), Budget: c.budget})
+			err := Alive(t.Context(), AliveParams{PID: pid, URL: c.url, Budget: c.budget})
 			if took := time.Since(began); !errors.Is(err, c.want) || took < c.min || took > c.max {
 				t.Errorf("after %s: %v", took, err)
 			}
@@ -102,26 +116,24 @@ func TestAliveAnswers(t *testing.T) {
 
 // TestAliveBecomesReady: the port opens after a while.
 func TestAliveBecomesReady(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	socket, address := bound(t)
 	server := &http.Server{Handler: fake{200, nil, nil}}
 	opened := make(chan error, 1)
 	time.AfterFunc(300*time.Millisecond, func() {
-		l, err := net.Listen("tcp", address)
-		if err != nil {
+		if err := unix.Listen(int(socket.Fd()), 16); err != nil {
 			opened <- err
 			return
 		}
-		opened <- nil
+		l, err := net.FileListener(socket)
+		opened <- err
+		if err != nil {
+			return
+		}
 		_ = server.Serve(l) // until it is closed
 	})
 	defer server.Close()
 	began := time.Now()
-	err = Alive(t.Context(), AliveParams{PID: os.Getpid(), URL: "http://" + address, Budget: time.Minute})
+	err := Alive(t.Context(), AliveParams{PID: os.Getpid(), URL: "http://" + address, Budget: time.Minute})
 	if took := time.Since(began); err != nil || took < 250*time.Millisecond || took > 30*time.Second {
 		t.Errorf("after %s: %v", took, err)
 	}
@@ -148,7 +160,7 @@ func TestAliveRefuses(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(100*time.Millisecond, cancel)
-	if err := Alive(ctx, AliveParams{PID: os.Getpid(), URL: closedPort(t), Budget: time.Minute}); !errors.Is(err, context.Canceled) {
+	if err := Alive(ctx, AliveParams{PID: os.Getpid(), URL: closedPort, Budget: time.Minute}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

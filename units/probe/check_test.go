@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -230,13 +229,8 @@ func TestVersions(t *testing.T) {
 }
 
 func TestUnreachable(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	got := Check(t.Context(), Client(), Target{URL: "http://" + address})
+	address := strings.TrimPrefix(closedPort, "http://")
+	got := Check(t.Context(), Client(), Target{URL: closedPort})
 	if want := "RPC does not answer on " + address + ": connection refused"; got.Health != Unhealthy || got.Reason != want || got.Status != 0 {
 		t.Errorf("got %+v", got)
 	}
@@ -253,7 +247,7 @@ func TestUnreachable(t *testing.T) {
 		{time.Minute, Target{Namespace: AgentNamespace}, Unhealthy, "RPC does not answer"},
 		{time.Minute, Target{Namespace: BrokerNamespace}, Unhealthy, "RPC does not answer"},
 	} {
-		c.target.URL, c.target.Started = "http://"+address, time.Now().Add(-c.age)
+		c.target.URL, c.target.Started = closedPort, time.Now().Add(-c.age)
 		if got := Check(t.Context(), Client(), c.target); got.Health != c.want || !strings.HasPrefix(got.Reason, c.reason) {
 			t.Errorf("%s after its start: got %s: %s", c.age, got.Health, got.Reason)
 		}

@@ -96,7 +96,7 @@ func TestBrokerIsAskedNothingElse(t *testing.T) {
 
 func TestNothingAnswers(t *testing.T) {
 	for _, namespace := range []string{AgentNamespace, BrokerNamespace} {
-		got := Check(t.Context(), Client(), Target{Namespace: namespace, URL: closedPort(t)})
+		got := Check(t.Context(), Client(), Target{Namespace: namespace, URL: closedPort})
 		if got.Health != Unhealthy || !strings.Contains(got.Reason, "connection refused") {
 			t.Errorf("%s: %s: %s", namespace, got.Health, got.Reason)
 		}
