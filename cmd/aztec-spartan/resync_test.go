@@ -208,6 +208,7 @@ func TestExchangeLeavesNoNodeDown(t *testing.T) {
 				err := c.stop(cancel)
 				if errors.Is(c.want, errHungUp) {
 					<-heard
+					signal.Stop(heard) // waits until all others have heard it
 				}
 				return err
 			}}

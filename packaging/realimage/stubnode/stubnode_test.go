@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -166,7 +167,9 @@ func TestTool(t *testing.T) {
 	}
 }
 
-func TestBlocksGoOnAfterARestart(t *testing.T) {
+func TestBlocksGoOnAfterARestart(t *testing.T) { synctest.Test(t, blocksGoOnAfterARestart) }
+
+func blocksGoOnAfterARestart(t *testing.T) {
 	dir := t.TempDir()
 	log, err := newLogger(io.Discard, "", "")
 	if err != nil {
