@@ -59,7 +59,7 @@ func (g *guest) addressWaits() {
 	if now := g.sh(pid); now != before || told() != "P2P_IP=203.0.113.7" {
 		g.t.Errorf("it was restarted while it proposes: process %s, then %s, which tells %s", before, now, told())
 	}
-	g.sh("journalctl -u aztec-address -o cat | grep -q 'val1 keeps the address 203.0.113.7 for now: .*it is the proposer of this slot' && test $(systemctl show -P Result aztec-address.service) = success")
+	g.sh("journalctl --sync && journalctl -u aztec-address -o cat | grep -q 'val1 keeps the address 203.0.113.7 for now: .*it is the proposer of this slot' && test $(systemctl show -P Result aztec-address.service) = success")
 	if s := g.status(); s.RestartNeeded || s.Health != "healthy" {
 		g.t.Errorf("it keeps its address: %+v", s)
 	}
@@ -89,7 +89,7 @@ func (g *guest) addressed(box *inbox) {
 	}
 	g.told(box, "full1] address-changed: peers are told 203.0.113.7, and the host's address is 203.0.113.99: ", "full1] roll-done: config 4.1.3 -> 4.1.3: done")
 	g.sh("rm /var/lib/aztec-spartan/address && systemctl start aztec-watch.service")
-	if out := g.sh("journalctl -u aztec-address -o cat"); strings.Count(out, "Finished ") != 1 {
+	if out := g.sh("journalctl --sync && journalctl -u aztec-address -o cat"); strings.Count(out, "Finished ") != 1 {
 		g.t.Errorf("it was applied again:\n%s", out)
 	}
 }

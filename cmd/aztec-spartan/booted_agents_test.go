@@ -54,7 +54,7 @@ func (g *guest) referenceTrouble() {
 	before := other()
 	g.sh("cp -a " + config + " /root/config.toml && sed -i 's/^restart_after = .*/restart_after = \"1s\"/; s/^unhealthy_after = .*/unhealthy_after = \"1s\"/; s/^action = .*/action = \"restart\"/' " + config)
 	g.sh("systemctl kill -s STOP aztec-prover-agent@agent2 && " + look + " && " + look)
-	if said := g.sh("journalctl -u aztec-watch -o cat"); other() != before || !strings.Contains(said, "agent2 is not restarted now: waiting for "+crs) {
+	if said := g.sh("journalctl --sync && journalctl -u aztec-watch -o cat"); other() != before || !strings.Contains(said, "agent2 is not restarted now: waiting for "+crs) {
 		g.t.Errorf("the watchdog says:\n%s", said)
 	}
 	g.sh("aztec-spartan stop agent1 && systemctl stop holds-reference")

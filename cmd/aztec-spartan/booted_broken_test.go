@@ -21,7 +21,7 @@ func TestKilledEngine(t *testing.T) {
 		g.config("4.1.2")
 		g.sh("aztec-spartan start val1")
 		box := g.hook()
-		ctx, cancel := context.WithTimeout(g.t.Context(), 2*time.Minute)
+		ctx, cancel := context.WithTimeout(g.t.Context(), 4*time.Minute)
 		defer cancel()
 		roll := g.Command(ctx, "aztec-spartan", "update", "val1", "--to", "4.1.5-silent", "--gate-timeout", "1m")
 		if err := roll.Start(); err != nil {
@@ -32,7 +32,7 @@ func TestKilledEngine(t *testing.T) {
 		g.sh("kill -9 $(systemctl show -P MainPID aztec-roll@val1.service)")
 		killed := time.Now()
 		g.until("grep -q '^Version=4.1.2' /etc/systemd/system/" + val1 + " && systemctl is-active " + val1)
-		if took := time.Since(killed); took > 10*time.Second {
+		if took := time.Since(killed); took > 30*time.Second { // of the minute that the gate has
 			g.t.Errorf("the old version runs again after %s", took)
 		} else {
 			g.t.Logf("the old version runs again %.1f s after the engine was killed", took.Seconds())
@@ -95,7 +95,7 @@ func (g *guest) losesItsBus() {
 	g.t.Helper()
 	began := time.Now()
 	defer func() { g.t.Logf("losesItsBus: %s", time.Since(began)) }()
-	ctx, cancel := context.WithTimeout(g.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(g.t.Context(), 4*time.Minute)
 	defer cancel()
 	var said strings.Builder
 	update := g.Command(ctx, "sh", "-c", "aztec-spartan update val1 --to 4.1.5-silent --gate-timeout 5s 2>&1")
@@ -181,7 +181,7 @@ func TestPackageLeavesNodesAlone(t *testing.T) {
 		// Without the program the node still comes back after a crash.
 		g.sh("kill -9 " + before)
 		g.until("test $(" + pid + ") != " + before + " && systemctl is-active " + val1 + " && curl -sf http://127.0.0.1:8080/status")
-		g.sh("apt-get install -y /root/aztec-spartan.deb && aztec-spartan probe val1 | grep 'it was restarted 1 time in 1 minute'")
+		g.sh("apt-get install -y /root/aztec-spartan.deb && aztec-spartan probe val1 | grep 'it was restarted 1 time in '")
 		// Nor does a file that is being edited keep it down.
 		g.sh("echo '[' >>/etc/aztec-spartan/instances/val1/instance.toml && echo '{' >/var/lib/aztec-spartan/instances/val1/state.json && systemctl restart " + val1)
 		g.until("curl -sf http://127.0.0.1:8080/status")
@@ -285,7 +285,7 @@ func TestInterruptedRoll(t *testing.T) {
 		if v := g.nodeVersion(); v != "4.1.2" {
 			g.t.Errorf("the node says it is %s", v)
 		}
-		if n := g.sh("journalctl -b --no-pager -u " + val1 + " | grep -c ' Started '"); n != "1" || s.Restarts != 0 {
+		if n := g.sh("journalctl --sync && journalctl -b --no-pager -u " + val1 + " | grep -c ' Started '"); n != "1" || s.Restarts != 0 {
 			g.t.Errorf("started %s times, restarted %d times\n%s", n, s.Restarts, g.journal())
 		}
 		if out := g.sh("journalctl -b --no-pager -u aztec-recover.service MESSAGE_ID=" + roll.EventRecovered); !strings.Contains(out, "4.1.2 is put back") {

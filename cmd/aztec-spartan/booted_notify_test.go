@@ -53,7 +53,9 @@ func (g *guest) told(box *inbox, words ...string) {
 			}
 			return n
 		}
-		g.until("! systemctl is-active aztec-notify.service && test -z \"$(ls /var/lib/aztec-spartan/notify/*.json 2>/dev/null)\"")
+		// A roll has its outcome before it tells it.
+		g.until("test -z \"$(systemctl list-units --plain --no-legend --state=activating 'aztec-roll@*')\"" +
+			" && ! systemctl is-active aztec-notify.service && test -z \"$(ls /var/lib/aztec-spartan/notify/*.json 2>/dev/null)\"")
 		if n := count(); n != 1 {
 			g.t.Errorf("%q was told %d times:\n%s", w, n, strings.Join(box.messages(), "\n"))
 		}

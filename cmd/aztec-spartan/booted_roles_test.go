@@ -160,7 +160,7 @@ func (g *guest) shareReferenceString() {
 	}
 	// Agents that start at once have it fetched once, before the first of them.
 	fetches := func() int {
-		n, err := strconv.Atoi(g.sh("journalctl -o cat | grep -c '^Downloading CRS of size'"))
+		n, err := strconv.Atoi(g.sh("journalctl --sync && journalctl -o cat | grep -c '^Downloading CRS of size'"))
 		if err != nil {
 			g.t.Fatal(err)
 		}

@@ -128,7 +128,7 @@ func (g *guest) waitsForTheBusy() {
 	}
 	g.sh("aztec-spartan update val1 --to 4.1.3 --settle 1s --now && cp /root/config.toml " + config)
 
-	ctx, cancel := context.WithTimeout(g.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(g.t.Context(), 4*time.Minute)
 	defer cancel()
 	back := g.Command(ctx, "aztec-spartan", "rollback", "val1", "--settle", "1s")
 	if err := back.Start(); err != nil {

@@ -44,7 +44,7 @@ func (g *guest) unattended(box *inbox) {
 	if code := g.sh("systemctl show -P ExecMainStatus aztec-update.service"); code != "4" {
 		g.t.Errorf("the exit code is %s, want 4", code)
 	}
-	out := g.sh("journalctl --no-pager -o cat -u aztec-update.service")
+	out := g.sh("journalctl --sync && journalctl --no-pager -o cat -u aztec-update.service")
 	for _, want := range []string{"exited with code 1; 4.1.2 is back", "left as they are: val1"} {
 		if !strings.Contains(out, want) {
 			g.t.Errorf("the journal does not say %q:\n%s", want, out)

@@ -24,7 +24,7 @@ func (g *guest) watchdog(box *inbox) {
 	if now := pid(); now == before || now == "0" {
 		g.t.Errorf("the node does not answer and was not restarted: process %s, then %s", before, now)
 	}
-	if out := g.sh("journalctl -u aztec-watch -o cat"); !strings.Contains(out, "val1] restarted: the watchdog restarts the node, which is unhealthy: ") {
+	if out := g.sh("journalctl --sync && journalctl -u aztec-watch -o cat"); !strings.Contains(out, "val1] restarted: the watchdog restarts the node, which is unhealthy: ") {
 		g.t.Errorf("the watchdog says:\n%s", out)
 	}
 	g.until("aztec-spartan probe val1")

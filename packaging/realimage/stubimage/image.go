@@ -102,7 +102,7 @@ var faults = map[string]string{
 	Silent: `{"silent":true}`,
 	Liar:   `{"report_version":"4.1.2"}`,
 
-	Late:       `{"crash_after_ms":3000}`,
+	Late:       `{"crash_after_ms":4000}`,
 	Tardy:      `{"crash_after_ms":30000}`,
 	Hung:       `{"hung":true}`,
 	WrongChain: `{"report_chain_id":5}`,
