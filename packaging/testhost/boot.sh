@@ -29,6 +29,11 @@ if [ "$how" = copy ] || ! mount -t overlay overlay \
 	cp -a --reflink=auto "$base/." "$dir/root/"
 fi
 
+# A connection to elsewhere may have the port that a test listens on, 40400 of a
+# node before all, and keeps it for a minute after its end.
+mkdir -p "$dir/root/etc/sysctl.d"
+echo 'net.ipv4.ip_local_port_range = 49152 60999' >"$dir/root/etc/sysctl.d/90-testhost.conf"
+
 # nspawn leaves locks and propagation directories there when it is killed.
 mkdir -p /run/systemd/nspawn
 mount -t tmpfs -o mode=0755 tmpfs /run/systemd/nspawn

@@ -75,6 +75,7 @@ func testSystem(t *testing.T, h *Host) {
 		"cat /proc/1/comm; hostname; pwd; id -un": "systemd\nbox\n/\nroot",
 		"stat -fc %T /sys/fs/cgroup":              "cgroup2fs",
 		"ls /sys/class/net":                       "lo",
+		"sysctl -n net.ipv4.ip_local_port_range":  "49152\t60999",
 		"busctl get-property org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager SystemState": `s "running"`,
 		"nft add table inet t && nft list tables":              "table inet t",
 		"systemctl start polkit && systemctl is-active polkit": "active",
