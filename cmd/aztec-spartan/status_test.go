@@ -18,6 +18,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/aztec-spartan/aztec-spartan/units/firewall"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
 	"github.com/aztec-spartan/aztec-spartan/units/probe"
@@ -76,9 +78,10 @@ func settled(t *testing.T, a *app, name string, port int) {
 	write(t, a.path(filepath.Join(stateDir, name, "state.json")), fmt.Sprintf(`{"schema":1,"unit":%q,"generations":[{"number":1,"version":"4.1.2","image":"sha256-1"}]}`, unit), 0o600)
 }
 
-// Fifty instances whose nodes take 20 ms for each answer, three seconds one
-// after the other, are shown within a second, in the order of their names, in 80
-// columns.
+// Fifty instances are shown within a second, in the order of their names, in 80
+// columns. The machine may do much else: what is measured is the processor time
+// of this process, and that nodes which take 200 ms for each answer, half a
+// minute one after the other, are waited for together.
 func TestStatusOfFifty(t *testing.T) {
 	var out bytes.Buffer
 	a := newApp(&out)
@@ -86,22 +89,17 @@ func TestStatusOfFifty(t *testing.T) {
 	var names []string
 	for i := range 50 {
 		names = append(names, fmt.Sprintf("validator-of-a-name-%02d", i))
-		settled(t, a, names[i], stubNode(t, 20*time.Millisecond))
+		settled(t, a, names[i], stubNode(t, 200*time.Millisecond))
 	}
 	next := time.Date(2026, 11, 29, 4, 0, 0, 0, time.UTC)
-	var all []status
-	const most, tries = time.Second, 10
-	best := time.Hour
-	for try := 0; try < tries && best > most; try++ { // the machine may do much else
-		began := time.Now()
-		var err error
-		if all, err = a.statuses(t.Context(), fakeUnits{updateTimer: {ActiveState: "active", NextElapse: next}}, names, false); err != nil {
-			t.Fatal(err)
-		}
-		best = min(best, time.Since(began))
+	const most, together = time.Second, 10 * time.Second
+	began, computed := time.Now(), processorTime(t)
+	all, err := a.statuses(t.Context(), fakeUnits{updateTimer: {ActiveState: "active", NextElapse: next}}, names, false)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if best > most {
-		t.Errorf("it took %s", best)
+	if took, cost := time.Since(began), processorTime(t)-computed; took > together || cost > most {
+		t.Errorf("it took %s, and %s of a processor", took, cost)
 	}
 	for i, s := range all {
 		if s.Name != names[i] || s.Health != string(probe.Healthy) || s.CPUSeconds != 90 || s.NextCheck == nil || !s.NextCheck.Equal(next) {
@@ -120,6 +118,16 @@ func TestStatusOfFifty(t *testing.T) {
 			t.Errorf("%d columns: %s", n, l)
 		}
 	}
+}
+
+// processorTime is what this process has used until now.
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var used unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &used); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // One that cannot be read does not hide the others.
