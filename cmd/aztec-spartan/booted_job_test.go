@@ -166,6 +166,7 @@ func (g *guest) logs() {
 		mkdir -p ` + dropIn + ` && printf '[Service]\nExecStartPre=/bin/bash -c "for i in {1..30000}; do echo flood $$i; done"\n' >` + dropIn + `/flood.conf && systemctl daemon-reload
 		coproc F { exec aztec-spartan logs -f val1 -n 0 -o cat; }
 		pid=$F_PID
+		read -r -t 60 <&${F[0]} # it follows: the node says something every second
 		systemctl restart ` + val1 + `
 		timeout 60 sed -e '/^flood 30000$/b seen' -e '/Aztec Node version/b seen' -e b -e ': seen' -e 'x; s/^/x/; /xx/{x; q}; x' <&${F[0]} >/root/followed
 		kill -INT $pid
