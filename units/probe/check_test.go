@@ -102,7 +102,8 @@ func TestCheck(t *testing.T) {
 	fourP2P := Target{Namespace: "node", Version: "4.1.2", ChainID: 31337, P2P: true}
 	young, started, settled := fourP2P, fourP2P, fourP2P
 	young.Young = true
-	started.Started, settled.Started = time.Now().Add(-10*time.Second), time.Now().Add(-6*time.Minute)
+	began := time.Now()
+	started.Started, settled.Started = began.Add(-10*time.Second), began.Add(-6*time.Minute)
 	five := Target{Namespace: "aztec", Version: "v5.2.0", ChainID: 1, P2P: true}
 	full4 := Report{NodeVersion: "4.1.2", ChainID: 31337, RollupVersion: 2337355239, RollupAddress: rollup, Block: 12, Proven: 7, WorldState: 12, Checkpoint: 4}
 	full5 := Report{NodeVersion: "5.2.0", ChainID: 1, RollupVersion: 1<<64 - 1, RollupAddress: rollup, Block: 12, Proven: 7, WorldState: 12, Checkpoint: 4, SyncedL1: &recent, Peers: count(1)}
@@ -156,6 +157,9 @@ func TestCheck(t *testing.T) {
 			server := httptest.NewServer(c.node)
 			defer server.Close()
 			c.target.URL = server.URL
+			if !c.target.Started.IsZero() {
+				c.target.Started = c.target.Started.Add(time.Since(began)) // it does not age while others are tried
+			}
 			got := Check(t.Context(), Client(), c.target)
 			c.want.Health, c.want.Status, c.want.StatusOK = c.health, c.node.status, c.node.status == 200
 			c.want.Reason = strings.ReplaceAll(c.reason, "HOST", strings.TrimPrefix(server.URL, "http://"))

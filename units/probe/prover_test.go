@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -24,8 +25,8 @@ func TestCheckProver(t *testing.T) {
 	const (
 		status  = "proverBroker_getProvingJobStatus"
 		running = `{"status":"running"}`
+		proving = `{"status":"proving","jobId":"1:BLOCK_ROOT","proofType":7,"startedAtISO":"STARTED"}` // 90 s before it is asked
 	)
-	proving := `{"status":"proving","jobId":"1:BLOCK_ROOT","proofType":7,"startedAtISO":"` + time.Now().Add(-90*time.Second).UTC().Format(time.RFC3339Nano) + `"}`
 	agent := Target{Namespace: AgentNamespace, Version: "4.1.2"}
 	broker := Target{Namespace: BrokerNamespace, Version: "4.1.2", ChainID: 1}
 	for _, c := range []struct {
@@ -59,7 +60,11 @@ func TestCheckProver(t *testing.T) {
 		{"broker that fails", broker, 200, "4.1.2", map[string]string{status: `error {"code":-32000,"message":"boom"}`}, Unhealthy, "boom (-32000)", nil, nil, "4.1.2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			server := httptest.NewServer(says(c.version, fake{c.status, c.results, nil}))
+			results := maps.Clone(c.results)
+			for method, result := range results {
+				results[method] = strings.ReplaceAll(result, "STARTED", time.Now().Add(-90*time.Second).UTC().Format(time.RFC3339Nano))
+			}
+			server := httptest.NewServer(says(c.version, fake{c.status, results, nil}))
 			defer server.Close()
 			target := c.target
 			target.URL = server.URL
