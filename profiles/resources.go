@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -196,9 +195,15 @@ func (r *Resources) Set(key, value string) error {
 	return unknown("resource", clip(key), known)
 }
 
-// IsResource reports whether a word is a key of [resources].
-func IsResource(key string) bool {
-	return slices.ContainsFunc(resources(), func(k resource) bool { return k.key == key })
+// ResourceDirective is what sets a key of [resources] in a unit file, "" for a word
+// that is none.
+func ResourceDirective(key string) string {
+	for _, k := range resources() {
+		if k.key == key {
+			return k.directive
+		}
+	}
+	return ""
 }
 
 // clone shares nothing with the original.

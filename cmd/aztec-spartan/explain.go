@@ -46,8 +46,17 @@ func (a *app) explainValue(p *configPlan, name string) error {
 	}
 	origins := p.rendered.node.Explain(name)
 	list := []explained{}
-	for i, o := range origins {
-		list = append(list, explained{p.inst.Name, name, o.Shown(), o.From(), i == len(origins)-1})
+	for _, o := range origins {
+		list = append(list, explained{Instance: p.inst.Name, Name: name, Value: o.Shown(), From: o.From()})
+	}
+	if directive := profiles.ResourceDirective(name); directive != "" {
+		for _, set := range a.setByDropIns(p.rendered.unit, directive) {
+			set.Instance, set.Name = p.inst.Name, name
+			list = append(list, set)
+		}
+	}
+	if len(list) > 0 {
+		list[len(list)-1].Holds = true
 	}
 	if a.json {
 		return a.printJSON(list)
@@ -57,6 +66,9 @@ func (a *app) explainValue(p *configPlan, name string) error {
 		return nil
 	}
 	for _, e := range list {
+		if e.Value == "" && profiles.ResourceDirective(name) != "" {
+			e.Value = "(systemd's own default)" // what an empty directive goes back to
+		}
 		over := ""
 		if !e.Holds {
 			over = ", which the next one overrides"
@@ -74,7 +86,7 @@ func (a *app) known(name string) string {
 	}
 	v, ok := catalog.Variable(name)
 	switch {
-	case profiles.IsResource(name):
+	case profiles.ResourceDirective(name) != "":
 		return ": systemd's own default holds"
 	case !ok:
 		return ", and nothing is known of it"
