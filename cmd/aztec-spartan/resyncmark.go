@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -113,7 +114,10 @@ func (a *app) resumeResync(ctx context.Context, m stopStart, inst profiles.Insta
 	}
 	mark := a.leftByResync(inst.Name, now)
 	if mark == nil {
-		return os.Remove(a.resyncMarkPath(inst.Name))
+		if err := os.Remove(a.resyncMarkPath(inst.Name)); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil // it was waited for, and has come to its end
 	}
 	if err := a.mayRun(inst.Name); err != nil {
 		return err

@@ -106,6 +106,10 @@ func TestKilledResyncIsOver(t *testing.T) {
 		"it was forgot":   {func(_ *app, u *manager.UnitState) error { u.InvocationID = ""; return nil }, false},
 		"it was disabled": {func(_ *app, u *manager.UnitState) error { u.UnitFileState = "disabled"; return nil }, false},
 		"it was stopped":  {func(a *app, _ *manager.UnitState) error { return a.noteStop("val1") }, false},
+		"it came to its end": {func(a *app, u *manager.UnitState) error {
+			u.ActiveState = "active"
+			return os.Remove(a.resyncMarkPath("val1"))
+		}, false},
 		"a cut line": {func(a *app, _ *manager.UnitState) error {
 			return os.WriteFile(a.resyncMarkPath("val1"), []byte("{"), 0o600)
 		}, false},
