@@ -34,7 +34,7 @@ func usedElsewhere(ctx context.Context, inst profiles.Instance, t profiles.Tenan
 // nonces are how many transactions the publishers of an instance have sent on
 // L1, as far as it answers.
 func nonces(ctx context.Context, inst profiles.Instance, t profiles.Tenant) map[string]uint64 {
-	l1 := doctor.L1{Client: doctor.Client(inst.Env), URLs: inst.L1.RPC}
+	l1 := doctor.L1{Client: doctor.Client(), URLs: inst.L1.RPC}
 	found := map[string]uint64{}
 	for _, p := range t.Publishers {
 		if n, err := l1.Nonce(ctx, p.String()); err == nil {

@@ -34,7 +34,7 @@ func (a *app) doctorHost(ctx context.Context) (doctor.Host, error) {
 	}
 	h := doctor.Host{
 		Root:     a.root,
-		Client:   doctor.Client(nil), // describe knows the node
+		Client:   doctor.Client(),
 		Resolver: net.DefaultResolver,
 		Clock:    doctor.System{Servers: c.Network.NTPServers},
 		Disk:     doctor.Disks{},
@@ -99,7 +99,6 @@ func (a *app) describe(ctx context.Context, inst profiles.Instance, h *doctor.Ho
 	debug, known := catalog.Variable("ETHEREUM_DEBUG_HOSTS")
 	n.Traces = network.Public && known && debug.For(inst.Role)
 	set := a.ownVariables(inst)
-	h.Client = doctor.Client(set)
 	n.Trace, n.MustTrace = profiles.SplitList(set["ETHEREUM_DEBUG_HOSTS"]), set["ETHEREUM_ALLOW_NO_DEBUG_HOSTS"] == "false"
 	for _, l := range catalog.Listens(inst) {
 		n.Listens = append(n.Listens, doctor.Port{Name: l.Name, Network: l.Network, Number: l.Port})

@@ -39,7 +39,7 @@ func (a *app) details(ctx context.Context, s status) (d details) {
 		lacks("settings", err)
 		return d
 	}
-	l1 := doctor.L1{Client: doctor.Client(a.ownVariables(inst)), URLs: inst.L1.RPC}
+	l1 := doctor.L1{Client: doctor.Client(), URLs: inst.L1.RPC}
 	var questions sync.WaitGroup
 	questions.Go(func() {
 		if d.LastError, err = a.lastError(ctx, s); err != nil {

@@ -21,6 +21,13 @@ const (
 	maxAnswer  = 4 << 20 // bytes; a block with the hashes of its transactions has below 100 kB
 )
 
+// Client returns a client for L1 and remote signers. It keeps no connection, so that
+// it needs no closing, and knows no proxies: a node has none of the variables of
+// who asks here, and Node.js would not heed them.
+func Client() *http.Client {
+	return &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
+}
+
 // where is a URL as it may be shown: providers put keys into the rest.
 func where(raw string) string {
 	u, err := url.Parse(raw)

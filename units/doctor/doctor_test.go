@@ -7,6 +7,7 @@ import (
 	"io"
 	"log"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
@@ -265,5 +266,12 @@ func TestDisks(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, ".*")); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
+	}
+}
+
+// A proxy that whoever asks has would find what the node does not.
+func TestClientKnowsNoProxies(t *testing.T) {
+	if transport, ok := Client().Transport.(*http.Transport); !ok || transport.Proxy != nil {
+		t.Errorf("it asks through a proxy: %v", Client().Transport)
 	}
 }
