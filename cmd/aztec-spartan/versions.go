@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -53,7 +54,11 @@ damaged, with what brings it back. --json lists the installed ones.`,
 			if len(list) == 0 {
 				a.note("there is no image on this host; aztec-spartan pull VERSION fetches one, and so does config")
 			}
-			for _, line := range versionLines(list) {
+			width := math.MaxInt // programs and files get all of it
+			if isTerminal(a.out) {
+				width = tableWidth
+			}
+			for _, line := range versionLines(list, width) {
 				a.print("%s", line)
 			}
 			if err := a.showKept(); err != nil || offline {
@@ -69,7 +74,7 @@ damaged, with what brings it back. --json lists the installed ones.`,
 
 // versionLines are the table of what is installed. Where it is too wide, digests
 // lose what they all begin with, and then references their ends, which are versions.
-func versionLines(list []installed) []string {
+func versionLines(list []installed, width int) []string {
 	if len(list) == 0 {
 		return nil
 	}
@@ -82,14 +87,14 @@ func versionLines(list []installed) []string {
 		}
 		rows = append(rows, []string{orDefault(v.Version, unknownVersion(v)), fmt.Sprintf("%.19s", v.Digest), orDefault(v.Reference, "unknown"), orDefault(join(v.ActiveFor), "-"), pin})
 	}
-	lines := fit(rows, tableWidth, nil, nil)
-	if !slices.ContainsFunc(lines, func(line string) bool { return utf8.RuneCountInString(line) > tableWidth }) {
+	lines := fit(rows, width, nil, nil)
+	if !slices.ContainsFunc(lines, func(line string) bool { return utf8.RuneCountInString(line) > width }) {
 		return lines
 	}
 	for _, row := range rows[1:] {
 		row[digest] = strings.TrimPrefix(row[digest], "sha256:")
 	}
-	return fit(rows, tableWidth, nil, []column{reference, runBy})
+	return fit(rows, width, nil, []column{reference, runBy})
 }
 
 func unknownVersion(v installed) string {

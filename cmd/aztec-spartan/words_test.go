@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -136,8 +137,12 @@ func TestVersionLines(t *testing.T) {
 			"5.0.0-rc.1  9f86d081884c  registry.example/a-mirror/a…  val1, val2, val3  pinned",
 		}},
 	} {
-		if diff := cmp.Diff(c.want, versionLines(c.list)); diff != "" {
+		if diff := cmp.Diff(c.want, versionLines(c.list, tableWidth)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
+	}
+	const reference = "registry.example/a-mirror/aztecprotocol/aztec:5.0.0-rc.1"
+	if lines := versionLines([]installed{version("5.0.0-rc.1", reference, "val1", "val2", "val3")}, math.MaxInt); !strings.Contains(lines[1], "  "+reference+"  ") || !strings.Contains(lines[1], digest[:19]) {
+		t.Errorf("what is not for a terminal is cut: %q", lines)
 	}
 }
