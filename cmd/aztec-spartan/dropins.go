@@ -46,8 +46,13 @@ func (a *app) inForce(name string) []string {
 	return list
 }
 
+// addsUp is a directive whose values systemd adds up, until an empty one
+// (systemd.resource-control(5)).
+const addsUp = "AllowedCPUs"
+
 // setByDropIns are the values that an administrator has given a directive of
-// [Service], in their order.
+// [Service], in their order, without those that systemd ignores: rate limits of the
+// log have no empty ones.
 func (a *app) setByDropIns(name, directive string) []explained {
 	var list []explained
 	for _, path := range a.inForce(name) {
@@ -62,7 +67,7 @@ func (a *app) setByDropIns(name, directive string) []explained {
 			continue
 		}
 		for _, o := range options {
-			if o.Section == "Service" && o.Name == directive {
+			if o.Section == "Service" && o.Name == directive && (o.Value != "" || !strings.HasPrefix(directive, "LogRateLimit")) {
 				list = append(list, explained{Value: redact.Text(o.Value), From: a.hostPath(path)})
 			}
 		}

@@ -49,14 +49,18 @@ func (a *app) explainValue(p *configPlan, name string) error {
 	for _, o := range origins {
 		list = append(list, explained{Instance: p.inst.Name, Name: name, Value: o.Shown(), From: o.From()})
 	}
-	if directive := profiles.ResourceDirective(name); directive != "" {
+	directive := profiles.ResourceDirective(name)
+	if directive != "" {
 		for _, set := range a.setByDropIns(p.rendered.unit, directive) {
 			set.Instance, set.Name = p.inst.Name, name
 			list = append(list, set)
 		}
 	}
-	if len(list) > 0 {
-		list[len(list)-1].Holds = true
+	for i := len(list) - 1; i >= 0; i-- {
+		list[i].Holds = true
+		if directive != addsUp || list[i].Value == "" {
+			break
+		}
 	}
 	if a.json {
 		return a.printJSON(list)
@@ -65,13 +69,16 @@ func (a *app) explainValue(p *configPlan, name string) error {
 		a.print("%s: nothing sets %s%s", p.inst.Name, name, a.known(name))
 		return nil
 	}
-	for _, e := range list {
-		if e.Value == "" && profiles.ResourceDirective(name) != "" {
+	for i, e := range list {
+		if e.Value == "" && directive != "" {
 			e.Value = "(systemd's own default)" // what an empty directive goes back to
 		}
 		over := ""
-		if !e.Holds {
+		switch {
+		case !e.Holds:
 			over = ", which the next one overrides"
+		case i < len(list)-1:
+			over = ", to which the next one adds"
 		}
 		a.print("%s=%s: %s%s", e.Name, e.Value, e.From, over)
 	}
