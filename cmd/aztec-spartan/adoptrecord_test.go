@@ -55,7 +55,7 @@ func TestRestartBesideItsContainer(t *testing.T) {
 		if err := a.restart(t.Context(), nil, "val1"); err == nil || !strings.Contains(err.Error(), "("+step+")") {
 			t.Errorf("restart: %v", err)
 		}
-		if err := a.resync(t.Context(), nil, inst, resyncFlags{}); err == nil || !strings.Contains(err.Error(), "("+step+")") {
+		if err := a.resync(t.Context(), nil, inst, "", resyncFlags{}); err == nil || !strings.Contains(err.Error(), "("+step+")") {
 			t.Errorf("resync: %v", err)
 		}
 	}

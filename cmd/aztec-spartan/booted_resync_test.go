@@ -19,13 +19,35 @@ func (g *guest) resynced() {
 	if s := g.status(); s.Health != "healthy" {
 		g.t.Errorf("after a resync: %+v", s)
 	}
-	// As one that was killed while the node was stopped leaves it.
-	g.sh("touch " + data + "/archiver/old && systemctl stop aztec-sequencer@val1 && id=$(systemctl show -p InvocationID --value aztec-sequencer@val1) && " +
-		`test -n "$id" && echo "{\"invocation\": \"$id\", \"last_stop\": \"$(cat /run/aztec-spartan/val1.stopped 2>&-)\", \"enabled\": true}" > /run/aztec-spartan/val1.resync`)
+	g.killedResync(data)
+}
+
+// killedResync: one that is killed while the node stops is told, and gone on with
+// by the watchdog, before the node is gone and after.
+func (g *guest) killedResync(data string) {
+	g.t.Helper()
+	const unit, mark, lock = "aztec-sequencer@val1", "/run/aztec-spartan/val1.resync", "/run/aztec-spartan/val1.lock"
+	const dropIn = "/run/systemd/system/" + unit + ".service.d"
+	stopping := "until test \"$(systemctl show -P ActiveState " + unit + ")\" = deactivating; do sleep 0.1; done\n"
+	g.sh("mkdir -p " + dropIn + ` && printf '[Service]\nExecStop=/bin/bash -c "until test -e ` + data + `/may-stop; do sleep 0.1; done"\n' >` + dropIn + "/slow.conf && systemctl daemon-reload")
+	killed := "set -e\nrm -f " + data + "/may-stop; touch " + data + "/archiver/old\naztec-spartan resync val1 --no-wait & resync=$!\n" + stopping + "kill -9 $resync\n! wait $resync\ntest -e " + mark + "\n"
+	done := "systemctl is-active " + unit + "\ntest ! -e " + data + "/archiver/old\ntest ! -e " + mark + "\n"
+
+	g.sh(killed + "aztec-spartan watch & watch=$!\nuntil grep -q \"resync (pid $watch)\" " + lock + " || ! kill -0 $watch; do sleep 0.1; done\ntouch " + data + "/may-stop\nwait $watch\n" + done)
+	g.until("aztec-spartan probe val1")
+	g.sh("aztec-spartan resync val1 --timeout 1m && test ! -e " + data + "/" + asideDir)
+
+	g.sh(killed + "touch " + data + "/may-stop\nwhile systemctl is-active " + unit + " || test \"$(systemctl show -P ActiveState " + unit + ")\" = deactivating; do sleep 0.1; done")
 	if s := g.status(); s.Health != "unhealthy" || !strings.Contains(s.Reason, "aztec-spartan resync val1") {
 		g.t.Errorf("after a resync that was killed: %+v", s)
 	}
-	g.sh("aztec-spartan watch && systemctl is-active aztec-sequencer@val1 && test ! -e " + data + "/archiver/old && test ! -e /run/aztec-spartan/val1.resync")
+	g.sh("set -e\naztec-spartan watch\n" + done)
 	g.until("aztec-spartan probe val1")
 	g.sh("aztec-spartan resync val1 --timeout 1m && test ! -e " + data + "/" + asideDir)
+
+	// What somebody stops just now is not started by a resync.
+	g.sh("rm " + data + "/may-stop && systemctl stop --no-block " + unit + "\n" + stopping)
+	g.fails(exitLocked, "aztec-spartan resync val1", "somebody stops it")
+	g.sh("touch " + data + "/may-stop && systemctl stop " + unit + " && rm -r " + dropIn + " " + data + "/may-stop && systemctl daemon-reload && aztec-spartan start val1")
+	g.until("aztec-spartan probe val1")
 }

@@ -86,8 +86,13 @@ func (a *app) diskReport(ctx context.Context) (diskReport, error) {
 		}
 		i := a.diskOf(name)
 		r.Instances = append(r.Instances, i)
-		if n := slices.IndexFunc(i.Stores, func(s diskStore) bool { return s.Name == asideDir }); n >= 0 {
-			r.add("old stores of "+name, i.Stores[n].Bytes, "aztec-spartan resync "+name)
+		for _, s := range i.Stores {
+			switch s.Name {
+			case asideDir:
+				r.add("old stores of "+name, s.Bytes, "aztec-spartan resync "+name)
+			case droppedDir: // whoever removed them was killed
+				r.add("old stores of "+name, s.Bytes, "rm -r "+filepath.Join(i.Dir, droppedDir))
+			}
 		}
 	}
 	return r, a.diskImages(&r)

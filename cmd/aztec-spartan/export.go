@@ -237,6 +237,9 @@ func (a *app) mayExport(ctx context.Context, inst profiles.Instance, file string
 	if err := a.isStopped(ctx, inst); err != nil {
 		return fail(err)
 	}
+	if a.markOfResync(inst.Name) != nil {
+		return withHint(withCode(exitLocked, fail(errors.New("a resync that was interrupted may start it"))), "aztec-spartan stop %s", inst.Name)
+	}
 	state, err := a.files().Load(inst.Name)
 	if err != nil {
 		return fail(err)
@@ -386,7 +389,7 @@ func (a *app) exportData(ctx context.Context, w *bundle.Writer, inst profiles.In
 			return ctx.Err()
 		case path == ".":
 			return nil
-		case path == asideDir, path == data.SavedDir, path == dataMarker(name):
+		case path == asideDir, path == droppedDir, path == data.SavedDir, path == dataMarker(name):
 			return skip(d)
 		case !all && filepath.Dir(path) == "." && path != signingDir && path != p2pKeyFile:
 			return skip(d)

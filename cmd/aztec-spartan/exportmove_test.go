@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"filippo.io/age"
+
+	"github.com/aztec-spartan/aztec-spartan/units/manager"
 )
 
 // exporter is a host with val1, and what its export is called with.
@@ -86,6 +88,24 @@ func TestExportOfWhatIsNotAdopted(t *testing.T) {
 		if err := e.export(exportFlags{move: true}); err == nil || !strings.Contains(err.Error(), step) || exists(e.file) {
 			t.Errorf("%s: %v", step, err)
 		}
+	}
+}
+
+// What a resync has left down may be started by the next look of the watchdog.
+func TestExportOfWhatAResyncLeft(t *testing.T) {
+	e := newExporter(t)
+	e.unitRuns = func(context.Context, string) (bool, error) { return false, nil }
+	if err := e.noteResync("val1", e.lastStop("val1"), manager.UnitState{InvocationID: "a1", UnitFileState: "enabled"}, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.export(exportFlags{move: true}); codeOf(err) != exitLocked || !strings.Contains(err.Error(), "a resync that was interrupted") || exists(e.file) {
+		t.Errorf("got %v", err)
+	}
+	if err := e.noteStop("val1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.export(exportFlags{move: true}); err != nil {
+		t.Errorf("it was stopped since: %v", err)
 	}
 }
 

@@ -30,6 +30,8 @@ const (
 	// movedMark is written when all stores were moved: what is in their places
 	// from then on is new.
 	movedMark = "moved"
+	// droppedDir are old stores that are being removed.
+	droppedDir = asideDir + "-dropped"
 )
 
 // resyncFlags are what resync was called with.
@@ -53,7 +55,9 @@ lost terminal, a node in standby), the old stores stay until resync is called
 again. --undo puts them back.
 
 A resync that is killed while its node is stopped leaves it stopped. status says
-so; the same call goes on with it, and so does aztec-watch.timer, if enabled.`,
+so, where it is enabled at boot. The same call goes on with it, and so does
+aztec-watch.timer, if enabled, unless aztec-spartan stop says that the node is
+to stay stopped.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -61,7 +65,8 @@ so; the same call goes on with it, and so does aztec-watch.timer, if enabled.`,
 				return usage(errors.New("--timeout must not be negative"))
 			}
 			return a.each(cmd.Context(), "resync", args, false, onlyInstance, func(ctx context.Context, m *manager.Manager, name string) error {
-				return a.lockedInstance(ctx, name, "resync", func(inst profiles.Instance) error { return a.resync(ctx, m, inst, f) })
+				last := a.lastStop(name)
+				return a.lockedInstance(ctx, name, "resync", func(inst profiles.Instance) error { return a.resync(ctx, m, inst, last, f) })
 			})
 		},
 	}
@@ -71,9 +76,10 @@ so; the same call goes on with it, and so does aztec-watch.timer, if enabled.`,
 	return cmd
 }
 
-func (a *app) resync(ctx context.Context, m *manager.Manager, inst profiles.Instance, f resyncFlags) error {
+// resync has an instance, whose lock is held, sync anew. It is started unless it was
+// stopped since last.
+func (a *app) resync(ctx context.Context, m stopStart, inst profiles.Instance, last string, f resyncFlags) error {
 	fail := func(err error) error { return fmt.Errorf("resyncing %s: %w", inst.Name, err) }
-	last := a.lastStop(inst.Name)
 	if err := a.mayRun(inst.Name); err != nil {
 		return err // its stores may be those of a container that runs
 	}
@@ -108,6 +114,9 @@ func (a *app) resync(ctx context.Context, m *manager.Manager, inst profiles.Inst
 		return err
 	}
 	left := a.leftByResync(inst.Name, s) != nil
+	if s.ActiveState == "deactivating" && s.Job && !left {
+		return withHint(withCode(exitLocked, fail(errors.New("somebody stops it, or restarts it"))), "this again, when that is done")
+	}
 	running := !s.Down() || left
 	pending, complete := r.state()
 	switch {
@@ -134,7 +143,7 @@ func (a *app) resync(ctx context.Context, m *manager.Manager, inst profiles.Inst
 		return withHint(fail(err), "the old stores are kept: aztec-spartan resync %s goes on waiting, with --undo it puts them back", inst.Name)
 	}
 	freed := diskUsage(r.dir())
-	if err := os.RemoveAll(r.dir()); err != nil {
+	if err := r.drop(); err != nil {
 		return fail(err)
 	}
 	a.print("%s is healthy; its old stores are removed: %s", inst.Name, bytesOf(freed))
@@ -165,7 +174,10 @@ func (a *app) exchange(ctx context.Context, m stopStart, name string, was manage
 			serr := a.unlessStopped(ctx, m, name, unit, last, func() error {
 				return m.Start(context.WithoutCancel(ctx), unit, a.waiting(unit, "start")...)
 			})
-			err = errors.Join(err, serr, os.Remove(a.resyncMarkPath(name)))
+			if !mayComeLater(serr) {
+				err = errors.Join(err, atomicfile.Remove(a.resyncMarkPath(name)))
+			}
+			err = errors.Join(err, serr)
 			select {
 			case <-gone:
 				err = errors.Join(err, errHungUp)
@@ -180,6 +192,13 @@ func (a *app) exchange(ctx context.Context, m stopStart, name string, was manage
 		return r.back()
 	}
 	return r.move()
+}
+
+// mayComeLater reports whether a start that failed is worth another try: nobody
+// wanted it to.
+func mayComeLater(err error) bool {
+	job, ended := errors.AsType[*manager.JobError](err)
+	return err != nil && !errors.Is(err, errStoppedMeanwhile) && !(ended && job.Result == manager.Canceled)
 }
 
 // awaitHealth asks the node until it is healthy. It does not wait for one in
@@ -234,6 +253,9 @@ func (r aside) move() error {
 		return err
 	}
 	defer data.Close()
+	if err := data.RemoveAll(droppedDir); err != nil {
+		return err
+	}
 	if err := data.Mkdir(asideDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -279,4 +301,21 @@ func (r aside) back() error {
 		return err
 	}
 	return data.RemoveAll(asideDir)
+}
+
+// drop removes the old stores. One that is killed in it has left nothing that would
+// be put back.
+func (r aside) drop() error {
+	data, err := os.OpenRoot(r.data)
+	if err != nil {
+		return err
+	}
+	defer data.Close()
+	if err := data.RemoveAll(droppedDir); err != nil {
+		return err
+	}
+	if err := data.Rename(asideDir, droppedDir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return data.RemoveAll(droppedDir)
 }

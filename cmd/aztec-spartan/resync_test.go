@@ -160,8 +160,9 @@ func TestDisk(t *testing.T) {
 // fakeJobs are stops and starts of a unit.
 type fakeJobs struct {
 	fakeUnits
-	stop func(ctx context.Context) error
-	told []string
+	stop  func(ctx context.Context) error
+	start error // how starts end
+	told  []string
 }
 
 func (f *fakeJobs) Stop(ctx context.Context, _ string, _ ...manager.Option) error {
@@ -176,7 +177,7 @@ func (f *fakeJobs) Disable(context.Context, ...string) error {
 
 func (f *fakeJobs) Start(ctx context.Context, _ string, _ ...manager.Option) error {
 	f.told = append(f.told, "start")
-	return ctx.Err()
+	return errors.Join(ctx.Err(), f.start)
 }
 
 // A node that ran runs again, whatever ends the exchange of its stores; but not
@@ -229,5 +230,78 @@ func TestExchangeLeavesNoNodeDown(t *testing.T) {
 				t.Error("it says that it was killed")
 			}
 		})
+	}
+}
+
+// A node that could not be started is one that a killed resync has left; but not
+// where somebody did not want it to.
+func TestExchangeThatCannotStart(t *testing.T) {
+	for want, marked := range map[error]bool{
+		&manager.JobError{Unit: someUnit, Verb: "start", Result: manager.Dependency}: true,
+		errors.New("systemd does not answer"):                                        true,
+		&manager.JobError{Unit: someUnit, Verb: "start", Result: manager.Canceled}:   false,
+	} {
+		a := newApp(io.Discard)
+		a.root = t.TempDir()
+		r := aside{t.TempDir()}
+		was := manager.UnitState{Unit: someUnit, InvocationID: "a1", ActiveState: "active"}
+		m := &fakeJobs{stop: func(context.Context) error { return nil }, start: want}
+		if err := a.exchange(t.Context(), m, "val1", was, "", true, false, r); !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+		was.ActiveState = "inactive"
+		if left := a.leftByResync("val1", was) != nil; left != marked {
+			t.Errorf("%v: left %t", want, left)
+		}
+	}
+}
+
+// What somebody stops just now is not started by a resync that is typed meanwhile.
+func TestResyncOfOneThatStops(t *testing.T) {
+	a := newApp(io.Discard)
+	a.root = t.TempDir()
+	settled(t, a, "val1", 1)
+	inst, err := a.loadInstance("val1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit, err := a.unitOf(inst)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &fakeJobs{fakeUnits: fakeUnits{unit: {Unit: unit, InvocationID: "a1", ActiveState: "deactivating", Job: true}}}
+	err = a.resync(t.Context(), m, inst, "", resyncFlags{noWait: true})
+	if err == nil || !strings.Contains(err.Error(), "somebody stops it") || codeOf(err) != exitLocked || len(m.told) > 0 {
+		t.Errorf("got %v; systemd was told %q", err, m.told)
+	}
+}
+
+// Old stores whose removal was killed are never put back, nor aside again.
+func TestDropOldStores(t *testing.T) {
+	r := aside{t.TempDir()}
+	dataDir(t, r.data, "signing-protection", "archiver", "world_state")
+	if err := r.move(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(r.dir(), filepath.Join(r.data, droppedDir)); err != nil {
+		t.Fatal(err)
+	}
+	dataDir(t, r.data, "archiver")
+	if pending, _ := r.state(); pending {
+		t.Error("they would be put back")
+	}
+	if err := r.move(); err != nil {
+		t.Fatal(err)
+	}
+	if got := listing(t, r.data); got != asideDir+" signing-protection" {
+		t.Errorf("there is %s", got)
+	}
+	for range 2 {
+		if err := r.drop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := listing(t, r.data); got != "signing-protection" {
+		t.Errorf("there is %s", got)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -17,7 +16,8 @@ import (
 
 // resyncMark is written before a resync stops a node, and removed when the node is
 // started again: one that was killed in between is not there to do so. A reboot
-// forgets it, and starts what is enabled.
+// forgets it, and starts what is enabled. systemd forgets the invocation of a unit
+// that is down and not enabled, and such a mark means nothing.
 type resyncMark struct {
 	Invocation string `json:"invocation"` // of the node that ran
 	LastStop   string `json:"last_stop"`  // what lastStop said then
@@ -41,20 +41,32 @@ func (a *app) noteResync(name, last string, u manager.UnitState, back bool) erro
 	return atomicfile.Write(path, data, 0o600)
 }
 
-// leftByResync is the mark of a resync that has stopped a node which nobody has
-// started, stopped or disabled since; nil: there is none. Whether that resync goes
-// on, its lock says.
-func (a *app) leftByResync(name string, now manager.UnitState) *resyncMark {
+// markOfResync is what the last resync that stopped a node has left, unless that
+// node was stopped by our stop since; nil: nothing.
+func (a *app) markOfResync(name string) *resyncMark {
 	data, err := os.ReadFile(a.resyncMarkPath(name))
 	if err != nil {
 		return nil
 	}
 	var m resyncMark
-	if json.Unmarshal(data, &m) != nil || !now.Down() || m.Invocation == "" || m.Invocation != now.InvocationID ||
-		m.LastStop != a.lastStop(name) || m.Enabled && now.UnitFileState != "enabled" {
+	if json.Unmarshal(data, &m) != nil || m.Invocation == "" || m.LastStop != a.lastStop(name) {
 		return nil
 	}
 	return &m
+}
+
+// leftByResync is the mark of a resync that has stopped a node, or had systemd
+// begin to, which was not started, disabled, stopped by our stop, or moved to
+// another host since; nil: there is none. Whether that resync goes on, its lock
+// says.
+func (a *app) leftByResync(name string, now manager.UnitState) *resyncMark {
+	m := a.markOfResync(name)
+	stopped := now.Down() || now.ActiveState == "deactivating" || now.ActiveState == "active" && now.Job
+	if m == nil || !stopped || m.Invocation != now.InvocationID || m.Enabled && now.UnitFileState != "enabled" ||
+		exists(a.path(instancePath(name, elsewhereFile))) {
+		return nil
+	}
+	return m
 }
 
 // stoppedByResync says so where a resync has left a node down, or is about to
@@ -113,11 +125,8 @@ func (a *app) resumeResync(ctx context.Context, m stopStart, inst profiles.Insta
 		return err
 	}
 	mark := a.leftByResync(inst.Name, now)
-	if mark == nil {
-		if err := os.Remove(a.resyncMarkPath(inst.Name)); !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return nil // it was waited for, and has come to its end
+	if mark == nil { // it has come to its end, perhaps while it was waited for
+		return atomicfile.Remove(a.resyncMarkPath(inst.Name))
 	}
 	if err := a.mayRun(inst.Name); err != nil {
 		return err

@@ -74,6 +74,10 @@ func TestKilledResync(t *testing.T) {
 			}
 			down := manager.UnitState{Unit: unit, InvocationID: "a1", ActiveState: "inactive", UnitFileState: "enabled"}
 			m := &fakeJobs{fakeUnits: fakeUnits{unit: down}, stop: func(context.Context) error { return nil }}
+			if moved == 1 {
+				down.ActiveState, down.Result = "failed", "timeout"
+				m.fakeUnits[unit] = down
+			}
 			s, err := a.status(t.Context(), m, "val1")
 			if err != nil || s.Health != "unhealthy" || !strings.Contains(s.Reason, "aztec-spartan resync val1") || strings.Contains(s.Reason, "--undo") != back {
 				t.Errorf("back %t, %d moved: %s: %s, %v", back, moved, s.Health, s.Reason, err)
@@ -100,7 +104,13 @@ func TestKilledResyncIsOver(t *testing.T) {
 		since func(a *app, u *manager.UnitState) error
 		left  bool
 	}{
-		"nothing":         {func(*app, *manager.UnitState) error { return nil }, true},
+		"nothing":        {func(*app, *manager.UnitState) error { return nil }, true},
+		"it hangs":       {func(_ *app, u *manager.UnitState) error { u.ActiveState = "failed"; return nil }, true},
+		"it still stops": {func(_ *app, u *manager.UnitState) error { u.ActiveState, u.Job = "deactivating", true; return nil }, true},
+		"its turn comes": {func(_ *app, u *manager.UnitState) error { u.ActiveState, u.Job = "active", true; return nil }, true},
+		"it was moved": {func(a *app, _ *manager.UnitState) error {
+			return a.markElsewhere(context.Background(), profiles.Instance{Name: "val1", Role: "full-node"}, elsewhere{Why: movedAway})
+		}, false},
 		"it runs":         {func(_ *app, u *manager.UnitState) error { u.ActiveState = "active"; return nil }, false},
 		"it ran":          {func(_ *app, u *manager.UnitState) error { u.InvocationID = "b2"; return nil }, false},
 		"it was forgot":   {func(_ *app, u *manager.UnitState) error { u.InvocationID = ""; return nil }, false},

@@ -41,7 +41,7 @@ func TestUnfinishedRoll(t *testing.T) {
 			_, err := a.resumeSigning(t.Context(), "val1", "aztec-sequencer@val1.service", noRestart)
 			return err
 		},
-		"resyncing": func() error { return a.resync(t.Context(), nil, inst, resyncFlags{}) },
+		"resyncing": func() error { return a.resync(t.Context(), nil, inst, "", resyncFlags{}) },
 		"exporting": func() error {
 			return a.export(t.Context(), inst, filepath.Join(t.TempDir(), "val1.age"), nil, exportFlags{})
 		},

@@ -45,7 +45,11 @@ func verdict(ctx context.Context, u manager.UnitState, meta units.Meta, again *r
 		reason := fmt.Sprintf("the node %s: its version is out of date; aztec-failure@%s looks for a newer one, and starts it again", exitWords(u), u.Unit)
 		return probe.Report{Health: probe.Unhealthy, Reason: reason}, false
 	case u.ActiveState == "failed":
-		return probe.Report{Health: probe.Unhealthy, Reason: "the unit failed: " + u.Result}, false
+		reason := "the unit failed: " + u.Result
+		if obstacle != nil {
+			reason += ": " + obstacle.Error()
+		}
+		return probe.Report{Health: probe.Unhealthy, Reason: reason}, false
 	}
 	t := probeTarget(meta)
 	if again == nil { // one that does not hold gets no time to come up
@@ -82,6 +86,8 @@ func (a *app) obstacle(ctx context.Context, name string, u manager.UnitState) er
 		return nil // it runs, or was stopped
 	case u.ExecMainCode == cldExited && u.ExecMainStatus == exitCredentials:
 		err = a.loadKeystore(ctx, name, &secrets{})
+	case u.ActiveState == "failed":
+		err = a.stoppedByResync(name, u)
 	case u.ActiveState == "inactive":
 		if _, err = a.dataPath(name); err != nil {
 			err = withHint(err, "mount the disk that they are on, then: aztec-spartan start %s", name)
