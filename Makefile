@@ -55,7 +55,7 @@ test-hard: # root
 
 # Four hosts at a time, of one package.
 test-booted: package
-	$(WITH_DEB) go test -tags booted -run $(call named,booted) -p 1 -parallel 4 -count=1 -timeout 30m $(call tagged,booted)
+	$(WITH_DEB) go test -tags booted -run $(call named,booted) -p 1 -parallel 4 -count=1 -timeout 60m $(call tagged,booted)
 
 test-real: image package ## the real Aztec node on a booted host, with a local L1 (root; first run builds the image)
 	$(BESIDE) test-node test-image

@@ -84,9 +84,10 @@ func TestSizes(t *testing.T) {
 }
 
 // TestVersionIsQuick looks at the quickest of some runs: what the program takes
-// and not what else the machine does.
+// and not what else the machine does. It is some 10 ms; a slow machine, on which a
+// program that does nothing takes 4 ms, has it in 30 ms.
 func TestVersionIsQuick(t *testing.T) {
-	const most = 20 * time.Millisecond
+	const most = 100 * time.Millisecond
 	program := filepath.Join(unpacked(t), "usr/bin/aztec-spartan")
 	best := time.Hour
 	for range 20 {

@@ -66,7 +66,7 @@ func (h *host) operators(suite string) {
 			t.Errorf("said: %s", out)
 		}
 		h.sh("usermod -aG systemd-journal alice")
-		if out := may("alice", "aztec-spartan logs val1", true); strings.Contains(out, "may not read the journal") || !strings.Contains(out, "Started") {
+		if out := may("alice", "aztec-spartan logs val1 -n -1", true); strings.Contains(out, "may not read the journal") || !strings.Contains(out, "Started") {
 			t.Errorf("said: %s", out)
 		}
 		h.sh("systemctl stop " + stopped) // and enabled, as it was
