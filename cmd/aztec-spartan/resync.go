@@ -194,8 +194,8 @@ func (a *app) exchange(ctx context.Context, m stopStart, name string, was manage
 	return r.move()
 }
 
-// mayComeLater reports whether a start that failed is worth another try: nobody
-// wanted it to.
+// mayComeLater reports whether a start that failed is worth another try: it was not
+// taken back by somebody who wants the node down.
 func mayComeLater(err error) bool {
 	job, ended := errors.AsType[*manager.JobError](err)
 	return err != nil && !errors.Is(err, errStoppedMeanwhile) && !(ended && job.Result == manager.Canceled)

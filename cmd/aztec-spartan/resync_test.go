@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aztec-spartan/aztec-spartan/profiles"
 	"github.com/aztec-spartan/aztec-spartan/units/manager"
 	"github.com/aztec-spartan/aztec-spartan/units/probe"
 )
@@ -151,6 +152,18 @@ func TestDisk(t *testing.T) {
 	if len(r.Free) != 1 || r.Free[0].Command != "aztec-spartan resync val1" || r.FreeableBytes != r.Free[0].Bytes || r.FreeableBytes <= 0 {
 		t.Errorf("%+v", r.Free)
 	}
+	// What is left of a removal that was killed is nothing that a resync would need.
+	if err := os.Rename(filepath.Join(dir, asideDir), filepath.Join(dir, droppedDir)); err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	r = diskReport{}
+	if code := run(t.Context(), []string{"disk", "--root", root, "--json"}, strings.NewReader(""), &out, &said); code != 0 {
+		t.Fatalf("exit code %d: %s", code, said.String())
+	}
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil || len(r.Free) != 1 || r.Free[0].Command != "rm -r /var/lib/aztec/val1/"+droppedDir {
+		t.Errorf("%v: %+v", err, r.Free)
+	}
 	out.Reset()
 	if code := run(t.Context(), []string{"disk", "--root", root}, strings.NewReader(""), &out, &said); code != 0 || !strings.Contains(out.String(), "could be freed: ") || !strings.Contains(out.String(), "world_state") {
 		t.Errorf("exit code %d: %s", code, out.String())
@@ -256,12 +269,11 @@ func TestExchangeThatCannotStart(t *testing.T) {
 	}
 }
 
-// What somebody stops just now is not started by a resync that is typed meanwhile.
-func TestResyncOfOneThatStops(t *testing.T) {
-	a := newApp(io.Discard)
-	a.root = t.TempDir()
-	settled(t, a, "val1", 1)
-	inst, err := a.loadInstance("val1")
+// settledUnit is an instance, and its unit, whose node listens nowhere.
+func settledUnit(t *testing.T, a *app, name string) (profiles.Instance, string) {
+	t.Helper()
+	settled(t, a, name, 1)
+	inst, err := a.loadInstance(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,8 +281,16 @@ func TestResyncOfOneThatStops(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return inst, unit
+}
+
+// What somebody stops just now is not started by a resync that is typed meanwhile.
+func TestResyncOfOneThatStops(t *testing.T) {
+	a := newApp(io.Discard)
+	a.root = t.TempDir()
+	inst, unit := settledUnit(t, a, "val1")
 	m := &fakeJobs{fakeUnits: fakeUnits{unit: {Unit: unit, InvocationID: "a1", ActiveState: "deactivating", Job: true}}}
-	err = a.resync(t.Context(), m, inst, "", resyncFlags{noWait: true})
+	err := a.resync(t.Context(), m, inst, "", resyncFlags{noWait: true})
 	if err == nil || !strings.Contains(err.Error(), "somebody stops it") || codeOf(err) != exitLocked || len(m.told) > 0 {
 		t.Errorf("got %v; systemd was told %q", err, m.told)
 	}

@@ -41,15 +41,7 @@ func TestKilledResync(t *testing.T) {
 		for moved := range len(chainStores) + 1 {
 			a := newApp(io.Discard)
 			a.root = t.TempDir()
-			settled(t, a, "val1", 1)
-			inst, err := a.loadInstance("val1")
-			if err != nil {
-				t.Fatal(err)
-			}
-			unit, err := a.unitOf(inst)
-			if err != nil {
-				t.Fatal(err)
-			}
+			inst, unit := settledUnit(t, a, "val1")
 			r := aside{a.path(filepath.Join(dataRoot, "val1"))}
 			dataDir(t, r.data, append([]string{"signing-protection"}, chainStores...)...)
 			want := asideDir + " signing-protection"
